@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Every structure that crosses between the programs and the agent. The agent's
+ * types are generated from these by BTF; nothing is written twice.
+ *
+ * Rules: __u32 and __u64 are host byte order, __be16/__be32 and byte arrays are
+ * network byte order. An address is 16 bytes: IPv6, or IPv4 mapped into it
+ * (::ffff:a.b.c.d, RFC 4291 2.5.5.2). Padding is explicit and zero, since a key
+ * is compared byte by byte.
+ *
+ * "index" is host-local and dense (an array is read by it); "id" is the
+ * controller's and never reused (a stale entry under an id can only be missed).
+ */
+#ifndef RINGFENCE_TYPES_H
+#define RINGFENCE_TYPES_H
+
+#include <linux/types.h>
+
+#include "consts.h"
+
+struct rf_ip {
+	__u8 bytes[16];
+};
+
+/* ---- devices and interfaces ------------------------------------------- */
+
+enum rf_device_kind {
+	RF_DEVICE_UNKNOWN = 0,	/* no entry, or nothing known of it: denied */
+	RF_DEVICE_WORKLOAD = 1, /* ref: interface index */
+	RF_DEVICE_OVERLAY = 2,	/* the VXLAN device */
+	RF_DEVICE_UPLINK = 3,	/* ref: domain index */
+	RF_DEVICE_HOST = 4,	/* the host's own; the guard lets it through */
+};
+
+/* rf_devices, rf_devices_far: ifindex -> what it is. */
+struct rf_device {
+	__u32 kind;    /* enum rf_device_kind */
+	__u32 ref;     /* see the kind */
+	__u32 counter; /* its row in rf_passed */
+};
+
+/*
+ * rf_ifaces: interface index -> an interface of a workload, here or elsewhere.
+ * Written once for an index; only ifindex changes while addresses point to it.
+ * Index 0 is "no interface".
+ */
+struct rf_iface {
+	__u32 id;	 /* controller's */
+	__u32 domain_id; /* controller's */
+	__u32 domain;	 /* index */
+	__u32 host;	 /* index into rf_hosts; RF_HOST_HERE: this host */
+	__u32 vni;	 /* of its network */
+	__u32 ifindex;	 /* its device on this host; 0: none (yet) */
+	__u16 mtu;	 /* bytes of L3 that reach it */
+	__u8 mac[6];
+};
+
+/* rf_hosts: host index -> where its overlay traffic comes from and goes to. */
+struct rf_host {
+	__be32 v4; /* 0: none */
+	__u32 flags; /* RF_HOST_V6: tunnel over v6 */
+	struct rf_ip v6; /* all zero: none */
+};
+
+/* ---- domains ----------------------------------------------------------- */
+
+/*
+ * rf_domain_words: domain index -> slot and epoch, in one word so that one read
+ * decides by which state a packet is judged (RF_WORD_*).
+ */
+
+/* rf_domains: domain index -> how its packets leave it. */
+struct rf_domain {
+	__u32 id;	      /* controller's; 0: no such domain here */
+	__u32 transit_vni;
+	__u32 uplink_host;    /* host index; RF_HOST_HERE; RF_HOST_NONE */
+	__u32 uplink_ifindex; /* on the uplink host: the device; 0: absent */
+	__u32 uplink_mtu;     /* bytes of L3 toward the uplink from this host */
+	__be32 next_hop4;     /* 0: no IPv4 uplink */
+	struct rf_ip next_hop6; /* all zero: no IPv6 uplink */
+};
+
+/* rf_vnis: VNI -> whose packets it carries. */
+struct rf_vni {
+	__u32 domain; /* index */
+	__u32 domain_id;
+	__u32 flags; /* RF_VNI_TRANSIT */
+};
+
+/* ---- addresses and classes --------------------------------------------- */
+
+struct rf_addr_key {
+	__u32 domain_id;
+	struct rf_ip ip;
+};
+
+/*
+ * rf_addrs: what an address of a domain is. class_id is kept per slot; 0 in a
+ * slot means the address is no interface's in that slot's state.
+ */
+struct rf_addr {
+	__u32 iface;	   /* index; 0: a gateway */
+	__u32 epoch;	   /* its place in rf_epochs */
+	__u32 class_id[2]; /* by slot */
+	__u32 gateway_vni; /* of a gateway: its network; else 0 */
+};
+
+/* rf_prefixes (LPM): class of an address that is no interface's, by slot. */
+struct rf_prefix_key {
+	__u32 prefixlen; /* RF_PREFIX_FIXED_BITS + bits of ip */
+	__u32 domain_id;
+	__u32 slot;
+	struct rf_ip ip;
+};
+
+/* rf_subnets (LPM): an address inside one is on-link, never the uplink's. */
+struct rf_subnet_key {
+	__u32 prefixlen; /* RF_SUBNET_FIXED_BITS + bits of ip */
+	__u32 domain_id;
+	struct rf_ip ip;
+};
+
+/* ---- policy ------------------------------------------------------------ */
+
+struct rf_row_key {
+	__u32 domain_id;
+	__u32 from_class;
+	__u32 to_class;
+};
+
+/* rf_rows: class pair -> profile index by slot; 0: no row in that slot. */
+struct rf_row {
+	__u32 profile[2];
+};
+
+enum rf_table {
+	RF_TABLE_TCP = 0,
+	RF_TABLE_UDP = 1,
+	RF_TABLE_SCTP = 2,
+	RF_TABLE_ICMP = 3,  /* number: type << 8 | code */
+	RF_TABLE_ICMP6 = 4, /* number: type << 8 | code */
+	RF_TABLE_OTHER = 5, /* number: the protocol's */
+	RF_TABLES = 6,
+};
+
+/* rf_profiles: profile index -> its runs in rf_runs, sorted by first. */
+struct rf_profile {
+	struct {
+		__u32 start;
+		__u32 count;
+	} table[RF_TABLES];
+};
+
+/* rf_runs: from `first` to the next run's first, one verdict. */
+struct rf_run {
+	__u16 first;
+	__u8 verdict; /* RF_ALLOW_FROM | RF_ALLOW_TO */
+	__u8 pad;
+	__u32 from_rule; /* ids; 0: the domain's default, or a side without a vote */
+	__u32 to_rule;
+};
+
+/* ---- connections ------------------------------------------------------- */
+
+/*
+ * The tuple is normalised: side 0 ("low") has the lesser (address, port) as
+ * big-endian numbers, so both directions find one entry. ICMP echo puts its
+ * identifier in both ports; a protocol without ports has zeros.
+ */
+struct rf_conn4_key {
+	__u32 domain_id;
+	__be32 ip[2];
+	__be16 port[2];
+	__u8 l4_proto;
+	__u8 pad[3];
+};
+
+struct rf_conn6_key {
+	__u32 domain_id;
+	struct rf_ip ip[2];
+	__be16 port[2];
+	__u8 l4_proto;
+	__u8 pad[3];
+};
+
+enum rf_conn_state {
+	RF_CONN_OPENING = 1,	 /* seen from its originator only */
+	RF_CONN_ESTABLISHED = 2, /* answered */
+	RF_CONN_CLOSING = 3,	 /* FIN seen from one side */
+	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST */
+};
+
+/* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
+struct rf_conn {
+	__u64 seen_ns;	     /* CLOCK_MONOTONIC of the last packet */
+	__u64 packets[2];    /* sent by that side */
+	__u64 bytes[2];	     /* L3 bytes sent by that side */
+	__u32 domain_epoch;  /* at its last judgement */
+	__u32 epoch_ref[2];  /* places in rf_epochs */
+	__u32 epoch[2];	     /* values at its last judgement */
+	__u32 iface[2];	     /* interface index; 0: beyond the uplink */
+	__u32 origin_iface;  /* the interface it is charged to; 0: outside */
+	__u32 remote_host;   /* host index of the side that is not here; RF_HOST_HERE: both are */
+	__u32 from_rule;     /* ids, of the originator's side and the other's */
+	__u32 to_rule;
+	__u8 origin;	     /* which side opened it */
+	__u8 state;	     /* enum rf_conn_state */
+	__u8 denied;	     /* judged again and refused: kept to drop quickly */
+	__u8 tcp_flags[2];   /* flags seen from that side, ORed */
+	__u8 pad[3];
+};
+
+/* ---- counters and records ---------------------------------------------- */
+
+/* rf_passed (per CPU): a device's packets accepted from it and handed to it. */
+struct rf_passed {
+	__u64 from;
+	__u64 to;
+};
+
+/* rf_drops (per CPU): (device, reason) -> packets. */
+struct rf_drop_key {
+	__u32 ifindex;
+	__u32 reason; /* enum rf_reason */
+};
+
+/* What the programs did with a packet, for tests: rf_decisions[0]. */
+struct rf_decision {
+	__u32 count;	     /* decisions written since load */
+	__u32 reason;	     /* enum rf_reason; 0: passed */
+	__u32 action;	     /* enum rf_action */
+	__u32 judged;	     /* 1: by policy now; 0: by a connection, or not at all */
+	__u32 allows;	     /* RF_ALLOW_FROM | RF_ALLOW_TO, when judged */
+	__u32 from_rule;
+	__u32 to_rule;
+	__u32 from_class;
+	__u32 to_class;
+	__u32 domain_epoch;
+	__u32 slot;
+	__u32 ifindex;	     /* target device */
+	__u32 vni;	     /* when sent by the overlay */
+	__u32 remote_host;   /* host index, when sent by the overlay */
+};
+
+enum rf_action {
+	RF_ACTION_DROP = 0,
+	RF_ACTION_LOCAL = 1,   /* redirected to a local device */
+	RF_ACTION_OVERLAY = 2,
+	RF_ACTION_UPLINK = 3,
+	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
+	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
+	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+};
+
+#endif

@@ -1,0 +1,169 @@
+//! What the compiler makes of one domain at one generation, the same for every host that needs it.
+//!
+//! It names no map and no byte layout: the agent lowers it to those alone.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// One domain, compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// Never reused.
+    pub domain_id: u32,
+    /// `tenant/domain`.
+    pub name: String,
+    /// Of the state it was compiled from.
+    pub generation: u64,
+    /// What an agent must know to read it right.
+    pub features: Vec<String>,
+    /// Where packets go.
+    pub topology: Topology,
+    /// Which packets may.
+    pub policy: CompiledPolicy,
+    /// Every interface of the domain, by ascending id.
+    pub interfaces: Vec<CompiledInterface>,
+}
+
+/// Networks, hosts and the uplink of a domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    /// VNI of packets on their way to the uplink.
+    pub transit_vni: u32,
+    /// By name.
+    pub networks: Vec<CompiledNetwork>,
+    /// The way out.
+    pub uplink: Option<CompiledUplink>,
+    /// Every host that an interface or the uplink names, by name.
+    pub hosts: Vec<CompiledHost>,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledNetwork {
+    /// Its name in the domain.
+    pub name: String,
+    /// 1–16777215.
+    pub vni: u32,
+    /// Bytes of the inner IP packet; 0: what the host's underlay allows.
+    pub mtu: u32,
+    /// Its subnets.
+    pub subnets: Vec<CompiledSubnet>,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledSubnet {
+    /// Its prefix.
+    pub cidr: IpNet,
+    /// Its gateway.
+    pub gateway: IpAddr,
+}
+
+/// A domain's way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledUplink {
+    /// The host that has it.
+    pub host: String,
+    /// Its device there.
+    pub device: String,
+    /// Address and on-link prefix, at most one of each family.
+    pub addresses: Vec<IpNet>,
+    /// At most one of each family.
+    pub next_hops: Vec<IpAddr>,
+}
+
+/// A host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledHost {
+    /// Its name.
+    pub name: String,
+    /// Its underlay addresses; empty until it registers.
+    pub underlay: Vec<IpAddr>,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledInterface {
+    /// Never reused.
+    pub id: u32,
+    /// Its workload's name.
+    pub workload: String,
+    /// Its own name.
+    pub name: String,
+    /// Of its network.
+    pub vni: u32,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// The host that runs it.
+    pub host: String,
+    /// Its host-side device.
+    pub device: String,
+    /// Its addresses with their classes.
+    pub addresses: Vec<(IpAddr, u32)>,
+}
+
+/// Classes and what may pass between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompiledPolicy {
+    /// Classes of addresses that are no interface; the longest prefix counts. Never class 0.
+    pub prefixes: Vec<(IpNet, u32)>,
+    /// Sorted by (from, to); a pair without a row is denied by default.
+    pub rows: Vec<Row>,
+    /// What rows point to.
+    pub profiles: Vec<Profile>,
+    /// What an ordinal names; ordinal 0 is `default/deny`.
+    pub rules: Vec<RuleName>,
+}
+
+/// From one class to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// Class of the source.
+    pub from_class: u32,
+    /// Class of the destination.
+    pub to_class: u32,
+    /// Index into [`CompiledPolicy::profiles`].
+    pub profile: u32,
+}
+
+/// For each protocol the whole number space, cut into runs of one verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Profile {
+    /// By destination port.
+    pub tcp: Vec<Run>,
+    /// By destination port.
+    pub udp: Vec<Run>,
+    /// By destination port.
+    pub sctp: Vec<Run>,
+    /// By type × 256 + code.
+    pub icmp: Vec<Run>,
+    /// By type × 256 + code.
+    pub icmp6: Vec<Run>,
+    /// By protocol number.
+    pub other: Vec<Run>,
+}
+
+/// From `first` to the next run's `first`; a table's first run starts at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run {
+    /// The first number it covers.
+    pub first: u16,
+    /// Whether the source's side allows; a side that is no workload of ours does, by ordinal 0.
+    pub from_allows: bool,
+    /// Whether the destination's side allows.
+    pub to_allows: bool,
+    /// Ordinal of the deciding rule of the source's side.
+    pub from_rule: u32,
+    /// Ordinal of the deciding rule of the destination's side.
+    pub to_rule: u32,
+}
+
+/// A rule's identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleName {
+    /// Never reused.
+    pub id: u32,
+    /// `policy/rule`.
+    pub name: String,
+}

@@ -1,0 +1,17 @@
+//! What a policy means.
+//!
+//! ```text
+//!  YAML ──text──▶ Object ──model──▶ Model ──compile──▶ Bundle ──wire──▶ agents
+//!                   ▲                 │
+//!  gRPC ──wire──────┘                 └──evaluate──▶ Verdict   (the definition of right)
+//! ```
+//!
+//! This crate is pure: no I/O, no clock, no randomness, no async.
+
+pub mod bundle;
+pub mod compile;
+pub mod evaluate;
+pub mod model;
+pub mod object;
+pub mod text;
+pub mod wire;
