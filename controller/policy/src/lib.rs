@@ -13,5 +13,6 @@ pub mod compile;
 pub mod evaluate;
 pub mod model;
 pub mod object;
+pub mod settings;
 pub mod text;
 pub mod wire;
