@@ -1,0 +1,39 @@
+# Everything a person does here. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# A Rust that tests/setup.sh has just installed is not on this shell's path yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help setup build test demo lab fmt lint deny clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what a fresh Debian 12 or Ubuntu 24.04 lacks (root)
+	@tests/setup.sh
+
+build: setup ## build everything
+	cargo build --workspace --bins
+
+test: ## every test; those that need root say so when they do not run
+	@tests/setup.sh test
+	@tests/run.sh
+
+demo: build ## three hosts, two tenants, real packets (root)
+	@target/debug/ringfence-lab demo
+
+lab: build ## raise the demo's hosts and keep them up (root)
+	@target/debug/ringfence-lab up
+
+fmt: ## format Rust and C
+	cargo fmt --all
+	clang-format -i agent/bpf/*.[ch]
+
+lint: ## lints as the tests run them
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny: ## licences, bans and advisories of the dependencies (fetches the advisory database)
+	cargo deny check
+
+clean: ## remove what was built
+	cargo clean
