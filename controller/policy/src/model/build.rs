@@ -1,0 +1,261 @@
+//! The objects of one domain → the validated domain.
+//!
+//! Objects come in the order of blame: those stored before come first, then those of the request in
+//! its order. Of two that cannot both be, the later one is told, and the earlier one named to it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{
+    Domain, Mac, Network, Peer, Policy, Uplink, Workload,
+    address::{is_reserved_in, overlap},
+    decode::{Part, decode},
+    finding::{Finding, Holder},
+};
+use crate::object::{Kind, Object, ObjectKey};
+
+/// Builds a domain from its objects, or says everything that is wrong with them.
+pub(super) fn build(name: &str, objects: &[(&ObjectKey, &Object)]) -> Result<Domain, Vec<Finding>> {
+    let mut builder = Builder::new(name, objects);
+    for (key, object) in objects {
+        match decode(object) {
+            Ok(part) => builder.add(key, part),
+            Err(faults) => builder.findings.extend(faults.into_iter().map(|fault| Finding {
+                key: (*key).clone(),
+                fault,
+                missing: None,
+            })),
+        }
+    }
+    builder.finish()
+}
+
+struct Builder<'a> {
+    domain: Domain,
+    objects: &'a [(&'a ObjectKey, &'a Object)],
+    names: HashMap<Kind, std::collections::HashSet<&'a str>>,
+    prefixes: BTreeMap<IpAddr, (IpNet, Holder)>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(name: &str, objects: &'a [(&'a ObjectKey, &'a Object)]) -> Self {
+        let mut names: HashMap<_, std::collections::HashSet<_>> = HashMap::new();
+        for (key, _) in objects {
+            names.entry(key.kind).or_default().insert(key.name.as_str());
+        }
+        Self {
+            domain: Domain {
+                name: name.into(),
+                ..Domain::default()
+            },
+            objects,
+            names,
+            prefixes: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, key: &ObjectKey, part: Part) {
+        let name = key.name.clone();
+        match part {
+            Part::Tenant => {}
+            Part::Domain(uplink) => {
+                if let Some(uplink) = &uplink {
+                    self.check_uplink(key, uplink);
+                }
+                self.domain.uplink = uplink;
+            }
+            Part::Network(network) => {
+                self.check_subnets(key, &network);
+                self.domain.networks.insert(name, network);
+            }
+            Part::Workload(workload) => {
+                self.domain.workloads.insert(name, workload);
+            }
+            Part::Segment(selector) => {
+                self.domain.segments.insert(name, selector);
+            }
+            Part::Policy(policy) => {
+                self.check_segments(key, &policy);
+                self.domain.policies.insert(name, policy);
+            }
+        }
+    }
+
+    /// Checks what needs every part, and gives the domain if nothing is wrong with any.
+    fn finish(mut self) -> Result<Domain, Vec<Finding>> {
+        let itself = ObjectKey {
+            kind: Kind::Domain,
+            domain: String::new(),
+            name: self.domain.name.clone(),
+        };
+        let mut held = Held::default();
+        for (key, _) in self.objects {
+            if !self.names.contains_key(&Kind::Domain) {
+                self.findings
+                    .push(Finding::missing(key, "domain", itself.clone()));
+            }
+            if let (Kind::Workload, Some(workload)) =
+                (key.kind, self.domain.workloads.get(&key.name))
+            {
+                let found = check_workload(&self.domain, &self.names, &mut held, key, workload);
+                self.findings.extend(found);
+            }
+        }
+        if self.findings.is_empty() {
+            Ok(self.domain)
+        } else {
+            Err(self.findings)
+        }
+    }
+
+    fn check_uplink(&mut self, key: &ObjectKey, uplink: &Uplink) {
+        for (index, prefix) in uplink.addresses.iter().enumerate() {
+            self.claim_prefix(key, format!("uplink.addresses[{index}]"), prefix.trunc());
+        }
+    }
+
+    fn check_subnets(&mut self, key: &ObjectKey, network: &Network) {
+        for (index, subnet) in network.subnets.iter().enumerate() {
+            self.claim_prefix(key, format!("subnets[{index}].cidr"), subnet.cidr);
+        }
+    }
+
+    /// The prefixes held are disjoint, so only the neighbours by first address can overlap.
+    fn claim_prefix(&mut self, key: &ObjectKey, field: String, prefix: IpNet) {
+        let (first, last) = (prefix.network(), prefix.broadcast());
+        let before = self.prefixes.range(..=first).next_back();
+        let after = self.prefixes.range(first..=last).next();
+        let clash = before
+            .into_iter()
+            .chain(after)
+            .map(|(_, held)| held)
+            .find(|(other, _)| overlap(other, &prefix));
+        if let Some((other, holder)) = clash {
+            let message = format!("{prefix} overlaps {other} of {holder}: choose another prefix");
+            self.findings.push(Finding::new(key, field, message));
+            return;
+        }
+        let key = key.clone();
+        self.prefixes.insert(first, (prefix, Holder { key, field }));
+    }
+
+    fn check_segments(&mut self, key: &ObjectKey, policy: &Policy) {
+        for (index, rule) in policy.rules.iter().enumerate() {
+            for (side, peers) in [("from", &rule.from), ("to", &rule.to)] {
+                for (place, peer) in peers.iter().enumerate() {
+                    if let Peer::Segment(segment) = peer
+                        && !has(&self.names, Kind::Segment, segment)
+                    {
+                        let field = format!("rules[{index}].{side}[{place}]");
+                        let target = sibling(key, Kind::Segment, segment);
+                        self.findings.push(Finding::missing(key, field, target));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What interfaces hold alone.
+#[derive(Default)]
+struct Held {
+    addresses: HashMap<IpAddr, Holder>,
+    macs: HashMap<(String, Mac), Holder>,
+}
+
+type Names<'a> = HashMap<Kind, std::collections::HashSet<&'a str>>;
+
+fn has(names: &Names<'_>, kind: Kind, name: &str) -> bool {
+    names.get(&kind).is_some_and(|names| names.contains(name))
+}
+
+/// The key of another object of the same domain.
+fn sibling(key: &ObjectKey, kind: Kind, name: &str) -> ObjectKey {
+    ObjectKey {
+        kind,
+        domain: key.domain.clone(),
+        name: name.into(),
+    }
+}
+
+fn check_workload(
+    domain: &Domain,
+    names: &Names<'_>,
+    held: &mut Held,
+    key: &ObjectKey,
+    workload: &Workload,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, interface) in workload.interfaces.iter().enumerate() {
+        let at = |part: &str| format!("interfaces[{index}].{part}");
+        let name = &interface.network;
+        if !has(names, Kind::Network, name) {
+            let target = sibling(key, Kind::Network, name);
+            findings.push(Finding::missing(key, at("network"), target));
+        }
+        let mac = (name.clone(), interface.mac);
+        if let Some(holder) = claim(&mut held.macs, mac, key, at("mac")) {
+            let mac = interface.mac;
+            let message = format!("{mac} is the MAC address of {holder} in network {name}");
+            findings.push(Finding::new(key, at("mac"), message + ": choose another"));
+        }
+        for (place, address) in interface.addresses.iter().enumerate() {
+            let field = at(&format!("addresses[{place}]"));
+            if let Some(network) = domain.networks.get(name)
+                && let Err(message) = check_address(*address, name, network)
+            {
+                findings.push(Finding::new(key, &field, message));
+            }
+            if let Some(holder) = claim(&mut held.addresses, *address, key, field.clone()) {
+                let message = format!("{address} is the address of {holder}: choose another");
+                findings.push(Finding::new(key, field, message));
+            }
+        }
+    }
+    findings
+}
+
+/// Takes what nobody holds, or says who does.
+fn claim<K: Eq + std::hash::Hash>(
+    held: &mut HashMap<K, Holder>,
+    wanted: K,
+    key: &ObjectKey,
+    field: String,
+) -> Option<Holder> {
+    match held.entry(wanted) {
+        std::collections::hash_map::Entry::Occupied(entry) => Some(entry.get().clone()),
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            let key = key.clone();
+            entry.insert(Holder { key, field });
+            None
+        }
+    }
+}
+
+/// Whether an interface in the network can have the address.
+fn check_address(address: IpAddr, name: &str, network: &Network) -> Result<(), String> {
+    let inside = network.subnets.iter().find(|s| s.cidr.contains(&address));
+    let Some(subnet) = inside else {
+        let subnets: Vec<_> = network.subnets.iter().map(|s| s.cidr.to_string()).collect();
+        let subnets = subnets.join(", ");
+        return Err(format!(
+            "{address} is outside its network {name} ({subnets}): choose an address inside"
+        ));
+    };
+    if address == subnet.gateway {
+        return Err(format!(
+            "{address} is the gateway of network {name}: choose another"
+        ));
+    }
+    if is_reserved_in(address, &subnet.cidr) {
+        let cidr = subnet.cidr;
+        return Err(format!(
+            "{address} is the network or broadcast address of {cidr}: choose one between them"
+        ));
+    }
+    Ok(())
+}

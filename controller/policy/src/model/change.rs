@@ -1,0 +1,300 @@
+//! One model → the next, all or nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{
+    Invalid, Model, Scope,
+    build::build,
+    decode::decode,
+    exclusive::{Exclusive, claims},
+    finding::Finding,
+    name::split_domain,
+};
+use crate::object::{Kind, Object, ObjectKey};
+
+/// How many referrers a refused deletion names.
+const REFERRERS_NAMED: usize = 5;
+
+/// A change that every check passed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The model after it.
+    pub model: Model,
+    /// What became of each object asked for: upserts in their order, then deletions in theirs.
+    pub objects: Vec<(ObjectKey, What)>,
+    /// Domains whose objects differ from before; one that is not in the model is gone.
+    pub touched: BTreeSet<String>,
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It was not there before.
+    Created,
+    /// It was there and says something else now.
+    Changed,
+    /// It said the same already.
+    Unchanged,
+    /// It is there no longer.
+    Deleted,
+}
+
+/// A change being made.
+struct Draft<'a> {
+    before: &'a Model,
+    /// Place of each object among the upserts.
+    places: HashMap<ObjectKey, usize>,
+    deletes: BTreeSet<&'a ObjectKey>,
+    /// The scopes that differ, as they will be.
+    scopes: BTreeMap<String, Scope>,
+    objects: Vec<(ObjectKey, What)>,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn change(
+    before: &Model,
+    upserts: &[Object],
+    deletes: &[ObjectKey],
+) -> Result<Change, Vec<Invalid>> {
+    let mut draft = Draft {
+        before,
+        places: HashMap::new(),
+        deletes: deletes.iter().collect(),
+        scopes: BTreeMap::new(),
+        objects: Vec::new(),
+        findings: Vec::new(),
+    };
+    let twice = draft.upsert(upserts);
+    draft.delete(deletes);
+    let domains = draft.build_domains();
+    draft.check_tenants();
+    let exclusive = draft.check_exclusive(&domains);
+    let touched = draft.touched();
+    if draft.findings.is_empty() && twice.is_empty() {
+        let objects = std::mem::take(&mut draft.objects);
+        let model = draft.into_model(domains, exclusive);
+        return Ok(Change {
+            model,
+            objects,
+            touched,
+        });
+    }
+    let mut invalid = draft.into_invalid();
+    invalid.extend(twice);
+    invalid.sort_by(|a, b| (a.index, &a.key).cmp(&(b.index, &b.key)));
+    Err(invalid)
+}
+
+/// Where an object is kept: with its domain, or with the tenants.
+pub(super) fn scope_of(key: &ObjectKey) -> &str {
+    match key.kind {
+        Kind::Tenant | Kind::Host => "",
+        Kind::Domain => &key.name,
+        _ => &key.domain,
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Puts the upserts in place; an object that comes twice is told where it comes again.
+    fn upsert(&mut self, upserts: &[Object]) -> Vec<Invalid> {
+        let mut twice = Vec::new();
+        for (index, object) in upserts.iter().enumerate() {
+            let key = object.key();
+            if let Some(first) = self.places.get(&key) {
+                let message = format!("object {first} of this change is the same one: keep one");
+                twice.push(Invalid {
+                    key,
+                    index: Some(index),
+                    field: "name".into(),
+                    message,
+                });
+                continue;
+            }
+            if self.deletes.contains(&key) {
+                let message = "is deleted by the same change: do one or the other".into();
+                self.findings.push(Finding::new(&key, "", message));
+            }
+            let what = match self.before.object(&key) {
+                None => What::Created,
+                Some(stored) if **stored == *object => What::Unchanged,
+                Some(_) => What::Changed,
+            };
+            if what != What::Unchanged {
+                self.scope(&key)
+                    .insert(key.clone(), Arc::new(object.clone()));
+            }
+            self.objects.push((key.clone(), what));
+            self.places.insert(key, index);
+        }
+        twice
+    }
+
+    fn delete(&mut self, deletes: &[ObjectKey]) {
+        for key in deletes {
+            if self.before.object(key).is_none() {
+                let message = "there is no such object: nothing to delete".into();
+                self.findings.push(Finding::new(key, "", message));
+                continue;
+            }
+            // Named twice, it is deleted once.
+            if self.scope(key).remove(key).is_some() {
+                self.objects.push((key.clone(), What::Deleted));
+            }
+        }
+    }
+
+    /// The scope of an object as it will be.
+    fn scope(&mut self, key: &ObjectKey) -> &mut Scope {
+        let name = scope_of(key);
+        self.scopes.entry(name.into()).or_insert_with(|| {
+            let stored = self.before.scopes.get(name);
+            stored.map(|scope| (**scope).clone()).unwrap_or_default()
+        })
+    }
+
+    /// Builds every domain that differs.
+    fn build_domains(&mut self) -> Vec<super::Domain> {
+        let mut domains = Vec::new();
+        for (name, scope) in &self.scopes {
+            let mut objects: Vec<(&ObjectKey, &Object)> =
+                scope.iter().map(|(key, object)| (key, &**object)).collect();
+            objects.sort_by_key(|(key, _)| self.places.get(*key));
+            if name.is_empty() {
+                let faults = objects.iter().filter_map(|(key, object)| {
+                    let faults = decode(object).err()?;
+                    Some(faults.into_iter().map(|fault| Finding {
+                        key: (*key).clone(),
+                        fault,
+                        missing: None,
+                    }))
+                });
+                self.findings.extend(faults.flatten());
+            } else if !objects.is_empty() {
+                match build(name, &objects) {
+                    Ok(domain) => domains.push(domain),
+                    Err(findings) => self.findings.extend(findings),
+                }
+            }
+        }
+        domains
+    }
+
+    /// Every domain has its tenant: those that differ, and those whose tenant goes.
+    fn check_tenants(&mut self) {
+        let none = Scope::new();
+        let stored = self.before.scopes.get("").map_or(&none, |scope| scope);
+        let tenants = self.scopes.get("").unwrap_or(stored);
+        let tenant_key = |name: &str| ObjectKey {
+            kind: Kind::Tenant,
+            domain: String::new(),
+            name: name.into(),
+        };
+        let domain_key = |name: &str| ObjectKey {
+            kind: Kind::Domain,
+            domain: String::new(),
+            name: name.into(),
+        };
+        let new = self.scopes.iter().filter_map(|(name, scope)| {
+            let key = domain_key(name);
+            scope.contains_key(&key).then_some(key)
+        });
+        let gone = self.deletes.iter().filter(|key| key.kind == Kind::Tenant);
+        let bereft = gone.flat_map(|tenant| {
+            let prefix = format!("{}/", tenant.name);
+            let names = self.before.scopes.range(prefix.clone()..);
+            names
+                .map(|(name, _)| name)
+                .take_while(move |name| name.starts_with(&prefix))
+                .filter(|name| !self.scopes.contains_key(*name))
+                .map(|name| domain_key(name))
+        });
+        let missing: Vec<_> = new
+            .chain(bereft)
+            .filter_map(|key| {
+                // A name that is none is told already.
+                let tenant = tenant_key(split_domain(&key.name).ok()?.0);
+                (!tenants.contains_key(&tenant)).then(|| Finding::missing(&key, "name", tenant))
+            })
+            .collect();
+        self.findings.extend(missing);
+    }
+
+    /// Who holds what in the state to be.
+    fn check_exclusive(&mut self, domains: &[super::Domain]) -> Exclusive {
+        let mut exclusive = self.before.exclusive.clone();
+        for name in self.scopes.keys() {
+            if let Some(old) = self.before.domains.get(name) {
+                for claim in claims(old) {
+                    exclusive.release(&claim);
+                }
+            }
+        }
+        let mut wanted: Vec<_> = domains.iter().flat_map(claims).collect();
+        wanted.sort_by_key(|claim| self.places.get(&claim.holder.key));
+        for claim in wanted {
+            if let Err(finding) = exclusive.take(claim) {
+                self.findings.push(finding);
+            }
+        }
+        exclusive
+    }
+
+    fn touched(&self) -> BTreeSet<String> {
+        let names = self.scopes.keys().filter(|name| !name.is_empty());
+        names.cloned().collect()
+    }
+
+    fn into_model(self, domains: Vec<super::Domain>, exclusive: Exclusive) -> Model {
+        let mut model = self.before.clone();
+        model.exclusive = exclusive;
+        for (name, scope) in self.scopes {
+            model.domains.remove(&name);
+            if scope.is_empty() {
+                model.scopes.remove(&name);
+            } else {
+                model.scopes.insert(name, Arc::new(scope));
+            }
+        }
+        let domains = domains.into_iter().map(|d| (d.name.clone(), Arc::new(d)));
+        model.domains.extend(domains);
+        model
+    }
+
+    /// The findings in terms of the request: a reference to something deleted is the deletion's fault.
+    fn into_invalid(self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        let mut referrers: BTreeMap<&ObjectKey, Vec<String>> = BTreeMap::new();
+        for finding in &self.findings {
+            let deleted = finding.missing.as_ref();
+            if let Some(target) = deleted.and_then(|target| self.deletes.get(target)) {
+                let referrer = format!("{} ({})", finding.key, finding.fault.field);
+                referrers.entry(target).or_default().push(referrer);
+                continue;
+            }
+            invalid.push(Invalid {
+                key: finding.key.clone(),
+                index: self.places.get(&finding.key).copied(),
+                field: finding.fault.field.clone(),
+                message: finding.fault.message.clone(),
+            });
+        }
+        invalid.extend(referrers.into_iter().map(|(target, referrers)| Invalid {
+            key: target.clone(),
+            index: None,
+            field: String::new(),
+            message: still_used(&referrers),
+        }));
+        invalid
+    }
+}
+
+fn still_used(referrers: &[String]) -> String {
+    let named = &referrers[..referrers.len().min(REFERRERS_NAMED)];
+    let more = match referrers.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = named.join(", ");
+    format!("is still used by {named}{more}: delete or change that first, or in the same change")
+}

@@ -1,0 +1,212 @@
+//! One object as written → its validated part, as far as the object alone tells.
+
+use super::{
+    Selector, Subnet, Uplink,
+    address::{check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
+    fault::{Fault, Faults},
+    name::{check_device, check_host, check_object, split_domain},
+    types::Network,
+};
+use crate::object::{DomainSpec, Object, Spec, SubnetSpec, UplinkSpec};
+use crate::object::{NetworkSpec, PolicySpec, SegmentSpec, WorkloadSpec};
+use std::net::IpAddr;
+
+/// Bytes of the inner IP packet: what every IPv4 host takes, and jumbo frames (RFC 791 3.2).
+const MTU: std::ops::RangeInclusive<u32> = 576..=9000;
+
+/// The least that IPv6 runs on, RFC 8200 5.
+const MTU_IPV6: u32 = 1280;
+
+/// 24 bits; 0 is kept for "none" (RFC 7348 4).
+const VNI: std::ops::RangeInclusive<u32> = 1..=0xff_ffff;
+
+/// The validated part that an object becomes.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Tenant,
+    Domain(Option<Uplink>),
+    Network(Network),
+    Workload(super::Workload),
+    Segment(Selector),
+    Policy(super::Policy),
+}
+
+/// Everything that is wrong with an object whatever else there is; empty: nothing.
+pub(crate) fn check(object: &Object) -> Vec<Fault> {
+    decode(object).err().unwrap_or_default()
+}
+
+/// Reads an object, or says everything that is wrong with it.
+pub(super) fn decode(object: &Object) -> Result<Part, Vec<Fault>> {
+    let mut faults = Faults::default();
+    check_key(&mut faults, object);
+    let part = match &object.spec {
+        Spec::Tenant => Some(Part::Tenant),
+        Spec::Domain(spec) => domain(&mut faults, spec).map(Part::Domain),
+        Spec::Network(spec) => network(&mut faults, spec).map(Part::Network),
+        Spec::Workload(spec) => workload(&mut faults, object, spec),
+        Spec::Segment(spec) => segment(&mut faults, spec),
+        Spec::Policy(spec) => policy(&mut faults, spec),
+        Spec::Host(_) => {
+            faults.add("", "hosts are made by the controller when an agent registers");
+            None
+        }
+    };
+    faults.verdict(part)
+}
+
+fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec) -> Option<Part> {
+    super::decode_workload::workload(faults, object, spec).map(Part::Workload)
+}
+
+fn segment(faults: &mut Faults, spec: &SegmentSpec) -> Option<Part> {
+    super::decode_policy::selector(faults, &spec.requirements).map(Part::Segment)
+}
+
+fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Part> {
+    super::decode_policy::policy(faults, spec).map(Part::Policy)
+}
+
+fn check_key(faults: &mut Faults, object: &Object) {
+    match object.spec {
+        Spec::Tenant | Spec::Host(_) => {
+            faults.ok("name", check_object(&object.name));
+        }
+        Spec::Domain(_) => {
+            faults.ok("name", split_domain(&object.name));
+        }
+        _ => {
+            faults.ok("domain", split_domain(&object.domain));
+            faults.ok("name", check_object(&object.name));
+            return;
+        }
+    }
+    if !object.domain.is_empty() {
+        faults.add("domain", "this kind is in no domain: remove the field");
+    }
+}
+
+fn domain(faults: &mut Faults, spec: &DomainSpec) -> Option<Option<Uplink>> {
+    let DomainSpec { uplink: wanted } = spec;
+    match wanted {
+        None => Some(None),
+        Some(wanted) => uplink(faults, wanted).map(Some),
+    }
+}
+
+fn uplink(faults: &mut Faults, spec: &UplinkSpec) -> Option<Uplink> {
+    let UplinkSpec {
+        host,
+        device,
+        addresses,
+        next_hops,
+    } = spec;
+    faults.ok("uplink.host", check_host(host));
+    faults.ok("uplink.device", check_device(device));
+    let wanted = "give the uplink an ADDRESS/LENGTH and a next hop";
+    faults.filled("uplink.addresses", addresses, wanted);
+    faults.filled("uplink.nextHops", next_hops, wanted);
+    let uplink = Uplink {
+        host: host.clone(),
+        device: device.clone(),
+        addresses: faults.each("uplink.addresses", addresses, |faults, field, text| {
+            let prefix = faults.ok(field, parse_interface_prefix(text))?;
+            faults.ok(field, check_routed(prefix.addr()))?;
+            if is_reserved_in(prefix.addr(), &prefix) {
+                faults.add(field, "is the prefix's own address: choose one inside it");
+                return None;
+            }
+            Some(prefix)
+        }),
+        next_hops: faults.each("uplink.nextHops", next_hops, |faults, field, text| {
+            faults.ok(field, parse_address(text))
+        }),
+    };
+    // With an element missing, what follows would blame the wrong one.
+    let complete =
+        uplink.addresses.len() == addresses.len() && uplink.next_hops.len() == next_hops.len();
+    if complete {
+        check_uplink_families(faults, &uplink);
+    }
+    complete.then_some(uplink)
+}
+
+/// One address and one next hop for each family the uplink has.
+fn check_uplink_families(faults: &mut Faults, uplink: &Uplink) {
+    for (is_v4, family) in [(true, "IPv4"), (false, "IPv6")] {
+        let own = |address: &IpAddr| address.is_ipv4() == is_v4;
+        let mut addresses = uplink.addresses.iter().filter(|prefix| own(&prefix.addr()));
+        let mut hops = (uplink.next_hops.iter().enumerate()).filter(|(_, hop)| own(hop));
+        let (address, hop) = (addresses.next(), hops.next());
+        if addresses.next().is_some() {
+            faults.add("uplink.addresses", format!("has two {family} addresses: keep one"));
+        }
+        if hops.next().is_some() {
+            faults.add("uplink.nextHops", format!("has two {family} next hops: keep one"));
+        }
+        match (address, hop) {
+            (Some(prefix), Some((index, hop))) => {
+                let field = format!("uplink.nextHops[{index}]");
+                if *hop == prefix.addr() {
+                    faults.add(field, format!("{hop} is the uplink's own address"));
+                } else if !prefix.contains(hop) || is_reserved_in(*hop, prefix) {
+                    let message = format!("{hop} is no neighbour in {}", prefix.trunc());
+                    faults.add(field, format!("{message}: write a router on that link"));
+                }
+            }
+            (Some(_), None) => {
+                faults.add("uplink.nextHops", format!("has no {family} next hop: add one"));
+            }
+            (None, Some(_)) => {
+                faults.add("uplink.addresses", format!("has no {family} address: add one"));
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+fn network(faults: &mut Faults, spec: &NetworkSpec) -> Option<Network> {
+    let NetworkSpec { subnets, mtu, vni } = spec;
+    faults.filled("subnets", subnets, "give the network a subnet");
+    let network = Network {
+        subnets: faults.each("subnets", subnets, subnet),
+        mtu: *mtu,
+        vni: *vni,
+    };
+    if let Some(mtu) = *mtu {
+        if !MTU.contains(&mtu) {
+            faults.add("mtu", format!("{mtu} is out of range: write 576 to 9000"));
+        } else if mtu < MTU_IPV6 && network.subnets.iter().any(|s| s.gateway.is_ipv6()) {
+            let message = format!("{mtu} is too small for IPv6: write 1280 or more");
+            faults.add("mtu", message);
+        }
+    }
+    if let Some(vni) = vni.filter(|vni| !VNI.contains(vni)) {
+        faults.add("vni", format!("{vni} is out of range: write 1 to 16777215"));
+    }
+    (network.subnets.len() == subnets.len()).then_some(network)
+}
+
+fn subnet(faults: &mut Faults, field: &str, spec: &SubnetSpec) -> Option<Subnet> {
+    let SubnetSpec { cidr, gateway } = spec;
+    let gateway_field = format!("{field}.gateway");
+    let cidr_field = format!("{field}.cidr");
+    let cidr = faults.ok(&cidr_field, parse_prefix(cidr));
+    let gateway = faults.ok(&gateway_field, parse_address(gateway));
+    let (cidr, gateway) = (cidr?, gateway?);
+    if cidr.prefix_len() == 0 {
+        faults.add(cidr_field, "holds every address: write a longer prefix");
+        return None;
+    }
+    faults.ok(&cidr_field, check_routed(cidr.network()))?;
+    if !cidr.contains(&gateway) {
+        faults.add(gateway_field, format!("{gateway} is outside {cidr}"));
+        return None;
+    }
+    if is_reserved_in(gateway, &cidr) {
+        let message = format!("{gateway} is the network or broadcast address of {cidr}");
+        faults.add(gateway_field, format!("{message}: choose one between them"));
+        return None;
+    }
+    Some(Subnet { cidr, gateway })
+}

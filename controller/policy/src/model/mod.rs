@@ -1,0 +1,168 @@
+//! The validated model: values that cannot be wrong.
+//!
+//! ```text
+//!  Object ──decode──▶ Part ──build──▶ Domain ──┐
+//!                                              ├─change──▶ Model
+//!          what all domains share ──exclusive──┘
+//! ```
+//!
+//! A model never changes: [`Model::change`] makes the next one, which shares every domain that the
+//! change does not touch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::object::{Object, ObjectKey};
+
+mod address;
+mod build;
+mod change;
+mod decode;
+mod decode_policy;
+mod decode_workload;
+mod exclusive;
+mod fault;
+mod finding;
+mod name;
+mod selector;
+mod traffic;
+mod types;
+
+pub use address::{AddressError, Mac};
+pub use change::{Change, What};
+pub(crate) use decode::check;
+pub use name::NameError;
+pub use selector::Selector;
+pub use traffic::{PortRange, Traffic, TrafficError};
+pub use types::{Action, Interface, Network, Peer, Policy, Rule, Subnet, Uplink, Workload};
+
+/// The objects that belong together: a domain with all in it, or the tenants.
+type Scope = BTreeMap<ObjectKey, Arc<Object>>;
+
+/// Everything, validated.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Every object as its author wrote it, by domain; the tenants under the empty name.
+    scopes: BTreeMap<String, Arc<Scope>>,
+    domains: BTreeMap<String, Arc<Domain>>,
+    exclusive: exclusive::Exclusive,
+}
+
+/// One domain, validated.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Domain {
+    name: String,
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) workloads: BTreeMap<String, Workload>,
+    pub(crate) segments: BTreeMap<String, Selector>,
+    pub(crate) policies: BTreeMap<String, Policy>,
+}
+
+/// One thing wrong with a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The object it is about.
+    pub key: ObjectKey,
+    /// Its place among the upserts; `None` when a deletion or an object already stored is at fault.
+    pub index: Option<usize>,
+    /// Path in it as in the file, `rules[2].traffic[0]`; empty: all of it.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// What a domain's interface needs to be wired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceRef<'a> {
+    /// Workload.
+    pub workload: &'a str,
+    /// Interface.
+    pub name: &'a str,
+    /// Host.
+    pub host: &'a str,
+    /// Device on the host.
+    pub device: &'a str,
+}
+
+impl Model {
+    /// The model with these objects added or replaced and those deleted, all or nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the change, in the order of the request.
+    pub fn change(
+        &self,
+        upserts: &[Object],
+        deletes: &[ObjectKey],
+    ) -> Result<Change, Vec<Invalid>> {
+        change::change(self, upserts, deletes)
+    }
+
+    /// Every domain by name.
+    pub fn domains(&self) -> &BTreeMap<String, Arc<Domain>> {
+        &self.domains
+    }
+
+    /// Every object as its author wrote it: the tenants, then domain by domain.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.scopes.values().flat_map(|scope| scope.values())
+    }
+
+    /// An object as its author wrote it.
+    pub fn object(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.scopes.get(change::scope_of(key))?.get(key)
+    }
+}
+
+impl Domain {
+    /// `tenant/domain`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name and the VNI asked for.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, Option<u32>)> {
+        self.networks.iter().map(|(name, n)| (name.as_str(), n.vni))
+    }
+
+    /// Name and content, by name.
+    pub fn workloads(&self) -> impl Iterator<Item = (&str, &Workload)> {
+        self.workloads.iter().map(|(name, w)| (name.as_str(), w))
+    }
+
+    /// By workload, then interface.
+    pub fn interfaces(&self) -> impl Iterator<Item = InterfaceRef<'_>> {
+        self.workloads.iter().flat_map(|(workload, content)| {
+            content.interfaces.iter().map(|interface| InterfaceRef {
+                workload,
+                name: &interface.name,
+                host: &interface.host,
+                device: &interface.device,
+            })
+        })
+    }
+
+    /// (policy, rule).
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.policies.iter().flat_map(|(policy, content)| {
+            let rules = content.rules.iter();
+            rules.map(|rule| (policy.as_str(), rule.name.as_str()))
+        })
+    }
+
+    /// Host and device of the uplink.
+    pub fn uplink(&self) -> Option<(&str, &str)> {
+        let uplink = self.uplink.as_ref()?;
+        Some((&uplink.host, &uplink.device))
+    }
+}
+
+/// The device of an interface that names none: `rf` and 12 hexadecimal digits.
+pub fn derived_device(domain: &str, workload: &str, interface: &str) -> String {
+    // No name holds a zero octet, so no two triples run together.
+    let digest = Sha256::digest([domain, workload, interface].join("\0"));
+    let digits = digest.iter().take(6).map(|octet| format!("{octet:02x}"));
+    std::iter::once("rf".to_owned()).chain(digits).collect()
+}

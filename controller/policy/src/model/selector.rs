@@ -1,0 +1,44 @@
+//! Which workloads a segment holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Conditions on labels, all of which must hold; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// One condition on a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) key: String,
+    pub(super) test: Test,
+}
+
+/// What must hold of a label's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Test {
+    /// It is one of these.
+    In(BTreeSet<String>),
+    /// It is none of these, or there is no such label (DESIGN 3.13).
+    NotIn(BTreeSet<String>),
+    /// There is such a label.
+    Present,
+    /// There is no such label.
+    Absent,
+}
+
+impl Selector {
+    /// Whether a workload with these labels is selected.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.conditions.iter().all(|condition| {
+            let value = labels.get(&condition.key);
+            match &condition.test {
+                Test::In(values) => value.is_some_and(|value| values.contains(value)),
+                Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
+                Test::Present => value.is_some(),
+                Test::Absent => value.is_none(),
+            }
+        })
+    }
+}
