@@ -247,10 +247,6 @@ impl Object {
 
     /// What names it.
     pub fn key(&self) -> ObjectKey {
-        ObjectKey {
-            kind: self.kind(),
-            domain: self.domain.clone(),
-            name: self.name.clone(),
-        }
+        ObjectKey { kind: self.kind(), domain: self.domain.clone(), name: self.name.clone() }
     }
 }

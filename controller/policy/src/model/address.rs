@@ -81,9 +81,7 @@ impl fmt::Display for Mac {
 
 /// An address that packets are routed to.
 pub(super) fn parse_address(text: &str) -> Result<IpAddr, AddressError> {
-    let address: IpAddr = text
-        .parse()
-        .map_err(|_| AddressError::NotAnAddress(text.into()))?;
+    let address: IpAddr = text.parse().map_err(|_| AddressError::NotAnAddress(text.into()))?;
     check_routed(address)?;
     Ok(address)
 }
@@ -99,9 +97,7 @@ pub(super) fn parse_prefix(text: &str) -> Result<IpNet, AddressError> {
 
 /// An address with the length of its on-link prefix.
 pub(super) fn parse_interface_prefix(text: &str) -> Result<IpNet, AddressError> {
-    let prefix: IpNet = text
-        .parse()
-        .map_err(|_| AddressError::NotAPrefix(text.into()))?;
+    let prefix: IpNet = text.parse().map_err(|_| AddressError::NotAPrefix(text.into()))?;
     check_unmapped(prefix.addr())?;
     Ok(prefix)
 }

@@ -47,10 +47,7 @@ impl<'a> Builder<'a> {
             names.entry(key.kind).or_default().insert(key.name.as_str());
         }
         Self {
-            domain: Domain {
-                name: name.into(),
-                ..Domain::default()
-            },
+            domain: Domain { name: name.into(), ..Domain::default() },
             objects,
             names,
             prefixes: BTreeMap::new(),
@@ -87,29 +84,18 @@ impl<'a> Builder<'a> {
 
     /// Checks what needs every part, and gives the domain if nothing is wrong with any.
     fn finish(mut self) -> Result<Domain, Vec<Finding>> {
-        let itself = ObjectKey {
-            kind: Kind::Domain,
-            domain: String::new(),
-            name: self.domain.name.clone(),
-        };
+        let itself = ObjectKey { kind: Kind::Domain, domain: String::new(), name: self.domain.name.clone() };
         let mut held = Held::default();
         for (key, _) in self.objects {
             if !self.names.contains_key(&Kind::Domain) {
-                self.findings
-                    .push(Finding::missing(key, "domain", itself.clone()));
+                self.findings.push(Finding::missing(key, "domain", itself.clone()));
             }
-            if let (Kind::Workload, Some(workload)) =
-                (key.kind, self.domain.workloads.get(&key.name))
-            {
+            if let (Kind::Workload, Some(workload)) = (key.kind, self.domain.workloads.get(&key.name)) {
                 let found = check_workload(&self.domain, &self.names, &mut held, key, workload);
                 self.findings.extend(found);
             }
         }
-        if self.findings.is_empty() {
-            Ok(self.domain)
-        } else {
-            Err(self.findings)
-        }
+        if self.findings.is_empty() { Ok(self.domain) } else { Err(self.findings) }
     }
 
     fn check_uplink(&mut self, key: &ObjectKey, uplink: &Uplink) {
@@ -129,11 +115,7 @@ impl<'a> Builder<'a> {
         let (first, last) = (prefix.network(), prefix.broadcast());
         let before = self.prefixes.range(..=first).next_back();
         let after = self.prefixes.range(first..=last).next();
-        let clash = before
-            .into_iter()
-            .chain(after)
-            .map(|(_, held)| held)
-            .find(|(other, _)| overlap(other, &prefix));
+        let clash = before.into_iter().chain(after).map(|(_, held)| held).find(|(other, _)| overlap(other, &prefix));
         if let Some((other, holder)) = clash {
             let message = format!("{prefix} overlaps {other} of {holder}: choose another prefix");
             self.findings.push(Finding::new(key, field, message));
@@ -175,11 +157,7 @@ fn has(names: &Names<'_>, kind: Kind, name: &str) -> bool {
 
 /// The key of another object of the same domain.
 fn sibling(key: &ObjectKey, kind: Kind, name: &str) -> ObjectKey {
-    ObjectKey {
-        kind,
-        domain: key.domain.clone(),
-        name: name.into(),
-    }
+    ObjectKey { kind, domain: key.domain.clone(), name: name.into() }
 }
 
 fn check_workload(
@@ -242,20 +220,14 @@ fn check_address(address: IpAddr, name: &str, network: &Network) -> Result<(), S
     let Some(subnet) = inside else {
         let subnets: Vec<_> = network.subnets.iter().map(|s| s.cidr.to_string()).collect();
         let subnets = subnets.join(", ");
-        return Err(format!(
-            "{address} is outside its network {name} ({subnets}): choose an address inside"
-        ));
+        return Err(format!("{address} is outside its network {name} ({subnets}): choose an address inside"));
     };
     if address == subnet.gateway {
-        return Err(format!(
-            "{address} is the gateway of network {name}: choose another"
-        ));
+        return Err(format!("{address} is the gateway of network {name}: choose another"));
     }
     if is_reserved_in(address, &subnet.cidr) {
         let cidr = subnet.cidr;
-        return Err(format!(
-            "{address} is the network or broadcast address of {cidr}: choose one between them"
-        ));
+        return Err(format!("{address} is the network or broadcast address of {cidr}: choose one between them"));
     }
     Ok(())
 }

@@ -52,11 +52,7 @@ struct Draft<'a> {
     findings: Vec<Finding>,
 }
 
-pub(super) fn change(
-    before: &Model,
-    upserts: &[Object],
-    deletes: &[ObjectKey],
-) -> Result<Change, Vec<Invalid>> {
+pub(super) fn change(before: &Model, upserts: &[Object], deletes: &[ObjectKey]) -> Result<Change, Vec<Invalid>> {
     let mut draft = Draft {
         before,
         places: HashMap::new(),
@@ -74,11 +70,7 @@ pub(super) fn change(
     if draft.findings.is_empty() && twice.is_empty() {
         let objects = std::mem::take(&mut draft.objects);
         let model = draft.into_model(domains, exclusive);
-        return Ok(Change {
-            model,
-            objects,
-            touched,
-        });
+        return Ok(Change { model, objects, touched });
     }
     let mut invalid = draft.into_invalid();
     invalid.extend(twice);
@@ -103,12 +95,7 @@ impl<'a> Draft<'a> {
             let key = object.key();
             if let Some(first) = self.places.get(&key) {
                 let message = format!("object {first} of this change is the same one: keep one");
-                twice.push(Invalid {
-                    key,
-                    index: Some(index),
-                    field: "name".into(),
-                    message,
-                });
+                twice.push(Invalid { key, index: Some(index), field: "name".into(), message });
                 continue;
             }
             if self.deletes.contains(&key) {
@@ -121,8 +108,7 @@ impl<'a> Draft<'a> {
                 Some(_) => What::Changed,
             };
             if what != What::Unchanged {
-                self.scope(&key)
-                    .insert(key.clone(), Arc::new(object.clone()));
+                self.scope(&key).insert(key.clone(), Arc::new(object.clone()));
             }
             self.objects.push((key.clone(), what));
             self.places.insert(key, index);
@@ -157,17 +143,12 @@ impl<'a> Draft<'a> {
     fn build_domains(&mut self) -> Vec<super::Domain> {
         let mut domains = Vec::new();
         for (name, scope) in &self.scopes {
-            let mut objects: Vec<(&ObjectKey, &Object)> =
-                scope.iter().map(|(key, object)| (key, &**object)).collect();
+            let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (key, &**object)).collect();
             objects.sort_by_key(|(key, _)| self.places.get(*key));
             if name.is_empty() {
                 let faults = objects.iter().filter_map(|(key, object)| {
                     let faults = decode(object).err()?;
-                    Some(faults.into_iter().map(|fault| Finding {
-                        key: (*key).clone(),
-                        fault,
-                        missing: None,
-                    }))
+                    Some(faults.into_iter().map(|fault| Finding { key: (*key).clone(), fault, missing: None }))
                 });
                 self.findings.extend(faults.flatten());
             } else if !objects.is_empty() {
@@ -185,16 +166,8 @@ impl<'a> Draft<'a> {
         let none = Scope::new();
         let stored = self.before.scopes.get("").map_or(&none, |scope| scope);
         let tenants = self.scopes.get("").unwrap_or(stored);
-        let tenant_key = |name: &str| ObjectKey {
-            kind: Kind::Tenant,
-            domain: String::new(),
-            name: name.into(),
-        };
-        let domain_key = |name: &str| ObjectKey {
-            kind: Kind::Domain,
-            domain: String::new(),
-            name: name.into(),
-        };
+        let tenant_key = |name: &str| ObjectKey { kind: Kind::Tenant, domain: String::new(), name: name.into() };
+        let domain_key = |name: &str| ObjectKey { kind: Kind::Domain, domain: String::new(), name: name.into() };
         let new = self.scopes.iter().filter_map(|(name, scope)| {
             let key = domain_key(name);
             scope.contains_key(&key).then_some(key)

@@ -95,12 +95,7 @@ fn domain(faults: &mut Faults, spec: &DomainSpec) -> Option<Option<Uplink>> {
 }
 
 fn uplink(faults: &mut Faults, spec: &UplinkSpec) -> Option<Uplink> {
-    let UplinkSpec {
-        host,
-        device,
-        addresses,
-        next_hops,
-    } = spec;
+    let UplinkSpec { host, device, addresses, next_hops } = spec;
     faults.ok("uplink.host", check_host(host));
     faults.ok("uplink.device", check_device(device));
     let wanted = "give the uplink an ADDRESS/LENGTH and a next hop";
@@ -118,13 +113,11 @@ fn uplink(faults: &mut Faults, spec: &UplinkSpec) -> Option<Uplink> {
             }
             Some(prefix)
         }),
-        next_hops: faults.each("uplink.nextHops", next_hops, |faults, field, text| {
-            faults.ok(field, parse_address(text))
-        }),
+        next_hops: faults
+            .each("uplink.nextHops", next_hops, |faults, field, text| faults.ok(field, parse_address(text))),
     };
     // With an element missing, what follows would blame the wrong one.
-    let complete =
-        uplink.addresses.len() == addresses.len() && uplink.next_hops.len() == next_hops.len();
+    let complete = uplink.addresses.len() == addresses.len() && uplink.next_hops.len() == next_hops.len();
     if complete {
         check_uplink_families(faults, &uplink);
     }
@@ -168,11 +161,7 @@ fn check_uplink_families(faults: &mut Faults, uplink: &Uplink) {
 fn network(faults: &mut Faults, spec: &NetworkSpec) -> Option<Network> {
     let NetworkSpec { subnets, mtu, vni } = spec;
     faults.filled("subnets", subnets, "give the network a subnet");
-    let network = Network {
-        subnets: faults.each("subnets", subnets, subnet),
-        mtu: *mtu,
-        vni: *vni,
-    };
+    let network = Network { subnets: faults.each("subnets", subnets, subnet), mtu: *mtu, vni: *vni };
     if let Some(mtu) = *mtu {
         if !MTU.contains(&mtu) {
             faults.add("mtu", format!("{mtu} is out of range: write 576 to 9000"));

@@ -40,10 +40,7 @@ fn condition(faults: &mut Faults, field: &str, requirement: &Requirement) -> Opt
         LabelTest::Exists(true) => Test::Present,
         LabelTest::Exists(false) => Test::Absent,
     };
-    Some(Condition {
-        key: key.clone(),
-        test,
-    })
+    Some(Condition { key: key.clone(), test })
 }
 
 pub(super) fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Policy> {
@@ -55,14 +52,7 @@ pub(super) fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Policy> {
 }
 
 fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
-    let RuleSpec {
-        name,
-        from,
-        to,
-        action,
-        traffic,
-        priority,
-    } = spec;
+    let RuleSpec { name, from, to, action, traffic, priority } = spec;
     let at = |part: &str| format!("{field}.{part}");
     faults.ok(at("name"), check_part(name));
     faults.filled(at("from"), from, "write `any` to mean every source");
@@ -70,9 +60,7 @@ fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
     faults.filled(at("traffic"), traffic, "write `any` to mean all traffic");
     let from = faults.each(&at("from"), from, peer);
     let to = faults.each(&at("to"), to, peer);
-    let traffic = faults.each(&at("traffic"), traffic, |faults, field, text| {
-        faults.ok(field, text.parse())
-    });
+    let traffic = faults.each(&at("traffic"), traffic, |faults, field, text| faults.ok(field, text.parse()));
     let priority = match *priority {
         None => Some(DEFAULT_PRIORITY),
         Some(priority) => u16::try_from(priority)
@@ -96,14 +84,7 @@ fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
             None
         }
     };
-    Some(Rule {
-        name: name.clone(),
-        from,
-        to,
-        action: action?,
-        traffic,
-        priority: priority?,
-    })
+    Some(Rule { name: name.clone(), from, to, action: action?, traffic, priority: priority? })
 }
 
 fn peer(faults: &mut Faults, field: &str, spec: &PeerSpec) -> Option<Peer> {

@@ -9,11 +9,7 @@ use super::{
 };
 use crate::object::{InterfaceSpec, Object, WorkloadSpec};
 
-pub(super) fn workload(
-    faults: &mut Faults,
-    object: &Object,
-    spec: &WorkloadSpec,
-) -> Option<Workload> {
+pub(super) fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec) -> Option<Workload> {
     let WorkloadSpec { labels, interfaces } = spec;
     for (key, value) in labels {
         faults.ok("labels", check_label_key(key));
@@ -21,37 +17,19 @@ pub(super) fn workload(
     }
     faults.filled("interfaces", interfaces, "give the workload an interface");
     faults.distinct("interfaces", interfaces.iter().map(|i| i.name.as_str()));
-    let read = faults.each("interfaces", interfaces, |faults, field, spec| {
-        interface(faults, field, object, spec)
-    });
-    Some(Workload {
-        labels: labels.clone(),
-        interfaces: read,
-    })
+    let read = faults.each("interfaces", interfaces, |faults, field, spec| interface(faults, field, object, spec));
+    Some(Workload { labels: labels.clone(), interfaces: read })
 }
 
-fn interface(
-    faults: &mut Faults,
-    field: &str,
-    object: &Object,
-    spec: &InterfaceSpec,
-) -> Option<Interface> {
-    let InterfaceSpec {
-        name,
-        network,
-        mac,
-        addresses,
-        host,
-        device,
-    } = spec;
+fn interface(faults: &mut Faults, field: &str, object: &Object, spec: &InterfaceSpec) -> Option<Interface> {
+    let InterfaceSpec { name, network, mac, addresses, host, device } = spec;
     let at = |part: &str| format!("{field}.{part}");
     faults.ok(at("name"), check_part(name));
     faults.ok(at("host"), check_host(host));
     faults.ok(at("network"), check_part(network));
     faults.filled(at("addresses"), addresses, "give the interface an address");
-    let addresses = faults.each(&at("addresses"), addresses, |faults, field, text| {
-        faults.ok(field, parse_address(text))
-    });
+    let addresses =
+        faults.each(&at("addresses"), addresses, |faults, field, text| faults.ok(field, parse_address(text)));
     let device = match device {
         Some(device) => {
             faults.ok(at("device"), check_device(device));

@@ -85,10 +85,7 @@ pub(super) fn claims(domain: &Domain) -> Vec<Claim> {
         claims.push(Claim { what, holder });
     };
     if let Some(uplink) = &domain.uplink {
-        let device = What::Device {
-            host: uplink.host.clone(),
-            device: uplink.device.clone(),
-        };
+        let device = What::Device { host: uplink.host.clone(), device: uplink.device.clone() };
         add(Kind::Domain, &domain.name, "uplink.device".into(), device);
     }
     for (name, network) in &domain.networks {
@@ -98,10 +95,7 @@ pub(super) fn claims(domain: &Domain) -> Vec<Claim> {
     }
     for (name, workload) in &domain.workloads {
         for (index, interface) in workload.interfaces.iter().enumerate() {
-            let device = What::Device {
-                host: interface.host.clone(),
-                device: interface.device.clone(),
-            };
+            let device = What::Device { host: interface.host.clone(), device: interface.device.clone() };
             let field = format!("interfaces[{index}].device");
             add(Kind::Workload, name, field, device);
         }

@@ -20,18 +20,11 @@ pub(super) struct Faults {
 impl Faults {
     /// Notes a fault.
     pub(super) fn add(&mut self, field: impl Into<String>, message: impl Display) {
-        self.list.push(Fault {
-            field: field.into(),
-            message: message.to_string(),
-        });
+        self.list.push(Fault { field: field.into(), message: message.to_string() });
     }
 
     /// The value, or nothing and a fault.
-    pub(super) fn ok<T, E: Display>(
-        &mut self,
-        field: impl Into<String>,
-        result: Result<T, E>,
-    ) -> Option<T> {
+    pub(super) fn ok<T, E: Display>(&mut self, field: impl Into<String>, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()
     }
 

@@ -24,23 +24,13 @@ pub(super) struct Holder {
 impl Finding {
     /// A fault of an object.
     pub(super) fn new(key: &ObjectKey, field: impl Into<String>, message: String) -> Self {
-        Self {
-            key: key.clone(),
-            fault: Fault {
-                field: field.into(),
-                message,
-            },
-            missing: None,
-        }
+        Self { key: key.clone(), fault: Fault { field: field.into(), message }, missing: None }
     }
 
     /// A reference to nothing.
     pub(super) fn missing(key: &ObjectKey, field: impl Into<String>, target: ObjectKey) -> Self {
         let message = format!("there is no {target}: add it or correct the name");
-        Self {
-            missing: Some(target),
-            ..Self::new(key, field, message)
-        }
+        Self { missing: Some(target), ..Self::new(key, field, message) }
     }
 }
 

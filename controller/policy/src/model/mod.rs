@@ -92,11 +92,7 @@ impl Model {
     ///
     /// # Errors
     /// Everything that is wrong with the change, in the order of the request.
-    pub fn change(
-        &self,
-        upserts: &[Object],
-        deletes: &[ObjectKey],
-    ) -> Result<Change, Vec<Invalid>> {
+    pub fn change(&self, upserts: &[Object], deletes: &[ObjectKey]) -> Result<Change, Vec<Invalid>> {
         change::change(self, upserts, deletes)
     }
 

@@ -99,11 +99,7 @@ pub(super) fn check_host(name: &str) -> Result<(), NameError> {
 pub(super) fn check_device(name: &str) -> Result<(), NameError> {
     let fits = (1..=DEVICE_MAX).contains(&name.len());
     let clean = !name.contains(|c: char| c.is_whitespace() || c.is_control() || "/:".contains(c));
-    if fits && clean && ![".", "..", "lo"].contains(&name) {
-        Ok(())
-    } else {
-        Err(NameError::NotADevice(name.into()))
-    }
+    if fits && clean && ![".", "..", "lo"].contains(&name) { Ok(()) } else { Err(NameError::NotADevice(name.into())) }
 }
 
 /// Whether a label's key can be this.
@@ -124,9 +120,5 @@ fn check_label_text(text: &str, what: &'static str) -> Result<(), NameError> {
         return Err(NameError::TooLong(text.into(), LABEL_MAX));
     }
     let known = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if text.chars().all(known) {
-        Ok(())
-    } else {
-        Err(NameError::NotALabel(text.into(), what))
-    }
+    if text.chars().all(known) { Ok(()) } else { Err(NameError::NotALabel(text.into(), what)) }
 }

@@ -49,10 +49,7 @@ pub enum TrafficError {
 
 impl PortRange {
     /// Every port.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u16::MAX,
-    };
+    pub const ALL: Self = Self { first: 0, last: u16::MAX };
 
     /// The first port.
     pub fn first(self) -> u16 {
@@ -91,8 +88,7 @@ fn parse_port(text: &str, whole: &str) -> Result<u16, TrafficError> {
     if text.is_empty() || !text.bytes().all(|c| c.is_ascii_digit()) {
         return Err(TrafficError::NotAPort(whole.into()));
     }
-    text.parse()
-        .map_err(|_| TrafficError::NotAPort(whole.into()))
+    text.parse().map_err(|_| TrafficError::NotAPort(whole.into()))
 }
 
 impl FromStr for Traffic {
@@ -111,9 +107,7 @@ impl FromStr for Traffic {
             },
             Some(("tcp", ports)) => ports.parse().map(Self::Tcp),
             Some(("udp", ports)) => ports.parse().map(Self::Udp),
-            Some(("sctp" | "icmp" | "icmp6" | "proto", _)) => {
-                Err(TrafficError::NotYet(text.into()))
-            }
+            Some(("sctp" | "icmp" | "icmp6" | "proto", _)) => Err(TrafficError::NotYet(text.into())),
             Some(_) => Err(TrafficError::Unknown(text.into())),
         }
     }
