@@ -38,6 +38,9 @@ pub use selector::Selector;
 pub use traffic::{PortRange, Traffic, TrafficError};
 pub use types::{Action, Interface, Network, Peer, Policy, Rule, Subnet, Uplink, Workload};
 
+/// The rule that decides where no rule of a policy does (DESIGN 3.8).
+pub const DEFAULT_DENY: &str = "default/deny";
+
 /// The objects that belong together: a domain with all in it, or the tenants.
 type Scope = BTreeMap<ObjectKey, Arc<Object>>;
 

@@ -29,6 +29,11 @@ pub(super) enum Test {
 }
 
 impl Selector {
+    /// The labels it asks for.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(|condition| condition.key.as_str())
+    }
+
     /// Whether a workload with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.conditions.iter().all(|condition| {

@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
             Content::Refused => return,
             Content::Null => "has no value",
             Content::Text(text) => {
-                return self.error(field.node.place, &field.path, { format!("is {text:?}: write {wanted}") });
+                return self.error(field.node.place, &field.path, format!("is {text:?}: write {wanted}"));
             }
             Content::List(_) => "is a list",
             Content::Map(_) => "is a mapping",

@@ -6,6 +6,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+mod judge;
+
+/// An agent that has this reads everything in this module.
+pub const FEATURE_BUNDLE_V1: &str = "bundle-v1";
+
 /// One domain, compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle {
