@@ -131,6 +131,11 @@ impl Domain {
         self.workloads.iter().map(|(name, w)| (name.as_str(), w))
     }
 
+    /// Name and content, by name.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        self.policies.iter().map(|(name, p)| (name.as_str(), p))
+    }
+
     /// By workload, then interface.
     pub fn interfaces(&self) -> impl Iterator<Item = InterfaceRef<'_>> {
         self.workloads.iter().flat_map(|(workload, content)| {
@@ -145,10 +150,7 @@ impl Domain {
 
     /// (policy, rule).
     pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.policies.iter().flat_map(|(policy, content)| {
-            let rules = content.rules.iter();
-            rules.map(|rule| (policy.as_str(), rule.name.as_str()))
-        })
+        self.policies().flat_map(|(policy, content)| content.rules.iter().map(move |rule| (policy, rule.name.as_str())))
     }
 
     /// Host and device of the uplink.

@@ -1,0 +1,28 @@
+//! The compiled form against the definition of what is right.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use common::{bundle, domain, generate};
+use proptest::prelude::*;
+use ringfence_policy::evaluate::evaluate;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_bundle_says_of_every_flow_what_the_evaluator_says(objects in generate::domain_objects()) {
+        let domain = domain(&objects);
+        let bundle = bundle(&domain);
+        for flow in generate::flows(&domain) {
+            prop_assert_eq!(bundle.judge(&flow), evaluate(&domain, &flow), "{:?}", flow);
+        }
+    }
+
+    #[test]
+    fn a_bundle_does_not_depend_on_the_order_of_objects(objects in generate::domain_objects()) {
+        let mut reversed = objects.clone();
+        reversed.reverse();
+        prop_assert_eq!(bundle(&domain(&objects)), bundle(&domain(&reversed)));
+    }
+}
