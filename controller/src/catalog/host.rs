@@ -1,0 +1,147 @@
+//! What an agent says of its host, and whether it can be.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ringfence_policy::object::{Kind, ObjectKey};
+use ringfence_proto::v1;
+
+/// What an agent registers: a host that could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The host's name.
+    pub name: String,
+    /// Where its overlay traffic comes from and goes to; one or two, of different families.
+    pub underlay: Vec<IpAddr>,
+    /// The agent's version.
+    pub agent_version: String,
+}
+
+/// Why a host cannot be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHost {
+    /// No interface can name it.
+    #[error(
+        "host {0:?}: a host's name is labels of lower-case letters, digits and hyphens, joined by dots; give --host"
+    )]
+    Name(String),
+    /// It cannot be tunnelled to.
+    #[error("host {0}: no underlay address was given; give --underlay-address")]
+    NoUnderlay(String),
+    /// Not an address.
+    #[error("host {host}: underlay address {text:?} is no unicast IPv4 or IPv6 address")]
+    Address {
+        /// The host.
+        host: String,
+        /// What it said.
+        text: String,
+    },
+    /// Two of a family.
+    #[error("host {host}: {address} is a second underlay address of its family; give one of each at most")]
+    SecondOfFamily {
+        /// The host.
+        host: String,
+        /// The second one.
+        address: IpAddr,
+    },
+    /// Packets from it could not be told from another host's.
+    #[error(
+        "host {host}: {address} is the underlay address of host {other}; give this host its own, or delete the other host"
+    )]
+    Taken {
+        /// The host.
+        host: String,
+        /// The address both have.
+        address: IpAddr,
+        /// Who registered it first.
+        other: String,
+    },
+}
+
+// === impl Registration ===
+
+impl Registration {
+    /// Reads what an agent said.
+    ///
+    /// # Errors
+    /// When the name or an address cannot be.
+    pub fn new(name: &str, underlay: &[String], agent_version: &str) -> Result<Self, InvalidHost> {
+        if !is_host_name(name) {
+            return Err(InvalidHost::Name(name.to_owned()));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            underlay: parse_underlay(name, underlay)?,
+            agent_version: agent_version.to_owned(),
+        })
+    }
+
+    /// Whether no other host has one of its addresses.
+    ///
+    /// # Errors
+    /// When one has, names it.
+    pub fn check_unique(&self, hosts: &BTreeMap<String, Vec<IpAddr>>) -> Result<(), InvalidHost> {
+        for (other, addresses) in hosts.iter().filter(|(name, _)| **name != self.name) {
+            if let Some(address) = self.underlay.iter().find(|address| addresses.contains(address)) {
+                return Err(InvalidHost::Taken { host: self.name.clone(), address: *address, other: other.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The object that stands for it, without meta; labels stay what they were.
+    pub fn object(&self, before: Option<&v1::Object>) -> v1::Object {
+        let labels = match before.and_then(|object| object.spec.as_ref()) {
+            Some(v1::object::Spec::Host(spec)) => spec.labels.clone(),
+            _ => BTreeMap::new(),
+        };
+        v1::Object {
+            name: self.name.clone(),
+            spec: Some(v1::object::Spec::Host(v1::HostSpec {
+                underlay: self.underlay.iter().map(IpAddr::to_string).collect(),
+                agent_version: self.agent_version.clone(),
+                labels,
+            })),
+            ..v1::Object::default()
+        }
+    }
+}
+
+/// What names a host's object.
+pub fn key(name: &str) -> ObjectKey {
+    ObjectKey { kind: Kind::Host, domain: String::new(), name: name.to_owned() }
+}
+
+/// The addresses in the order given, which is sorted: the same set is the same state.
+pub(super) fn parse_underlay(host: &str, texts: &[String]) -> Result<Vec<IpAddr>, InvalidHost> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for text in texts {
+        let address: IpAddr = text
+            .parse()
+            .ok()
+            .filter(is_unicast)
+            .ok_or_else(|| InvalidHost::Address { host: host.to_owned(), text: text.clone() })?;
+        if addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
+            return Err(InvalidHost::SecondOfFamily { host: host.to_owned(), address });
+        }
+        addresses.push(address);
+    }
+    if addresses.is_empty() {
+        return Err(InvalidHost::NoUnderlay(host.to_owned()));
+    }
+    addresses.sort_unstable();
+    Ok(addresses)
+}
+
+fn is_unicast(address: &IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast)
+}
+
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}

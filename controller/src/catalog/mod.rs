@@ -1,0 +1,60 @@
+//! Everything that was committed, and what a change to it would make. Pure: it reads no clock, waits
+//! for nobody and writes nothing; see [`crate::controller`] for who does.
+
+pub mod host;
+pub mod ids;
+mod load;
+mod plan;
+
+pub use self::{
+    load::LoadError,
+    plan::{Change, Commit, Plan, Refusal},
+};
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use ringfence_policy::{bundle::Bundle, model::Model, object::ObjectKey};
+use ringfence_proto::v1;
+
+use self::ids::Ids;
+
+/// Holds the committed state in memory.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    revision: u64,
+    model: Model,
+    /// As committed, with meta; hosts included, which the model does not know.
+    objects: BTreeMap<ObjectKey, Arc<v1::Object>>,
+    ids: Ids,
+    /// Underlay addresses of every host that registered.
+    hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+// === impl Catalog ===
+
+impl Catalog {
+    /// Of the last commit; 0: nothing was committed yet.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Every object, by kind, domain and name.
+    pub fn objects(&self) -> &BTreeMap<ObjectKey, Arc<v1::Object>> {
+        &self.objects
+    }
+
+    /// Makes a commit, decided from this state and stored since, the state. Gives back the domains
+    /// touched, compiled; `None`: gone.
+    pub fn install(&mut self, commit: Commit) -> BTreeMap<String, Option<Bundle>> {
+        let Commit { transaction, bundles, model, hosts, allocation } = commit;
+        self.revision = transaction.revision;
+        self.model = model;
+        self.hosts = hosts;
+        self.ids.install(allocation);
+        for key in &transaction.deletes {
+            self.objects.remove(key);
+        }
+        self.objects.extend(transaction.upserts);
+        bundles
+    }
+}

@@ -1,0 +1,285 @@
+//! What a change would make of the catalog: everything that will be stored and published, or why not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use ringfence_policy::{
+    bundle::Bundle,
+    compile::compile,
+    model::{Invalid, Model, What},
+    object::{Kind, Object, ObjectKey},
+    wire,
+};
+use ringfence_proto::v1;
+
+use super::{
+    Catalog,
+    host::{self, InvalidHost, Registration},
+    ids::{Allocation, IdError},
+};
+use crate::store::{AuditEntry, Transaction};
+
+/// What someone asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Objects to make or replace, each with the file set it comes from.
+    pub upserts: Vec<(Object, String)>,
+    /// Objects to delete.
+    pub deletes: Vec<ObjectKey>,
+    /// Refuse unless the store stands at this revision.
+    pub if_revision: Option<u64>,
+}
+
+/// What a change would do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Of each object, in the order asked for.
+    pub changes: Vec<(ObjectKey, What)>,
+    /// What to store and publish; `None`: nothing changes.
+    pub commit: Option<Commit>,
+}
+
+/// What a change stores and publishes.
+#[derive(Debug)]
+pub struct Commit {
+    /// For the store.
+    pub transaction: Transaction,
+    /// The domains touched, compiled; `None`: gone.
+    pub bundles: BTreeMap<String, Option<Bundle>>,
+    pub(super) model: Model,
+    pub(super) hosts: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) allocation: Allocation,
+}
+
+/// Why a change cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Someone else was first.
+    #[error("the store stands at revision {revision}, not {asked}: read again, then ask again")]
+    Stale {
+        /// What was asked for.
+        asked: u64,
+        /// What it is.
+        revision: u64,
+    },
+    /// The state after it would not be valid.
+    #[error("{} of the objects cannot be as asked", .0.len())]
+    Invalid(Vec<Invalid>),
+    /// The host cannot be.
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
+}
+
+/// A change, before numbers and bundles.
+struct Draft<'a> {
+    model: Model,
+    hosts: BTreeMap<String, Vec<IpAddr>>,
+    objects: Vec<(ObjectKey, What, Option<v1::Object>)>,
+    touched: BTreeSet<String>,
+    upserts: &'a [(Object, String)],
+}
+
+// === impl Catalog ===
+
+impl Catalog {
+    /// What a change would do. `hosted` tells the domains that need a host.
+    ///
+    /// # Errors
+    /// When the state after it would not be valid, or the store stands elsewhere than asked for.
+    pub fn plan(
+        &self,
+        change: &Change,
+        hosted: impl Fn(&str) -> BTreeSet<String>,
+        now: SystemTime,
+    ) -> Result<Plan, Refusal> {
+        if let Some(asked) = change.if_revision.filter(|asked| *asked != self.revision) {
+            return Err(Refusal::Stale { asked, revision: self.revision });
+        }
+        let (host_deletes, deletes): (Vec<_>, Vec<_>) =
+            change.deletes.iter().cloned().partition(|key| key.kind == Kind::Host);
+        let specs: Vec<Object> = change.upserts.iter().map(|(object, _)| object.clone()).collect();
+        let next = self.model.change(&specs, &deletes).map_err(Refusal::Invalid)?;
+        let mut hosts = self.hosts.clone();
+        for key in &host_deletes {
+            hosts.remove(&key.name).ok_or_else(|| unknown(key))?;
+        }
+        let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
+            let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
+            let same_source = self.objects.get(key).is_some_and(|before| before.source == object.source);
+            let what = if *what == What::Unchanged && !same_source { What::Changed } else { *what };
+            (key.clone(), what, Some(object))
+        });
+        let deletes = next.objects.iter().skip(specs.len()).map(|(key, _)| key.clone());
+        let deletes = deletes.chain(host_deletes.iter().cloned()).map(|key| (key, What::Deleted, None));
+        let objects = upserts.chain(deletes).collect();
+        let hosted = host_deletes.iter().flat_map(|key| hosted(&key.name));
+        let touched = next.touched.into_iter().chain(hosted).collect();
+        self.settle(Draft { model: next.model, hosts, objects, touched, upserts: &change.upserts }, now)
+    }
+
+    /// What registering a host, which the domains `hosted` need, would do.
+    ///
+    /// # Errors
+    /// When another host has one of its addresses, or a domain that needs it no longer compiles.
+    pub fn plan_registration(
+        &self,
+        registration: &Registration,
+        hosted: BTreeSet<String>,
+        now: SystemTime,
+    ) -> Result<Plan, Refusal> {
+        registration.check_unique(&self.hosts)?;
+        let key = host::key(&registration.name);
+        let stored = self.objects.get(&key).map(Arc::as_ref);
+        let object = registration.object(stored);
+        let what = match stored {
+            None => What::Created,
+            Some(stored) if stored.spec == object.spec => What::Unchanged,
+            Some(_) => What::Changed,
+        };
+        let mut hosts = self.hosts.clone();
+        let before = hosts.insert(registration.name.clone(), registration.underlay.clone());
+        let moved = before.as_ref() != Some(&registration.underlay);
+        self.settle(
+            Draft {
+                model: self.model.clone(),
+                hosts,
+                objects: vec![(key, what, Some(object))],
+                touched: if moved { hosted } else { BTreeSet::new() },
+                upserts: &[],
+            },
+            now,
+        )
+    }
+
+    /// Hands out numbers, compiles what is touched, and puts together what to store.
+    fn settle(&self, draft: Draft<'_>, now: SystemTime) -> Result<Plan, Refusal> {
+        let Draft { model, hosts, objects, touched, upserts } = draft;
+        let changes = objects.iter().map(|(key, what, _)| (key.clone(), *what)).collect();
+        if objects.iter().all(|(_, what, _)| *what == What::Unchanged) {
+            return Ok(Plan { changes, commit: None });
+        }
+        let revision = self.revision + 1;
+        let domains = model.domains();
+        let wanted = touched
+            .into_iter()
+            .map(|name| {
+                let domain = domains.get(&name).map(Arc::as_ref);
+                (name, domain)
+            })
+            .collect();
+        let mut allocation =
+            self.ids.allocate(&wanted).map_err(|error| Refusal::Invalid(vec![number_refused(&error, upserts)]))?;
+        let mut bundles = BTreeMap::new();
+        for (name, domain) in &wanted {
+            let ids = allocation.domains.get(name).and_then(Option::as_ref);
+            let bundle = match domain.zip(ids) {
+                Some((domain, ids)) => Some(
+                    compile(domain, ids, &hosts, revision)
+                        .map_err(|error| Refusal::Invalid(vec![domain_refused(name, error.to_string())]))?,
+                ),
+                None => None,
+            };
+            bundles.insert(name.clone(), bundle);
+        }
+        let audit = audit(&objects, self.revision, now);
+        let mut uid = allocation.counters.uid;
+        let mut stored = BTreeMap::new();
+        let mut deletes = Vec::new();
+        for (key, what, object) in objects {
+            match object {
+                None => deletes.push(key),
+                Some(_) if what == What::Unchanged => {}
+                Some(object) => {
+                    let meta = self.meta(&key, revision, &mut uid);
+                    let object = v1::Object { meta: Some(meta), ..object };
+                    stored.insert(key, Arc::new(object));
+                }
+            }
+        }
+        allocation.counters.uid = uid;
+        let transaction = Transaction {
+            revision,
+            counters: allocation.counters,
+            upserts: stored,
+            deletes,
+            ids: allocation.rows.clone(),
+            generations: bundles
+                .iter()
+                .map(|(name, bundle)| (name.clone(), bundle.as_ref().map(|_| revision)))
+                .collect(),
+            audit,
+        };
+        Ok(Plan { changes, commit: Some(Commit { transaction, bundles, model, hosts, allocation }) })
+    }
+
+    /// The meta of an object changed at a revision; a new one gets a uid.
+    fn meta(&self, key: &ObjectKey, revision: u64, uid: &mut u64) -> v1::ObjectMeta {
+        match self.objects.get(key).and_then(|before| before.meta) {
+            Some(meta) => v1::ObjectMeta { changed_revision: revision, ..meta },
+            None => {
+                *uid += 1;
+                v1::ObjectMeta { uid: *uid - 1, created_revision: revision, changed_revision: revision }
+            }
+        }
+    }
+}
+
+fn unknown(key: &ObjectKey) -> Refusal {
+    Refusal::Invalid(vec![Invalid {
+        key: key.clone(),
+        index: None,
+        field: String::new(),
+        message: "there is no such object: nothing to delete".to_owned(),
+    }])
+}
+
+fn domain_refused(name: &str, message: String) -> Invalid {
+    Invalid {
+        key: ObjectKey { kind: Kind::Domain, domain: String::new(), name: name.to_owned() },
+        index: None,
+        field: String::new(),
+        message,
+    }
+}
+
+fn number_refused(error: &IdError, upserts: &[(Object, String)]) -> Invalid {
+    match error {
+        IdError::VniTaken { domain, network, .. } => {
+            let key = ObjectKey { kind: Kind::Network, domain: domain.clone(), name: network.clone() };
+            Invalid {
+                index: upserts.iter().position(|(object, _)| object.key() == key),
+                key,
+                field: "vni".to_owned(),
+                message: error.to_string(),
+            }
+        }
+        IdError::Exhausted { domain, .. } => domain_refused(domain, error.to_string()),
+    }
+}
+
+fn audit(objects: &[(ObjectKey, What, Option<v1::Object>)], revision: u64, now: SystemTime) -> AuditEntry {
+    AuditEntry {
+        when: now,
+        what: objects
+            .iter()
+            .filter(|(_, what, _)| *what != What::Unchanged)
+            .map(|(key, what, _)| format!("{} {key}", verb(*what)))
+            .collect(),
+        from_revision: revision,
+        to_revision: revision + 1,
+    }
+}
+
+fn verb(what: What) -> &'static str {
+    match what {
+        What::Created => "created",
+        What::Changed => "changed",
+        What::Unchanged => "kept",
+        What::Deleted => "deleted",
+    }
+}

@@ -1,0 +1,106 @@
+//! Asking hosts for their counters.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use ringfence_proto::v1;
+use tokio::{
+    sync::oneshot::Receiver,
+    time::{Instant, timeout_at},
+};
+
+use crate::{controller::Controller, fleet::NotConnected};
+
+/// Who an interface belongs to.
+struct Owner {
+    domain: String,
+    workload: String,
+    interface: String,
+}
+
+/// The counters of a domain (empty: all) on a host (empty: all). Every host is asked at once and has
+/// the same time to answer.
+pub(super) async fn collect(
+    controller: &Controller,
+    domain: &str,
+    host: &str,
+    timeout: Duration,
+) -> v1::CountersResponse {
+    let (owners, questions) = ask(controller, domain, host);
+    let deadline = Instant::now() + timeout;
+    let answers = questions.into_iter().map(|(host, question)| async move {
+        let answer = match question {
+            Err(NotConnected) => Err(NotConnected.to_string()),
+            Ok(answer) => match timeout_at(deadline, answer).await {
+                Ok(Ok(report)) => Ok(report.devices),
+                Ok(Err(_)) => Err("its agent disconnected before it answered".to_owned()),
+                Err(_) => Err(format!("its agent did not answer within {timeout:?}")),
+            },
+        };
+        (host, answer)
+    });
+    let mut response = v1::CountersResponse::default();
+    for (host, answer) in join_all(answers).await {
+        match answer {
+            Ok(devices) => {
+                let rows = devices.into_iter().map(|device| row(&host, device, &owners));
+                response.interfaces.extend(rows.filter(|row| domain.is_empty() || row.domain == domain));
+            }
+            Err(message) => response.errors.push(v1::HostError { host, message }),
+        }
+    }
+    response
+}
+
+type Questions = BTreeMap<String, Result<Receiver<v1::CountersReport>, NotConnected>>;
+
+/// Asks every host concerned, and notes whose the interfaces are.
+fn ask(controller: &Controller, domain: &str, host: &str) -> (BTreeMap<u32, Owner>, Questions) {
+    let fleet = controller.fleet();
+    let names = fleet.domain_names().filter(|name| domain.is_empty() || *name == domain);
+    let mut owners = BTreeMap::new();
+    let mut hosts: BTreeSet<String> = BTreeSet::new();
+    for name in names {
+        for view in fleet.interfaces(name) {
+            let owner = Owner {
+                domain: name.to_owned(),
+                workload: view.interface.workload.clone(),
+                interface: view.interface.name.clone(),
+            };
+            owners.insert(view.interface.id, owner);
+        }
+        hosts.extend(fleet.domain(name).into_iter().flat_map(|view| view.hosts).map(|progress| progress.host));
+    }
+    if domain.is_empty() {
+        hosts.extend(fleet.hosts().into_keys().map(str::to_owned));
+    }
+    if !host.is_empty() {
+        // Asked for by name: an answer or an error, never silence.
+        hosts = BTreeSet::from([host.to_owned()]);
+    }
+    let questions = hosts.into_iter().map(|host| {
+        let question = fleet.ask(&host);
+        (host, question)
+    });
+    let questions = questions.collect();
+    (owners, questions)
+}
+
+fn row(host: &str, device: v1::DeviceCounters, owners: &BTreeMap<u32, Owner>) -> v1::InterfaceCounters {
+    let v1::DeviceCounters { interface_id, device, passed_from, passed_to, drops } = device;
+    let owner = owners.get(&interface_id);
+    let of = |part: fn(&Owner) -> &String| owner.map(part).cloned().unwrap_or_default();
+    v1::InterfaceCounters {
+        host: host.to_owned(),
+        domain: of(|owner| &owner.domain),
+        workload: of(|owner| &owner.workload),
+        interface: of(|owner| &owner.interface),
+        device,
+        passed_from,
+        passed_to,
+        drops,
+    }
+}

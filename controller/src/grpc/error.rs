@@ -1,0 +1,81 @@
+//! Errors as a client sees them.
+
+use prost::Message;
+use ringfence_policy::{model::Invalid, object::ObjectKey, wire};
+use ringfence_proto::v1;
+use tonic::{Code, Status};
+use tracing::error;
+
+use crate::{
+    catalog::Refusal,
+    controller::{ChangeError, Outcome},
+};
+
+/// Everything wrong with a request, each under its place: a line for people in the message, and an
+/// encoded `InvalidList` in the details for programs.
+pub(super) fn invalid(list: Vec<v1::Invalid>) -> Status {
+    let lines = list.iter().map(|invalid| {
+        let (kind, name) = match &invalid.key {
+            Some(key) => (key.kind().as_str_name().trim_start_matches("KIND_").to_lowercase(), full_name(key)),
+            None => ("object".to_owned(), invalid.object_index.to_string()),
+        };
+        match invalid.field.as_str() {
+            "" => format!("{kind} {name}: {}", invalid.message),
+            field => format!("{kind} {name}: {field}: {}", invalid.message),
+        }
+    });
+    let message = lines.collect::<Vec<_>>().join("\n");
+    let details = v1::InvalidList { invalid: list }.encode_to_vec();
+    Status::with_details(Code::InvalidArgument, message, details.into())
+}
+
+/// Why a change was not made. `place` finds a key in the request where the model names no place.
+pub(super) fn change(failure: ChangeError, place: impl Fn(&ObjectKey) -> Option<usize>) -> Status {
+    match failure {
+        ChangeError::Refused(Refusal::Invalid(list)) => {
+            let list = list.into_iter().map(|one| {
+                let Invalid { key, index, field, message } = one;
+                let index = index.or_else(|| place(&key)).unwrap_or_default();
+                v1::Invalid {
+                    object_index: u32::try_from(index).unwrap_or(u32::MAX),
+                    key: Some(wire::key_to_wire(&key)),
+                    field,
+                    message,
+                }
+            });
+            invalid(list.collect())
+        }
+        ChangeError::Refused(refusal @ Refusal::Stale { .. }) => Status::aborted(refusal.to_string()),
+        ChangeError::Refused(refusal @ Refusal::Host(_)) => Status::invalid_argument(refusal.to_string()),
+        ChangeError::Store(failure) => {
+            error!(error = %failure, "commit failed");
+            Status::internal(failure.to_string())
+        }
+        ChangeError::Abandoned(failure) => {
+            error!(error = %failure, "change abandoned");
+            Status::unavailable(ChangeError::Abandoned(failure).to_string())
+        }
+    }
+}
+
+/// What became of a change, in the terms of the wire.
+pub(super) fn outcome(outcome: Outcome) -> (u64, Vec<v1::Change>, Vec<v1::DomainGeneration>) {
+    use ringfence_policy::model::What;
+    use v1::change::What as Wire;
+    let Outcome { revision, changes, generations } = outcome;
+    let changes = changes.into_iter().map(|(key, what)| {
+        let what = match what {
+            What::Created => Wire::Created,
+            What::Changed => Wire::Changed,
+            What::Unchanged => Wire::Unchanged,
+            What::Deleted => Wire::Deleted,
+        };
+        v1::Change { key: Some(wire::key_to_wire(&key)), what: what.into() }
+    });
+    let generations = generations.into_iter().map(|(domain, generation)| v1::DomainGeneration { domain, generation });
+    (revision, changes.collect(), generations.collect())
+}
+
+fn full_name(key: &v1::ObjectKey) -> String {
+    if key.domain.is_empty() { key.name.clone() } else { format!("{}/{}", key.domain, key.name) }
+}
