@@ -145,3 +145,45 @@ fn is_host_name(name: &str) -> bool {
     };
     name.len() <= 253 && name.split('.').all(label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(name: &str, underlay: &[&str]) -> Result<Registration, InvalidHost> {
+        let underlay: Vec<String> = underlay.iter().map(|text| (*text).to_owned()).collect();
+        Registration::new(name, &underlay, "0.1.0")
+    }
+
+    #[test]
+    fn the_order_of_the_addresses_does_not_matter() {
+        let one = register("h1", &["192.0.2.1", "2001:db8::1"]).unwrap();
+        assert_eq!(one, register("h1", &["2001:db8::1", "192.0.2.1"]).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_tunnelled_to_is_refused() {
+        for text in ["", "host", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"] {
+            assert!(matches!(register("h1", &[text]), Err(InvalidHost::Address { .. })), "{text}");
+        }
+        assert_eq!(register("h1", &[]), Err(InvalidHost::NoUnderlay("h1".to_owned())));
+        let twice = register("h1", &["192.0.2.1", "192.0.2.2"]);
+        assert!(matches!(twice, Err(InvalidHost::SecondOfFamily { .. })));
+    }
+
+    #[test]
+    fn a_name_that_no_interface_could_write_is_refused() {
+        for name in ["", "H1", "a/b", "-a", "a-", "a..b", "a\0b"] {
+            assert!(matches!(register(name, &["192.0.2.1"]), Err(InvalidHost::Name(_))), "{name:?}");
+        }
+        assert!(register("node-1.rack2.example", &["192.0.2.1"]).is_ok());
+    }
+
+    #[test]
+    fn an_address_of_another_host_is_refused_by_name() {
+        let hosts = BTreeMap::from([("h1".to_owned(), vec![IpAddr::from([192, 0, 2, 1])])]);
+        assert_eq!(register("h1", &["192.0.2.1"]).unwrap().check_unique(&hosts), Ok(()));
+        let error = register("h2", &["192.0.2.1"]).unwrap().check_unique(&hosts).unwrap_err();
+        assert!(matches!(&error, InvalidHost::Taken { other, .. } if other == "h1"), "{error}");
+    }
+}

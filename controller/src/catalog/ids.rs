@@ -359,3 +359,7 @@ fn rows(name: &str, ids: &DomainIds) -> BTreeMap<IdKey, u32> {
         .chain(rules)
         .collect()
 }
+
+#[cfg(test)]
+#[path = "ids_tests.rs"]
+mod tests;

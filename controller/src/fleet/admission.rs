@@ -156,3 +156,127 @@ fn same_wiring(was: &CompiledInterface, is: &CompiledInterface) -> bool {
 fn same_place(was: &CompiledInterface, is: &CompiledInterface) -> bool {
     was.host == is.host && was.device == is.device
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn interface(id: u32, host: &str) -> CompiledInterface {
+        CompiledInterface {
+            id,
+            workload: format!("w-{id}"),
+            name: "eth0".to_owned(),
+            vni: 100,
+            mac: [2, 0, 0, 0, 0, 1],
+            host: host.to_owned(),
+            device: format!("tap{id}"),
+            addresses: vec![([10, 0, 0, 1].into(), 1)],
+        }
+    }
+
+    fn bundle(generation: u64, interfaces: &[CompiledInterface]) -> Bundle {
+        Bundle { generation, interfaces: interfaces.to_vec(), ..Bundle::default() }
+    }
+
+    fn acked(hosts: &[(&str, u64)]) -> Acked {
+        hosts.iter().map(|(host, generation)| ((*host).to_owned(), *generation)).collect()
+    }
+
+    fn up(admission: &Admission, host: &str) -> Vec<u32> {
+        admission.up_on(host).collect()
+    }
+
+    #[test]
+    fn an_interface_is_up_once_every_other_host_knows_it() {
+        let now = Instant::now();
+        let mut admission = Admission::default();
+        admission.follow(None, &bundle(3, &[interface(1, "h1")]), now, PATIENCE);
+        assert!(admission.settle(&acked(&[("h1", 0), ("h2", 3), ("h3", 2)]), now).is_empty());
+        assert!(up(&admission, "h1").is_empty());
+        assert_eq!(admission.settle(&acked(&[("h1", 0), ("h2", 3), ("h3", 4)]), now), ["h1".to_owned()].into());
+        assert_eq!(up(&admission, "h1"), [1]);
+    }
+
+    #[test]
+    fn an_interface_alone_in_its_domain_waits_for_nobody() {
+        let now = Instant::now();
+        let mut admission = Admission::default();
+        admission.follow(None, &bundle(1, &[interface(1, "h1")]), now, PATIENCE);
+        admission.settle(&acked(&[("h1", 0)]), now);
+        assert_eq!(up(&admission, "h1"), [1]);
+    }
+
+    #[test]
+    fn a_host_that_is_away_keeps_an_interface_down_until_the_deadline_only() {
+        let now = Instant::now();
+        let hosts = acked(&[("h1", 1), ("h2", 0)]);
+        let mut admission = Admission::default();
+        admission.follow(None, &bundle(1, &[interface(1, "h1")]), now, PATIENCE);
+        assert_eq!(admission.next_deadline(), Some(now + PATIENCE));
+        admission.settle(&hosts, now + PATIENCE - Duration::from_millis(1));
+        assert!(up(&admission, "h1").is_empty());
+        admission.settle(&hosts, now + PATIENCE);
+        assert_eq!(up(&admission, "h1"), [1]);
+        assert_eq!(admission.next_deadline(), None);
+        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "status still tells who is behind");
+    }
+
+    #[test]
+    fn what_is_up_stays_up_while_it_stays_where_it_is() {
+        let now = Instant::now();
+        let hosts = acked(&[("h1", 1), ("h2", 1)]);
+        let first = bundle(1, &[interface(1, "h1")]);
+        let mut admission = Admission::default();
+        admission.follow(None, &first, now, PATIENCE);
+        admission.settle(&hosts, now);
+
+        let reclassed = CompiledInterface { addresses: vec![([10, 0, 0, 1].into(), 9)], ..interface(1, "h1") };
+        let second = bundle(2, &[reclassed]);
+        assert!(admission.follow(Some(&first), &second, now, PATIENCE).is_empty());
+        assert_eq!(admission.standing(1).unwrap().known_since, 1, "a class is not wiring");
+
+        let readdressed = CompiledInterface { addresses: vec![([10, 0, 0, 7].into(), 9)], ..interface(1, "h1") };
+        let third = bundle(3, &[readdressed]);
+        assert!(admission.follow(Some(&second), &third, now, PATIENCE).is_empty());
+        assert_eq!(up(&admission, "h1"), [1]);
+        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "h2 does not know its new address");
+    }
+
+    #[test]
+    fn an_interface_that_moves_waits_again_and_leaves_the_old_host() {
+        let now = Instant::now();
+        let first = bundle(1, &[interface(1, "h1")]);
+        let mut admission = Admission::default();
+        admission.follow(None, &first, now, PATIENCE);
+        admission.settle(&acked(&[("h1", 1), ("h2", 1)]), now);
+
+        let changed = admission.follow(Some(&first), &bundle(2, &[interface(1, "h2")]), now, PATIENCE);
+        assert_eq!(changed, ["h1".to_owned()].into());
+        assert_eq!((up(&admission, "h1"), up(&admission, "h2")), (vec![], vec![]));
+        let changed = admission.settle(&acked(&[("h1", 2), ("h2", 1)]), now);
+        assert_eq!(changed, ["h2".to_owned()].into());
+    }
+
+    #[test]
+    fn an_interface_that_goes_leaves_its_host() {
+        let now = Instant::now();
+        let first = bundle(1, &[interface(1, "h1")]);
+        let mut admission = Admission::stored(&first, now);
+        assert_eq!(up(&admission, "h1"), [1], "what was stored is up");
+        assert_eq!(admission.follow(Some(&first), &bundle(2, &[]), now, PATIENCE), ["h1".to_owned()].into());
+        assert!(up(&admission, "h1").is_empty());
+    }
+
+    #[test]
+    fn the_floor_is_what_asking_every_other_host_would_say() {
+        for hosts in [vec![], vec![("a", 3)], vec![("a", 3), ("b", 1)], vec![("a", 2), ("b", 2), ("c", 5)]] {
+            let acked = acked(&hosts);
+            for own in ["a", "b", "c", "d"] {
+                let others = acked.iter().filter(|(host, _)| *host != own).map(|(_, acked)| *acked);
+                assert_eq!(Floor::of(&acked).without(own), others.min().unwrap_or(u64::MAX), "{own} in {hosts:?}");
+            }
+        }
+    }
+}

@@ -80,3 +80,74 @@ impl Delivery {
 pub fn has(held: &v1::HeldDomain, current: &Compiled) -> bool {
     held.generation == current.bundle.generation && held.digest == current.digest
 }
+
+#[cfg(test)]
+mod tests {
+    use ringfence_policy::bundle::Bundle;
+
+    use super::*;
+
+    fn compiled(generation: u64) -> Arc<Compiled> {
+        Arc::new(Compiled::new(Bundle { domain_id: 7, name: "acme/prod".to_owned(), generation, ..Bundle::default() }))
+    }
+
+    /// Base and generation of an update, if it is one.
+    fn update(message: Option<Message>) -> Option<(u64, u64)> {
+        match message? {
+            Message::Update(update) => Some((update.base_generation, update.generation)),
+            other => panic!("not an update: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_update_is_outstanding_and_the_next_starts_from_what_was_acked() {
+        let mut delivery = Delivery::default();
+        assert_eq!(update(delivery.next(7, Some(&compiled(1)))), Some((0, 1)));
+        for generation in 2..100 {
+            assert_eq!(update(delivery.next(7, Some(&compiled(generation)))), None, "one at a time");
+        }
+        assert!(delivery.acked(7, 1));
+        assert_eq!(update(delivery.next(7, Some(&compiled(99)))), Some((1, 99)));
+    }
+
+    #[test]
+    fn a_refused_generation_is_not_sent_again_and_a_newer_one_is() {
+        let mut delivery = Delivery::default();
+        let _ = delivery.next(7, Some(&compiled(1)));
+        assert!(delivery.acked(7, 1));
+        let _ = delivery.next(7, Some(&compiled(2)));
+        assert!(delivery.nacked(7, 2));
+        assert_eq!(update(delivery.next(7, Some(&compiled(2)))), None);
+        assert_eq!(update(delivery.next(7, Some(&compiled(3)))), Some((1, 3)), "from what is held still");
+    }
+
+    #[test]
+    fn answers_to_what_is_not_outstanding_change_nothing() {
+        let mut delivery = Delivery::default();
+        let _ = delivery.next(7, Some(&compiled(2)));
+        assert!(!delivery.acked(7, 1));
+        assert!(!delivery.nacked(8, 2));
+        assert!(delivery.acked(7, 2));
+        assert!(!delivery.acked(7, 2));
+    }
+
+    #[test]
+    fn an_agent_that_has_what_is_current_is_sent_nothing() {
+        let current = compiled(4);
+        let held = |generation, digest: &[u8]| v1::HeldDomain { domain_id: 7, generation, digest: digest.to_vec() };
+        let resume = |held| Delivery::resume(&[held], |_| Some(current.clone())).next(7, Some(&current));
+        assert_eq!(update(resume(held(4, &current.digest))), None);
+        assert_eq!(update(resume(held(4, &[0; 32]))), Some((0, 4)), "another content is sent whole");
+        assert_eq!(update(resume(held(3, &current.digest))), Some((0, 4)), "no base for an older one");
+    }
+
+    #[test]
+    fn a_domain_that_goes_is_removed_once() {
+        let mut delivery = Delivery::default();
+        let _ = delivery.next(7, Some(&compiled(1)));
+        assert_eq!(delivery.next(7, None), Some(Message::RemovedDomainId(7)));
+        assert_eq!(delivery.next(7, None), None);
+        assert!(!delivery.acked(7, 1), "the answer to what was sent before comes too late");
+        assert_eq!(update(delivery.next(7, Some(&compiled(3)))), Some((0, 3)));
+    }
+}

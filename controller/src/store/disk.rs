@@ -216,3 +216,7 @@ fn read_counter(contents: &mut Contents, name: &str, value: u64) -> Result<(), S
 fn engine(action: &'static str) -> impl FnOnce(redb::Error) -> StoreError {
     move |source| StoreError::Engine { action, source }
 }
+
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+mod tests;
