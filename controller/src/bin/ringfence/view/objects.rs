@@ -83,7 +83,10 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ringfence_policy::{object::Spec, wire::object_to_wire};
+    use ringfence_policy::{
+        object::{Spec, WorkloadSpec},
+        wire::object_to_wire,
+    };
     use serde_json::json;
 
     use super::*;
@@ -109,16 +112,10 @@ mod tests {
     #[test]
     fn labels_that_look_like_other_types_stay_text() {
         let values = ["yes", "null", "1e3", "012", "0x10", "1.0", "~", "on", "2026-01-01", ".inf"];
-        let file = text::SourceFile {
-            name: "f".into(),
-            text: format!(
-                "kind: Workload\ndomain: a/b\nname: w\nlabels: {{{}}}\ninterfaces: []\n",
-                values.iter().enumerate().map(|(i, v)| format!("k{i}: \"{v}\"")).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        // A workload with no interface may be refused one day; its labels are what is asked about here.
-        let Ok(documents) = text::parse(&[file]) else { unreachable!() };
-        let entry = Entry::of(stored(&documents[0].object)).unwrap();
+        let labels = values.iter().enumerate().map(|(index, value)| (format!("k{index}"), (*value).to_owned()));
+        let spec = Spec::Workload(WorkloadSpec { labels: labels.collect(), interfaces: Vec::new() });
+        let object = Object { domain: "acme/prod".into(), name: "web-1".into(), spec };
+        let entry = Entry::of(stored(&object)).unwrap();
         for (index, value) in values.iter().enumerate() {
             assert_eq!(entry.object["labels"][format!("k{index}")], json!(value));
         }
