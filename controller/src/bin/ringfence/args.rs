@@ -134,7 +134,7 @@ pub(crate) enum View {
     override_usage = "ringfence delete [OPTIONS] --file <PATH>...\n       ringfence delete [OPTIONS] <KIND> <NAME> [--domain <TENANT/DOMAIN>]"
 )]
 pub(crate) struct Delete {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input; only kinds and names count.
+    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
     #[arg(short, long = "file", value_name = "PATH", num_args = 1.., required_unless_present = "kind", conflicts_with_all = ["kind", "name", "domain"])]
     pub(crate) files: Vec<PathBuf>,
     /// The kind of the object.

@@ -1,6 +1,6 @@
 //! The connection to the controller: requests out, answers or [`Error`]s back. The only place that sees a gRPC status.
 
-use std::{error::Error as StdError, future::Future, time::Duration};
+use std::{error::Error as StdError, future::Future};
 
 use prost::Message;
 use ringfence_policy::settings::Period;
@@ -42,7 +42,6 @@ impl Client {
         let channel = Endpoint::from_shared(address.clone())
             .map_err(|error| unreachable(&error))?
             .connect_timeout(timeout.0)
-            .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_max_header_list_size(MAX_HEADERS)
             .connect()
             .await

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, pin::pin};
 
-use ringfence_policy::settings::Period;
+use ringfence_policy::{settings::Period, wire::key_from_wire};
 use ringfence_proto::v1;
 use serde::Serialize;
 
@@ -10,9 +10,8 @@ use crate::{
     args::Wait,
     client::Client,
     error::{Error, Outcome},
-    keys::key_from_wire,
     output::{self, Format},
-    rollout::{Progress, Shown},
+    rollout::{End, Progress, Shown},
 };
 
 /// What a change did.
@@ -83,40 +82,31 @@ pub(crate) async fn finish(
     outcome
 }
 
-/// Shows a rollout on standard error until it is done, a host refuses and no other is waited for, or time is up.
+/// Shows a rollout on standard error until it is done, nobody is left to be waited for, or time is up.
 async fn follow(client: &mut Client, generations: &[Generation], time: Period) -> Result<Progress, Error> {
-    let mut last = Progress { done: generations.is_empty(), domains: Vec::new() };
+    let wait_for: Vec<_> = generations.iter().map(Generation::to_wire).collect();
+    let mut last = Progress { done: wait_for.is_empty(), domains: Vec::new() };
     if last.done {
         return Ok(last);
     }
-    let wait_for = generations
-        .iter()
-        .map(|Generation { domain, generation }| v1::DomainGeneration {
-            domain: domain.clone(),
-            generation: *generation,
-        })
-        .collect();
     let on_terminal = std::io::stderr().is_terminal();
     let mut shown = Shown::default();
     let mut deadline = pin!(tokio::time::sleep(time.0));
     let mut rollout = client.rollout(wait_for).await?;
-    while !last.done {
+    let end = loop {
         let next = tokio::select! {
             next = rollout.next() => next?,
-            () = &mut deadline => {
-                output::complain(&format!(
-                    "not every host enforces it after {:?}; it goes on without being watched, see `ringfence status`",
-                    time.0
-                ));
-                break;
-            }
+            () = &mut deadline => break End::Deadline(time.0),
         };
-        let Some(progress) = next else { break };
+        let Some(progress) = next else { break End::Told };
         last = progress.into();
         output::progress(&if on_terminal { shown.repaint(&last) } else { shown.append(&last) });
-    }
-    for refusal in last.refusals() {
-        output::complain(&refusal);
+        if last.done {
+            break End::Told;
+        }
+    };
+    for line in last.shortfall(end) {
+        output::complain(&line);
     }
     Ok(last)
 }
@@ -177,15 +167,24 @@ impl Commit {
     }
 }
 
+// === impl Generation ===
+
+impl Generation {
+    fn to_wire(&self) -> v1::DomainGeneration {
+        let Self { domain, generation } = self;
+        v1::DomainGeneration { domain: domain.clone(), generation: *generation }
+    }
+}
+
 // === impl Change ===
 
 impl Change {
     fn from_wire(message: v1::Change) -> Result<Self, Error> {
+        let garbled = |message: String| Error::Garbled { what: "a change".to_owned(), message };
         let what = message.what();
-        let garbled = |message: &str| Error::Garbled { what: "a change".to_owned(), message: message.to_owned() };
-        let key = message.key.and_then(key_from_wire).ok_or_else(|| garbled("it names no kind known here"))?;
+        let key = key_from_wire(message.key.unwrap_or_default()).map_err(|invalid| garbled(invalid.to_string()))?;
         let what = match what {
-            v1::change::What::Unspecified => return Err(garbled("it does not say what happened")),
+            v1::change::What::Unspecified => return Err(garbled("what: it is none known here".to_owned())),
             v1::change::What::Created => What::Created,
             v1::change::What::Changed => What::Changed,
             v1::change::What::Unchanged => What::Unchanged,

@@ -5,10 +5,9 @@ use std::fmt;
 use ringfence_policy::{
     object::ObjectKey,
     text::{Document, Location, SourceFile, TextError},
+    wire::key_from_wire,
 };
 use ringfence_proto::v1;
-
-use crate::keys::key_from_wire;
 
 /// Everything wrong with what was asked. Displays each fault and, where it stands in a file, that line with a mark
 /// under the place.
@@ -43,7 +42,7 @@ impl Report {
 /// entry about an object already stored carries an index that means nothing, hence the comparison.
 fn place(invalid: v1::Invalid, documents: &[Document]) -> Fault {
     let v1::Invalid { key, object_index, field, message } = invalid;
-    let key = key.and_then(key_from_wire);
+    let key = key.and_then(|key| key_from_wire(key).ok());
     let bears_key = |document: &&Document| Some(document.object.key()) == key;
     let at_index = usize::try_from(object_index).ok().and_then(|index| documents.get(index)).filter(bears_key);
     let object = key.as_ref().map(ObjectKey::to_string).unwrap_or_default();

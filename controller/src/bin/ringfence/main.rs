@@ -17,7 +17,6 @@ mod commit;
 mod error;
 mod fault;
 mod files;
-mod keys;
 mod output;
 mod rollout;
 mod view;

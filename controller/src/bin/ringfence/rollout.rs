@@ -1,6 +1,6 @@
 //! How far a generation has come on the hosts: the data, and the lines people read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use ringfence_proto::v1;
 use serde::Serialize;
@@ -39,6 +39,15 @@ pub(crate) struct Host {
     pub(crate) acked: u64,
     /// Why it refused the newest generation; empty: it did not.
     pub(crate) nacked: String,
+}
+
+/// Why a rollout is no longer watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The controller has no more to tell.
+    Told,
+    /// It took longer than this.
+    Deadline(Duration),
 }
 
 /// Lines already shown, so that only what changed is shown again.
@@ -95,20 +104,33 @@ impl Domain {
         let waiting = if behind.is_empty() { String::new() } else { format!(" (waiting for {})", behind.join("; ")) };
         format!("{domain} generation {generation}: {enforcing}/{} hosts enforce it{waiting}", hosts.len())
     }
+
+    /// Hosts that refused it, as `acme/prod: h2: refused it: …`.
+    fn refusals(&self) -> impl Iterator<Item = String> {
+        let refused = self.hosts.iter().filter(|host| !host.nacked.is_empty());
+        refused.filter_map(|host| Some(format!("{}: {}", self.domain, host.behind(self.generation)?)))
+    }
 }
 
 // === impl Progress ===
 
 impl Progress {
-    /// Hosts that refused, as `acme/prod: h2: refused it: …`.
-    pub(crate) fn refusals(&self) -> Vec<String> {
-        self.domains
-            .iter()
-            .flat_map(|domain| {
-                let refused = domain.hosts.iter().filter(|host| !host.nacked.is_empty());
-                refused.filter_map(|host| Some(format!("{}: {}", domain.domain, host.behind(domain.generation)?)))
-            })
-            .collect()
+    /// What to say when the rollout is no longer watched; nothing if it is done.
+    pub(crate) fn shortfall(&self, end: End) -> Vec<String> {
+        if self.done {
+            return Vec::new();
+        }
+        let mut lines: Vec<_> = self.domains.iter().flat_map(Domain::refusals).collect();
+        match end {
+            End::Deadline(time) => lines.push(format!(
+                "not every host enforces it after {time:?}; it goes on without being watched, see `ringfence status`"
+            )),
+            End::Told if lines.is_empty() => {
+                lines.push("the controller stopped telling how it goes; see `ringfence status`".to_owned());
+            }
+            End::Told => {}
+        }
+        lines
     }
 }
 
@@ -213,6 +235,16 @@ mod tests {
     #[test]
     fn a_refusal_names_domain_host_and_reason_and_a_late_ack_ends_it() {
         let refused = progress(vec![host("h1", true, 11, "no room"), host("h2", true, 12, "was full")]);
-        assert_eq!(refused.refusals(), ["acme/prod: h1: refused it: no room"]);
+        assert_eq!(refused.shortfall(End::Told), ["acme/prod: h1: refused it: no room"]);
+    }
+
+    #[test]
+    fn whatever_ends_a_rollout_early_is_said() {
+        let waiting = progress(vec![host("h1", true, 11, "")]);
+        let late = waiting.shortfall(End::Deadline(Duration::from_secs(30)));
+        assert!(late.len() == 1 && late[0].contains("after 30s"), "{late:?}");
+        assert_eq!(waiting.shortfall(End::Told).len(), 1);
+        let done = Progress { done: true, ..waiting };
+        assert!(done.shortfall(End::Told).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use ringfence_policy::{
     object::{Kind, ObjectKey},
     text::{Document, SourceFile},
+    wire::key_to_wire,
 };
 use ringfence_proto::v1;
 
@@ -13,7 +14,6 @@ use crate::{
     error::{Error, Outcome},
     fault::Report,
     files::FileSet,
-    keys::key_to_wire,
     output::Format,
 };
 
@@ -45,7 +45,7 @@ impl Prepared {
     /// Sends all keys in one request and shows what it did.
     pub(super) async fn send(self, client: &mut Client, format: Format) -> Result<Outcome, Error> {
         let Self { keys, documents, files, wait } = self;
-        let keys = keys.into_iter().map(key_to_wire).collect();
+        let keys = keys.iter().map(key_to_wire).collect();
         match client.delete(v1::DeleteRequest { keys, if_revision: 0 }).await {
             Ok(response) => commit::finish(client, Commit::of_delete(response)?, wait, format).await,
             Err(RequestError::Invalid(invalid)) => Err(Error::Faulty(Report::of_invalid(invalid, &documents, files))),

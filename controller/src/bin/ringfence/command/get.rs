@@ -1,13 +1,12 @@
 //! `ringfence get`.
 
-use ringfence_policy::{object::Kind, text};
+use ringfence_policy::{object::Kind, text, wire::kind_to_wire};
 use ringfence_proto::v1;
 
 use crate::{
     args::{Get, View},
     client::Client,
     error::{Error, Outcome},
-    keys::kind_to_wire,
     output::{self, Format},
     view::{
         interfaces::Interfaces,

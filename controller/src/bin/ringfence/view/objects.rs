@@ -80,6 +80,13 @@ impl Entry {
     }
 }
 
+/// An object as the controller would send it.
+#[cfg(test)]
+pub(crate) fn stored(object: &Object) -> Stored {
+    let meta = v1::ObjectMeta { uid: 9, created_revision: 3, changed_revision: 4 };
+    Stored { object: object.clone(), source: "shop.yaml".into(), meta }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -90,12 +97,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn stored(object: &Object) -> Stored {
-        let meta = v1::ObjectMeta { uid: 9, created_revision: 3, changed_revision: 4 };
-        let message = v1::Object { source: "shop.yaml".into(), meta: Some(meta), ..object_to_wire(object) };
-        from_wire(vec![message]).unwrap().remove(0)
-    }
 
     #[test]
     fn json_says_what_the_file_said_and_what_the_controller_knows() {

@@ -1,5 +1,7 @@
 //! Tables of objects, for people.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ringfence_policy::object::{Kind, LabelTest, Object, PeerSpec, Requirement, Spec};
 
 use crate::{
@@ -31,24 +33,24 @@ pub(crate) fn of_all(objects: &[Stored]) -> String {
     }
 }
 
-/// The table of one kind.
+/// The table of one kind; objects of other kinds are not in it.
 pub(crate) fn of_kind(kind: Kind, objects: &[Stored]) -> String {
-    let objects = || objects.iter().filter(move |stored| stored.is(kind));
+    let objects = objects.iter();
     match kind {
-        Kind::Tenant => columns(["NAME", "SOURCE"], objects().map(|o| [o.object.name.clone(), o.source.clone()])),
-        Kind::Domain => columns(["NAME", "UPLINK", "ADDRESSES", "NEXT HOPS", "SOURCE"], objects().map(domain)),
+        Kind::Tenant => columns(["NAME", "SOURCE"], objects.filter_map(tenant)),
+        Kind::Domain => columns(["NAME", "UPLINK", "ADDRESSES", "NEXT HOPS", "SOURCE"], objects.filter_map(domain)),
         Kind::Network => {
-            columns(["DOMAIN", "NAME", "SUBNETS", "GATEWAYS", "MTU", "VNI", "SOURCE"], objects().map(network))
+            columns(["DOMAIN", "NAME", "SUBNETS", "GATEWAYS", "MTU", "VNI", "SOURCE"], objects.filter_map(network))
         }
         Kind::Workload => {
-            columns(["DOMAIN", "NAME", "LABELS", "ADDRESSES", "HOSTS", "SOURCE"], objects().map(workload))
+            columns(["DOMAIN", "NAME", "LABELS", "ADDRESSES", "HOSTS", "SOURCE"], objects.filter_map(workload))
         }
-        Kind::Segment => columns(["DOMAIN", "NAME", "MATCH", "SOURCE"], objects().map(segment)),
+        Kind::Segment => columns(["DOMAIN", "NAME", "MATCH", "SOURCE"], objects.filter_map(segment)),
         Kind::Policy => columns(
             ["DOMAIN", "POLICY", "RULE", "PRIORITY", "ACTION", "FROM", "TO", "TRAFFIC"],
-            objects().flat_map(|stored| rules(&stored.object)),
+            objects.filter_map(rules).flatten(),
         ),
-        Kind::Host => columns(["NAME", "UNDERLAY", "AGENT", "LABELS"], objects().map(host)),
+        Kind::Host => columns(["NAME", "UNDERLAY", "AGENT", "LABELS"], objects.filter_map(host)),
     }
 }
 
@@ -63,73 +65,85 @@ pub(crate) fn interfaces(interfaces: &Interfaces) -> String {
     )
 }
 
-fn domain(stored: &Stored) -> [String; 5] {
-    let name = stored.object.name.clone();
-    let uplink = match &stored.object.spec {
-        Spec::Domain(spec) => spec.uplink.clone().unwrap_or_default(),
-        _ => Default::default(),
-    };
-    let place = [uplink.host, uplink.device].join(" ").trim().to_owned();
-    [name, place, uplink.addresses.join(","), uplink.next_hops.join(","), stored.source.clone()]
+fn tenant(stored: &Stored) -> Option<[String; 2]> {
+    stored.is(Kind::Tenant).then(|| [stored.object.name.clone(), stored.source.clone()])
 }
 
-fn network(stored: &Stored) -> [String; 7] {
-    let Object { domain, name, spec } = stored.object.clone();
-    let spec = if let Spec::Network(spec) = spec { spec } else { Default::default() };
-    let (cidrs, gateways): (Vec<_>, Vec<_>) = spec.subnets.into_iter().map(|s| (s.cidr, s.gateway)).unzip();
+fn domain(stored: &Stored) -> Option<[String; 5]> {
+    let Object { name, spec: Spec::Domain(spec), .. } = &stored.object else { return None };
+    let (place, addresses, next_hops) = match &spec.uplink {
+        Some(up) => (format!("{} {}", up.host, up.device), up.addresses.join(","), up.next_hops.join(",")),
+        None => Default::default(),
+    };
+    Some([name.clone(), place, addresses, next_hops, stored.source.clone()])
+}
+
+fn network(stored: &Stored) -> Option<[String; 7]> {
+    let Object { domain, name, spec: Spec::Network(spec) } = &stored.object else { return None };
+    let (cidrs, gateways): (Vec<_>, Vec<_>) =
+        spec.subnets.iter().map(|subnet| (subnet.cidr.as_str(), subnet.gateway.as_str())).unzip();
     let or_auto = |number: Option<u32>| number.map_or_else(|| "auto".to_owned(), |number| number.to_string());
-    [domain, name, cidrs.join(","), gateways.join(","), or_auto(spec.mtu), or_auto(spec.vni), stored.source.clone()]
+    Some([
+        domain.clone(),
+        name.clone(),
+        cidrs.join(","),
+        gateways.join(","),
+        or_auto(spec.mtu),
+        or_auto(spec.vni),
+        stored.source.clone(),
+    ])
 }
 
-fn workload(stored: &Stored) -> [String; 6] {
-    let Object { domain, name, spec } = stored.object.clone();
-    let spec = if let Spec::Workload(spec) = spec { spec } else { Default::default() };
-    let addresses: Vec<_> = spec.interfaces.iter().flat_map(|interface| interface.addresses.clone()).collect();
-    let mut hosts: Vec<_> = spec.interfaces.into_iter().map(|interface| interface.host).collect();
-    hosts.sort();
-    hosts.dedup();
-    [domain, name, labels(&spec.labels), addresses.join(","), hosts.join(","), stored.source.clone()]
+fn workload(stored: &Stored) -> Option<[String; 6]> {
+    let Object { domain, name, spec: Spec::Workload(spec) } = &stored.object else { return None };
+    let addresses: Vec<_> = spec.interfaces.iter().flat_map(|interface| &interface.addresses).cloned().collect();
+    let hosts: BTreeSet<_> = spec.interfaces.iter().map(|interface| interface.host.as_str()).collect();
+    Some([
+        domain.clone(),
+        name.clone(),
+        labels(&spec.labels),
+        addresses.join(","),
+        hosts.into_iter().collect::<Vec<_>>().join(","),
+        stored.source.clone(),
+    ])
 }
 
-fn segment(stored: &Stored) -> [String; 4] {
-    let Object { domain, name, spec } = stored.object.clone();
-    let spec = if let Spec::Segment(spec) = spec { spec } else { Default::default() };
+fn segment(stored: &Stored) -> Option<[String; 4]> {
+    let Object { domain, name, spec: Spec::Segment(spec) } = &stored.object else { return None };
     let requirements: Vec<_> = spec.requirements.iter().map(requirement).collect();
-    [domain, name, requirements.join(" and "), stored.source.clone()]
+    Some([domain.clone(), name.clone(), requirements.join(" and "), stored.source.clone()])
 }
 
-fn rules(object: &Object) -> Vec<[String; 8]> {
-    let Spec::Policy(spec) = &object.spec else { return Vec::new() };
-    let peers = |peers: &[PeerSpec]| {
-        let peer = |peer: &PeerSpec| match peer {
-            PeerSpec::Name(name) => name.clone(),
-            PeerSpec::Cidr(cidr) => cidr.clone(),
-        };
-        peers.iter().map(peer).collect::<Vec<_>>().join(",")
+fn rules(stored: &Stored) -> Option<impl Iterator<Item = [String; 8]>> {
+    let Object { domain, name, spec: Spec::Policy(spec) } = &stored.object else { return None };
+    Some(spec.rules.iter().map(|rule| {
+        [
+            domain.clone(),
+            name.clone(),
+            rule.name.clone(),
+            rule.priority.unwrap_or(DEFAULT_PRIORITY).to_string(),
+            rule.action.clone(),
+            peers(&rule.from),
+            peers(&rule.to),
+            rule.traffic.join(","),
+        ]
+    }))
+}
+
+fn host(stored: &Stored) -> Option<[String; 4]> {
+    let Object { name, spec: Spec::Host(spec), .. } = &stored.object else { return None };
+    Some([name.clone(), spec.underlay.join(","), spec.agent_version.clone(), labels(&spec.labels)])
+}
+
+fn peers(peers: &[PeerSpec]) -> String {
+    let peer = |peer: &PeerSpec| match peer {
+        PeerSpec::Name(name) => name.clone(),
+        PeerSpec::Cidr(cidr) => cidr.clone(),
     };
-    spec.rules
-        .iter()
-        .map(|rule| {
-            [
-                object.domain.clone(),
-                object.name.clone(),
-                rule.name.clone(),
-                rule.priority.unwrap_or(DEFAULT_PRIORITY).to_string(),
-                rule.action.clone(),
-                peers(&rule.from),
-                peers(&rule.to),
-                rule.traffic.join(","),
-            ]
-        })
-        .collect()
+    peers.iter().map(peer).collect::<Vec<_>>().join(",")
 }
 
-fn host(stored: &Stored) -> [String; 4] {
-    let spec = if let Spec::Host(spec) = stored.object.spec.clone() { spec } else { Default::default() };
-    [stored.object.name.clone(), spec.underlay.join(","), spec.agent_version, labels(&spec.labels)]
-}
-
-fn labels(labels: &std::collections::BTreeMap<String, String>) -> String {
+fn labels(labels: &BTreeMap<String, String>) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
@@ -141,5 +155,107 @@ fn requirement(requirement: &Requirement) -> String {
         LabelTest::NotIn(values) => format!("{key} not in ({})", values.join(",")),
         LabelTest::Exists(true) => format!("{key} exists"),
         LabelTest::Exists(false) => format!("{key} is absent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringfence_policy::object::{
+        DomainSpec, HostSpec, NetworkSpec, PolicySpec, RuleSpec, SegmentSpec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    };
+
+    use super::*;
+    use crate::view::objects::stored;
+
+    fn table(name: &str, spec: Spec) -> String {
+        let object = Object { domain: "acme/prod".into(), name: name.into(), spec };
+        of_kind(object.kind(), &[stored(&object)])
+    }
+
+    #[test]
+    fn a_domain_shows_its_way_out() {
+        let uplink = UplinkSpec {
+            host: "h1".into(),
+            device: "out-acme".into(),
+            addresses: vec!["192.0.2.2/24".into(), "2001:db8::2/64".into()],
+            next_hops: vec!["192.0.2.1".into()],
+        };
+        assert_eq!(
+            table("acme/prod", Spec::Domain(DomainSpec { uplink: Some(uplink) })),
+            "NAME       UPLINK       ADDRESSES                    NEXT HOPS  SOURCE\n\
+             acme/prod  h1 out-acme  192.0.2.2/24,2001:db8::2/64  192.0.2.1  shop.yaml\n"
+        );
+    }
+
+    #[test]
+    fn a_network_shows_what_it_leaves_to_the_controller() {
+        let subnets = vec![SubnetSpec { cidr: "10.1.0.0/24".into(), gateway: "10.1.0.1".into() }];
+        assert_eq!(
+            table("front", Spec::Network(NetworkSpec { subnets, mtu: Some(1400), vni: None })),
+            "DOMAIN     NAME   SUBNETS      GATEWAYS  MTU   VNI   SOURCE\n\
+             acme/prod  front  10.1.0.0/24  10.1.0.1  1400  auto  shop.yaml\n"
+        );
+    }
+
+    #[test]
+    fn a_workload_without_interface_shows_dashes() {
+        let labels = [("role", "web"), ("app", "shop")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(
+            table("web-1", Spec::Workload(WorkloadSpec { labels: labels.into(), interfaces: Vec::new() })),
+            "DOMAIN     NAME   LABELS             ADDRESSES  HOSTS  SOURCE\n\
+             acme/prod  web-1  app=shop,role=web  -          -      shop.yaml\n"
+        );
+    }
+
+    #[test]
+    fn a_segment_shows_every_condition() {
+        let values = || vec!["web".to_owned(), "edge".to_owned()];
+        let requirements = [
+            LabelTest::Equals("web".into()),
+            LabelTest::In(values()),
+            LabelTest::NotIn(values()),
+            LabelTest::Exists(true),
+            LabelTest::Exists(false),
+        ]
+        .map(|test| Requirement { key: "k".into(), test });
+        assert_eq!(
+            table("web", Spec::Segment(SegmentSpec { requirements: requirements.into() })),
+            "DOMAIN     NAME  MATCH                                                                           SOURCE\n\
+             acme/prod  web   k=web and k in (web,edge) and k not in (web,edge) and k exists and k is absent  shop.yaml\n"
+        );
+    }
+
+    #[test]
+    fn a_policy_shows_a_row_for_each_rule() {
+        let rule = |name: &str, priority| RuleSpec {
+            name: name.into(),
+            from: vec![PeerSpec::Name("segment/web".into()), PeerSpec::Cidr("10.0.0.0/8".into())],
+            to: vec![PeerSpec::Name("any".into())],
+            action: "deny".into(),
+            traffic: vec!["tcp/22".into(), "icmp".into()],
+            priority,
+        };
+        assert_eq!(
+            table("shop", Spec::Policy(PolicySpec { rules: vec![rule("a", None), rule("b", Some(10))] })),
+            "DOMAIN     POLICY  RULE  PRIORITY  ACTION  FROM                    TO   TRAFFIC\n\
+             acme/prod  shop    a     1000      deny    segment/web,10.0.0.0/8  any  tcp/22,icmp\n\
+             acme/prod  shop    b     10        deny    segment/web,10.0.0.0/8  any  tcp/22,icmp\n"
+        );
+    }
+
+    #[test]
+    fn a_host_shows_what_its_agent_registered() {
+        let spec = HostSpec { underlay: vec!["192.0.2.1".into()], agent_version: "0.1.0".into(), ..Default::default() };
+        assert_eq!(table("h1", Spec::Host(spec)), "NAME  UNDERLAY   AGENT  LABELS\nh1    192.0.2.1  0.1.0  -\n");
+    }
+
+    #[test]
+    fn all_kinds_are_shown_under_their_names_and_kinds_without_objects_are_not() {
+        let tenant = |name: &str| stored(&Object { domain: String::new(), name: name.into(), spec: Spec::Tenant });
+        assert_eq!(
+            of_all(&[tenant("acme"), tenant("globex")]),
+            "Tenant\nNAME    SOURCE\nacme    shop.yaml\nglobex  shop.yaml\n"
+        );
+        assert!(of_all(&[]).contains("ringfence apply"));
     }
 }
