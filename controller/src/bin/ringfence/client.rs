@@ -112,16 +112,13 @@ impl Client {
         let address = self.address.clone();
         let message = status.message().to_owned();
         RequestError::Other(match status.code() {
+            // Only a status made on this side, of a connection that broke, has a cause.
+            _ if status.source().is_some() => Error::Unreachable { address, cause: innermost(status) },
             Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition => {
                 Error::Refused(message)
             }
             Code::DeadlineExceeded => self.no_answer(),
             Code::Unimplemented => Error::Unknown { address, message },
-            Code::Unavailable => Error::Unreachable { address, cause: status.source().map_or(message, innermost) },
-            // What tonic makes of a connection that breaks under a request.
-            _ if status.source().is_some() => {
-                Error::Unreachable { address, cause: status.source().map_or(message, innermost) }
-            }
             _ => Error::Failed(message),
         })
     }
