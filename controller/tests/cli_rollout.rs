@@ -54,6 +54,25 @@ fn a_host_that_refuses_ends_the_waiting_with_its_reason() {
 }
 
 #[test]
+fn deleting_everything_leaves_nobody_to_wait_for() {
+    let controller = controller();
+    let _agents = ["h1", "h2"].map(|host| Agent::start(&controller, host, Answer::Ack));
+    assert_eq!(controller.run("apply -f shop.yaml").code, 0);
+    let run = controller.run("delete -f shop.yaml");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+}
+
+#[test]
+fn a_deletion_is_followed_to_the_hosts() {
+    let controller = controller();
+    let _agents = ["h1", "h2"].map(|host| Agent::start(&controller, host, Answer::Ack));
+    assert_eq!(controller.run("apply -f shop.yaml").code, 0);
+    let run = controller.run("delete policy shop --domain acme/prod");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.ends_with(": 2/2 hosts enforce it\n"), "{}", run.stderr);
+}
+
+#[test]
 fn json_ends_with_the_last_state_of_the_rollout() {
     let controller = controller();
     let _agents = ["h1", "h2"].map(|host| Agent::start(&controller, host, Answer::Ack));

@@ -1,5 +1,7 @@
 //! The document and the tables of `status`.
 
+use std::collections::BTreeSet;
+
 use ringfence_proto::v1::{self, interface_status::State as WireState};
 use serde::Serialize;
 
@@ -76,7 +78,8 @@ impl Overview {
             ["DOMAIN", "GENERATION", "HOSTS ENFORCING", "INTERFACES UP", "BEHIND"],
             self.domains.iter().map(Domain::row),
         );
-        let down: Vec<_> = self.domains.iter().flat_map(Domain::rows_down).collect();
+        let connected: BTreeSet<_> = self.hosts.iter().filter(|host| host.connected).map(|host| &*host.name).collect();
+        let down: Vec<_> = self.domains.iter().flat_map(|domain| domain.rows_down(&connected)).collect();
         let mut text = format!("{hosts}\n{domains}");
         if !down.is_empty() {
             text.push('\n');
@@ -141,11 +144,12 @@ impl Domain {
         ]
     }
 
-    fn rows_down(&self) -> Vec<[String; 4]> {
+    /// Its interfaces that are not up, given the hosts that are connected.
+    fn rows_down(&self, connected: &BTreeSet<&str>) -> Vec<[String; 4]> {
         let down = self.interfaces.iter().filter(|interface| interface.state != State::Up);
         down.map(|interface| {
             let name = format!("{} {}/{}", self.name, interface.workload, interface.name);
-            [name, interface.host.clone(), interface.device.clone(), interface.why_down()]
+            [name, interface.host.clone(), interface.device.clone(), interface.why_down(connected)]
         })
         .collect()
     }
@@ -166,8 +170,9 @@ impl From<v1::DomainStatus> for Domain {
 // === impl Interface ===
 
 impl Interface {
-    fn why_down(&self) -> String {
+    fn why_down(&self, connected: &BTreeSet<&str>) -> String {
         match (self.state, self.hosts_behind) {
+            (State::NoDevice, _) if !connected.contains(&*self.host) => "its host is not connected".to_owned(),
             (State::NoDevice, _) => "the host reports no such device enforced".to_owned(),
             (_, 0) => "enforced, about to be set up".to_owned(),
             (_, 1) => "enforced, waits for 1 host to know it".to_owned(),
@@ -268,6 +273,7 @@ mod tests {
             status.domains[0].interfaces[0].state = WireState::NoDevice.into();
             status.domains[0].interfaces[1].state = WireState::Enforced.into();
             status.domains[0].interfaces[1].hosts_behind = 1;
+            status.hosts[1].connected = false;
         });
         assert!(!overview.ok);
         let tables = overview.tables();
@@ -275,6 +281,16 @@ mod tests {
                       acme/prod web-1/eth0  h1    rf1     the host reports no such device enforced\n\
                       acme/prod app-1/eth0  h2    rf1     enforced, waits for 1 host to know it\n";
         assert!(tables.ends_with(listed), "{tables}");
+    }
+
+    #[test]
+    fn an_interface_without_device_on_a_host_that_is_away_says_so() {
+        let overview = with(|status| {
+            status.domains[0].interfaces[0].state = WireState::NoDevice.into();
+            status.hosts[0].connected = false;
+        });
+        let tables = overview.tables();
+        assert!(tables.ends_with("acme/prod web-1/eth0  h1    rf1     its host is not connected\n"), "{tables}");
     }
 
     #[test]
