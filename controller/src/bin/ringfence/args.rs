@@ -47,7 +47,8 @@ pub(crate) enum Command {
 /// Adds and changes the objects in files: all of them or, on any error, none.
 ///
 /// What is wrong is shown with file, line and column, and nothing is changed. What the files do not name stays as it
-/// is. Afterwards the rollout is shown until every host concerned enforces the change.
+/// is. Afterwards the rollout is shown until every host concerned enforces the change; where nothing changed there is
+/// none to wait for, and `ringfence status` says how the hosts are.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 With -o json or yaml:

@@ -57,12 +57,7 @@ struct Generation {
 }
 
 /// Shows what a change did, follows its rollout unless told not to, and says whether every host enforces it.
-pub(crate) async fn finish(
-    client: &mut Client,
-    mut commit: Commit,
-    wait: Wait,
-    format: Format,
-) -> Result<Outcome, Error> {
+pub(crate) async fn finish(client: &Client, mut commit: Commit, wait: Wait, format: Format) -> Result<Outcome, Error> {
     // People read the list before the rollout; a document is whole only after it.
     if format == Format::Table {
         output::print(&commit.listing())?;
@@ -83,7 +78,7 @@ pub(crate) async fn finish(
 }
 
 /// Shows a rollout on standard error until it is done, nobody is left to be waited for, or time is up.
-async fn follow(client: &mut Client, generations: &[Generation], time: Period) -> Result<Progress, Error> {
+async fn follow(client: &Client, generations: &[Generation], time: Period) -> Result<Progress, Error> {
     let wait_for: Vec<_> = generations.iter().map(Generation::to_wire).collect();
     let mut last = Progress { done: wait_for.is_empty(), domains: Vec::new() };
     if last.done {

@@ -30,7 +30,7 @@ impl Prepared {
     }
 
     /// Sends all objects in one request and shows what it did.
-    pub(super) async fn send(self, client: &mut Client, format: Format) -> Result<Outcome, Error> {
+    pub(super) async fn send(self, client: &Client, format: Format) -> Result<Outcome, Error> {
         let Self { set: FileSet { files, documents }, source, dry_run, wait } = self;
         let objects = documents
             .iter()

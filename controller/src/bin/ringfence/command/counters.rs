@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Asks the hosts and shows their counters.
-pub(super) async fn run(args: Counters, client: &mut Client, format: Format) -> Result<Outcome, Error> {
+pub(super) async fn run(args: Counters, client: &Client, format: Format) -> Result<Outcome, Error> {
     let Counters { domain, host } = args;
     let request = v1::CountersRequest { domain: domain.unwrap_or_default(), host: host.unwrap_or_default() };
     let readings = Readings::from(client.counters(request).await?);

@@ -43,7 +43,7 @@ impl Prepared {
     }
 
     /// Sends all keys in one request and shows what it did.
-    pub(super) async fn send(self, client: &mut Client, format: Format) -> Result<Outcome, Error> {
+    pub(super) async fn send(self, client: &Client, format: Format) -> Result<Outcome, Error> {
         let Self { keys, documents, files, wait } = self;
         let keys = keys.iter().map(key_to_wire).collect();
         match client.delete(v1::DeleteRequest { keys, if_revision: 0 }).await {

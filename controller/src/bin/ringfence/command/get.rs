@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Fetches and shows objects.
-pub(super) async fn run(args: Get, client: &mut Client, format: Format) -> Result<Outcome, Error> {
+pub(super) async fn run(args: Get, client: &Client, format: Format) -> Result<Outcome, Error> {
     let Get { kind: view, name, domain } = args;
     let request = v1::GetRequest {
         kind: view.map_or(v1::Kind::Unspecified, |view| kind_to_wire(view.kind())).into(),

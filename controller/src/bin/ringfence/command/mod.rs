@@ -20,14 +20,14 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
         // These two read files first: what is wrong with them is said with no controller near.
         Command::Apply(args) => {
             let prepared = apply::Prepared::read(args)?;
-            prepared.send(&mut connect().await?, output).await
+            prepared.send(&connect().await?, output).await
         }
         Command::Delete(args) => {
             let prepared = delete::Prepared::read(args)?;
-            prepared.send(&mut connect().await?, output).await
+            prepared.send(&connect().await?, output).await
         }
-        Command::Get(args) => get::run(args, &mut connect().await?, output).await,
-        Command::Status(args) => status::run(args, &mut connect().await?, output).await,
-        Command::Counters(args) => counters::run(args, &mut connect().await?, output).await,
+        Command::Get(args) => get::run(args, &connect().await?, output).await,
+        Command::Status(args) => status::run(args, &connect().await?, output).await,
+        Command::Counters(args) => counters::run(args, &connect().await?, output).await,
     }
 }

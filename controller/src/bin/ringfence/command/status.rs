@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Shows how everything is.
-pub(super) async fn run(args: Status, client: &mut Client, format: Format) -> Result<Outcome, Error> {
+pub(super) async fn run(args: Status, client: &Client, format: Format) -> Result<Outcome, Error> {
     let Status {} = args;
     let overview = Overview::from(client.status().await?);
     output::print(&output::formatted(format, &overview, Overview::tables)?)?;
