@@ -8,7 +8,7 @@ pub(crate) mod agent;
 use std::{
     fs,
     io::Write,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -88,19 +88,21 @@ pub(crate) struct Run {
 }
 
 impl Controller {
+    /// Starts one on a port that the system chooses, and reads from its log which.
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
         let process = Command::new(env!("CARGO_BIN_EXE_ringfence-controller"))
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir.path().join("data"))
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1")
             .stdout(fs::File::create(dir.path().join("log")).unwrap())
             .stderr(fs::File::create(dir.path().join("errors")).unwrap())
             .spawn()
             .unwrap();
-        let mut controller = Self { process, port, dir };
+        let mut controller = Self { process, port: 0, dir };
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while controller.port == 0 {
             let ended = controller.process.try_wait().unwrap();
             assert!(
                 ended.is_none() && Instant::now() < deadline,
@@ -108,8 +110,16 @@ impl Controller {
                 controller.log()
             );
             thread::sleep(Duration::from_millis(20));
+            controller.port = controller.port_served().unwrap_or(0);
         }
         controller
+    }
+
+    fn port_served(&self) -> Option<u16> {
+        let log = self.log();
+        let (_, after) = log.split_once("serving address=127.0.0.1:")?;
+        // Without what follows it the number may be half written.
+        after.split_once(' ')?.0.parse().ok()
     }
 
     pub(crate) fn url(&self) -> String {
