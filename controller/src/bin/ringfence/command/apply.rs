@@ -1,0 +1,45 @@
+//! `ringfence apply`.
+
+use ringfence_policy::wire::object_to_wire;
+use ringfence_proto::v1;
+
+use crate::{
+    args::{Apply, Wait},
+    client::{Client, RequestError},
+    commit::{self, Commit},
+    error::{Error, Outcome},
+    fault::Report,
+    files::{self, FileSet},
+    output::Format,
+};
+
+/// Files that were read and hold only what can be sent.
+pub(super) struct Prepared {
+    set: FileSet,
+    source: String,
+    dry_run: bool,
+    wait: Wait,
+}
+
+impl Prepared {
+    /// Reads the files.
+    pub(super) fn read(args: Apply) -> Result<Self, Error> {
+        let Apply { files, dry_run, source, wait } = args;
+        let set = FileSet::read(&files)?;
+        Ok(Self { set, source: source.unwrap_or_else(|| files::set_name(&files)), dry_run, wait })
+    }
+
+    /// Sends all objects in one request and shows what it did.
+    pub(super) async fn send(self, client: &Client, format: Format) -> Result<Outcome, Error> {
+        let Self { set: FileSet { files, documents }, source, dry_run, wait } = self;
+        let objects = documents
+            .iter()
+            .map(|document| v1::Object { source: source.clone(), ..object_to_wire(&document.object) })
+            .collect();
+        match client.apply(v1::ApplyRequest { objects, dry_run, if_revision: 0 }).await {
+            Ok(response) => commit::finish(client, Commit::of_apply(response, dry_run)?, wait, format).await,
+            Err(RequestError::Invalid(invalid)) => Err(Error::Faulty(Report::of_invalid(invalid, &documents, files))),
+            Err(RequestError::Other(error)) => Err(error),
+        }
+    }
+}

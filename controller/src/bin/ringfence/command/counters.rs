@@ -1,0 +1,23 @@
+//! `ringfence counters`.
+
+use ringfence_proto::v1;
+
+use crate::{
+    args::Counters,
+    client::Client,
+    error::{Error, Outcome},
+    output::{self, Format},
+    view::counters::Readings,
+};
+
+/// Asks the hosts and shows their counters.
+pub(super) async fn run(args: Counters, client: &Client, format: Format) -> Result<Outcome, Error> {
+    let Counters { domain, host } = args;
+    let request = v1::CountersRequest { domain: domain.unwrap_or_default(), host: host.unwrap_or_default() };
+    let readings = Readings::from(client.counters(request).await?);
+    output::print(&output::formatted(format, &readings, Readings::table)?)?;
+    for error in &readings.errors {
+        output::complain(&format!("{}: {}", error.host, error.message));
+    }
+    Ok(if readings.errors.is_empty() { Outcome::AsAsked } else { Outcome::NotAll })
+}

@@ -1,0 +1,150 @@
+//! The files a user names, and the name of the set they are.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use ringfence_policy::text::{self, Document, SourceFile};
+
+use crate::{error::Error, fault::Report};
+
+/// Standard input, as it is named in messages.
+const STDIN: &str = "stdin";
+
+/// Files that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The system says no.
+    #[error("cannot read {path}: {cause}")]
+    Io {
+        /// What was to be read.
+        path: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// A directory was given that has no policy file.
+    #[error("{path}: no *.yaml or *.yml file is in this directory")]
+    EmptyDirectory {
+        /// The directory.
+        path: String,
+    },
+    /// There were files, and no object in them.
+    #[error("{paths}: no object is in there; a file needs at least `kind:` and `name:`")]
+    NoObject {
+        /// All that was read.
+        paths: String,
+    },
+}
+
+/// What a set of files says.
+#[derive(Debug)]
+pub(crate) struct FileSet {
+    /// The files as read.
+    pub(crate) files: Vec<SourceFile>,
+    /// Their objects, in order; at least one.
+    pub(crate) documents: Vec<Document>,
+}
+
+impl FileSet {
+    /// Reads and parses files, directories (their `*.yaml` and `*.yml`, sorted) and `-`, standard input.
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
+        let mut files: Vec<SourceFile> = Vec::new();
+        for path in paths {
+            for file in read(path)? {
+                if !files.iter().any(|known| known.name == file.name) {
+                    files.push(file);
+                }
+            }
+        }
+        match text::parse(&files) {
+            Err(errors) => Err(Error::Faulty(Report::of_text(errors, files))),
+            Ok(documents) if documents.is_empty() => Err(ReadError::NoObject { paths: set_name(paths) }.into()),
+            Ok(documents) => Ok(Self { files, documents }),
+        }
+    }
+}
+
+/// The name of a file set that is given none: its paths as given, without `./`, sorted, each once. Paths are not made
+/// absolute, so that the same checkout names the same set on every machine.
+pub(crate) fn set_name(paths: &[PathBuf]) -> String {
+    let names: BTreeSet<String> = paths.iter().map(|path| display_name(path)).collect();
+    names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+fn display_name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return STDIN.to_owned();
+    }
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    if plain.as_os_str().is_empty() { ".".to_owned() } else { plain.display().to_string() }
+}
+
+fn read(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
+    let fault = |path: &Path| {
+        let path = display_name(path);
+        move |cause| ReadError::Io { path, cause }
+    };
+    let file = |path: &Path, text| SourceFile { name: display_name(path), text };
+    if path == Path::new("-") {
+        return Ok(vec![file(path, io::read_to_string(io::stdin()).map_err(fault(path))?)]);
+    }
+    if !path.is_dir() {
+        return Ok(vec![file(path, fs::read_to_string(path).map_err(fault(path))?)]);
+    }
+    let mut inside = Vec::new();
+    for entry in fs::read_dir(path).map_err(fault(path))? {
+        let entry = entry.map_err(fault(path))?.path();
+        let is_yaml = entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if is_yaml && !entry.is_dir() {
+            inside.push(entry);
+        }
+    }
+    if inside.is_empty() {
+        return Err(ReadError::EmptyDirectory { path: display_name(path) });
+    }
+    inside.sort();
+    inside.iter().map(|path| Ok(file(path, fs::read_to_string(path).map_err(fault(path))?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn names(files: &[SourceFile], below: &Path) -> Vec<String> {
+        files.iter().map(|file| file.name.replace(&format!("{}/", below.display()), "")).collect()
+    }
+
+    #[test]
+    fn a_directory_is_its_yaml_files_sorted() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", "notes.txt", "c.yaml.bak"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        fs::create_dir(dir.path().join("d.yaml")).unwrap();
+        assert_eq!(names(&read(dir.path()).unwrap(), dir.path()), ["a.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn a_directory_without_yaml_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(dir.path().to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = read(Path::new("./no/such.yaml")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read no/such.yaml: "), "{error}");
+    }
+
+    #[test]
+    fn a_set_is_named_by_its_paths_whatever_their_order() {
+        let paths = |given: &[&str]| given.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(set_name(&paths(&["./b.yaml", "a/", "b.yaml"])), "a,b.yaml");
+        assert_eq!(set_name(&paths(&["-"])), "stdin");
+        assert_eq!(set_name(&paths(&["."])), ".");
+    }
+}

@@ -1,0 +1,142 @@
+//! Applying, showing and deleting objects.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli_support;
+
+use std::process::Stdio;
+
+use cli_support::{Controller, SHOP, ringfence};
+use serde_json::{Value, json};
+
+fn shop() -> Controller {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    let run = controller.run("apply -f shop.yaml --no-wait");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    controller
+}
+
+fn what(answer: &Value) -> Vec<&str> {
+    answer["changes"].as_array().unwrap().iter().map(|change| change["what"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_second_apply_changes_nothing() {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    let first = controller.json("apply -f shop.yaml --no-wait -o json");
+    assert_eq!(what(&first), ["created"; 8]);
+    assert_eq!(first["generations"][0]["domain"], "acme/prod");
+    let second = controller.json("apply -f shop.yaml --no-wait -o json");
+    assert_eq!(what(&second), ["unchanged"; 8]);
+    assert_eq!(second["revision"], first["revision"]);
+    assert_eq!(second["generations"], json!([]));
+}
+
+#[test]
+fn an_apply_lists_every_object() {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    let run = controller.run("apply -f shop.yaml --no-wait");
+    assert!(run.stdout.contains("Policy    acme/prod  shop       created\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("8 created; the store is at revision "), "{}", run.stdout);
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    let answer = controller.json("apply -f shop.yaml --dry-run -o json");
+    assert_eq!((what(&answer), &answer["dryRun"]), (vec!["created"; 8], &json!(true)));
+    assert_eq!(controller.json("get -o json")["objects"], json!([]));
+}
+
+#[test]
+fn yaml_that_was_got_applies_again_as_unchanged() {
+    let controller = shop();
+    let got = controller.run("get -o yaml");
+    assert_eq!(got.code, 0, "{}", got.stderr);
+    let again = controller.run_with_stdin("apply -f - --source shop.yaml --no-wait -o json", &got.stdout);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(what(&again.json()), ["unchanged"; 8]);
+}
+
+#[test]
+fn a_folder_is_applied_as_one_set_named_by_its_path() {
+    let controller = Controller::start();
+    let (first, rest) = SHOP.split_once("---\n").unwrap();
+    controller.file("cloud/2-tenant.yml", first);
+    controller.file("cloud/1-rest.yaml", rest);
+    let run = controller.run("apply -f ./cloud/ --no-wait");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(controller.json("get tenant acme -o json")["objects"][0]["source"], "cloud");
+}
+
+#[test]
+fn json_shows_an_object_as_its_file_says_it() {
+    let controller = shop();
+    let answer = controller.json("get workload web-1 --domain acme/prod -o json");
+    assert_eq!(answer["objects"].as_array().unwrap().len(), 1);
+    let shown = &answer["objects"][0];
+    assert_eq!(shown["source"], "shop.yaml");
+    assert!(shown["uid"].as_u64().unwrap() > 0);
+    assert_eq!(shown["object"]["kind"], "Workload");
+    assert_eq!(shown["object"]["labels"], json!({"role": "web", "version": "1.0"}));
+    assert_eq!(shown["object"]["interfaces"][0]["addresses"], json!(["10.1.0.11"]));
+}
+
+#[test]
+fn every_kind_has_a_table() {
+    let controller = shop();
+    for (kind, row) in [
+        ("tenants", "acme  shop.yaml\n"),
+        ("domains", "acme/prod  -       -          -          shop.yaml\n"),
+        ("networks", "acme/prod  front  10.1.0.0/24  10.1.0.1  auto  auto  shop.yaml\n"),
+        ("workloads", "acme/prod  web-1  role=web,version=1.0  10.1.0.11  h1     shop.yaml\n"),
+        ("segments", "acme/prod  web   role=web  shop.yaml\n"),
+        ("policies", "acme/prod  shop    to-app  1000      allow   segment/web  segment/app  tcp/8080-8090\n"),
+    ] {
+        let run = controller.run(&format!("get {kind}"));
+        assert!(run.stdout.contains(row), "{kind}: {row}\n{}", run.stdout);
+    }
+    let all = controller.run("get").stdout;
+    assert!(all.contains("Tenant\nNAME") && all.contains("\nPolicy\nDOMAIN"), "{all}");
+}
+
+#[test]
+fn interfaces_show_the_device_named_or_derived() {
+    let controller = shop();
+    let answer = controller.json("get interfaces --domain acme/prod -o json");
+    let rows = answer["interfaces"].as_array().unwrap();
+    let device = |workload: &str| rows.iter().find(|row| row["workload"] == workload).unwrap()["device"].clone();
+    assert_eq!(device("app-1"), "tap-app");
+    assert_eq!(device("web-1"), ringfence_policy::model::derived_device("acme/prod", "web-1", "eth0"));
+}
+
+#[test]
+fn one_object_is_deleted_by_kind_and_name() {
+    let controller = shop();
+    let answer = controller.json("delete policy shop --domain acme/prod --no-wait -o json");
+    assert_eq!(what(&answer), ["deleted"]);
+    assert_eq!(controller.json("get policies -o json")["objects"], json!([]));
+    assert_eq!(controller.json("get segments -o json")["objects"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn everything_in_a_file_is_deleted_whatever_the_order() {
+    let controller = shop();
+    let run = controller.run("delete -f shop.yaml --no-wait");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("8 deleted"), "{}", run.stdout);
+    assert_eq!(controller.json("get -o json")["objects"], json!([]));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let controller = shop();
+    let mut command = ringfence("get -o json");
+    let mut process = command.env("RINGFENCE_ADDRESS", controller.url()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(process.stdout.take());
+    let output = process.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
