@@ -25,7 +25,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("consts.rs"), constants(&fs::read_to_string(sources.join("consts.h"))?)?)?;
     SkeletonBuilder::new()
         .source(sources.join("ringfence.bpf.c"))
-        .clang_args(["-Wall".into(), "-Werror".into(), format!("-I{}", asm_headers()?)])
+        .clang_args([
+            "-Wall".into(),
+            "-Werror".into(),
+            // An address is read as bytes here and as words there.
+            "-fno-strict-aliasing".into(),
+            // 32-bit registers and atomics with a result; any kernel since 5.12.
+            "-mcpu=v3".into(),
+            format!("-I{}", asm_headers()?),
+        ])
         .build_and_generate(out.join("ringfence.skel.rs"))?;
     Ok(())
 }

@@ -22,9 +22,10 @@
 #pragma clang diagnostic push
 #pragma clang diagnostic error "-Wpadded"
 
+/* Aligned so that it is copied and compared in words. */
 struct rf_ip {
 	__u8 bytes[16];
-};
+} __attribute__((aligned(4)));
 
 /* ---- devices and interfaces ------------------------------------------- */
 
@@ -166,8 +167,10 @@ struct rf_run {
 
 /*
  * The tuple is normalised: side 0 ("low") has the lesser (address, port) as
- * big-endian numbers, so both directions find one entry. ICMP echo puts its
- * identifier in both ports; a protocol without ports has zeros.
+ * big-endian numbers, so both directions find one entry. ICMP echo has its
+ * identifier as the port of who asks and zero as that of who answers, so that a
+ * question never finds the entry of one in the other direction. A protocol
+ * without ports has zeros.
  */
 struct rf_conn4_key {
 	__u32 domain_id;

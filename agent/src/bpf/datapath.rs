@@ -155,8 +155,8 @@ fn log(level: libbpf_rs::PrintLevel, text: String) {
 fn pin_maps(skel: &mut OpenRingfenceSkel<'_>, dir: &Path) -> Result<(), BpfError> {
     for mut map in skel.open_object_mut().maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        // Read-only data is of one load, not of the maps that outlive it.
-        if name.contains('.') {
+        // The others are of one load: read-only data and scratch memory.
+        if !name.starts_with("rf_") {
             continue;
         }
         let path = dir.join(&name);
