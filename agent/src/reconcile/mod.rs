@@ -1,0 +1,3 @@
+//! Observe → plan → apply.
+pub mod action;
+pub mod plan;
