@@ -10,3 +10,7 @@ pub mod reconcile;
 pub mod run;
 pub mod session;
 pub mod teardown;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod testing;

@@ -16,6 +16,9 @@ use super::action::Action;
 use crate::{bpf::bucket, lower::image::Image};
 
 mod slots;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
 
 use slots::Slots;
 
