@@ -8,10 +8,10 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::Bundle;
+use ringfence_policy::bundle::{Bundle, FEATURE_BUNDLE_V1};
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 0] = [];
+pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V1];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
