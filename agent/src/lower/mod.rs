@@ -67,5 +67,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site) -> 
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { devices, domains }
+    Desired { here: domain::host(&site.underlay, 0), devices, domains }
 }
