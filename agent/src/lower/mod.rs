@@ -15,6 +15,9 @@ pub mod desired;
 mod domain;
 pub mod image;
 mod indexes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use assign::{Full, assign};
 use desired::{Desired, Role};
