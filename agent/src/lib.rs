@@ -1,4 +1,15 @@
-//! The per-host agent.
+//! The per-host agent: it wires workloads and keeps the programs that decide their packets told.
+//!
+//! ```text
+//!  controller ──session──▶ bundles ──lower──▶ desired maps and devices
+//!                 ▲                               │
+//!            acks │                            reconcile: observe → plan → apply
+//!                 │                               │
+//!              persist ◀── enforced ◀── bpf (maps, programs), netlink (devices)
+//! ```
+//!
+//! Invariants: `lower` and `reconcile::{plan, devices}` are pure; only `reconcile::{apply, machine}` change the host;
+//! nothing here stands in a packet's way, so the agent may die at any line.
 
 pub mod bpf;
 pub mod config;

@@ -83,7 +83,12 @@ pub async fn run(endpoint: Endpoint, identity: Identity, mut channels: Channels)
         if synced {
             delay = FIRST_DELAY;
         }
-        tracing::warn!(%reason, ?delay, "no controller; what is held stays enforced");
+        // One line for each loss; the attempts after it are told only to who asks.
+        if delay == FIRST_DELAY {
+            tracing::warn!(%reason, "no controller; what is held stays enforced");
+        } else {
+            tracing::debug!(%reason, ?delay, "no controller yet");
+        }
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_DELAY);
     }

@@ -8,8 +8,7 @@
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
 //! | `machine` | this host: one pass over all of the above |
-//! | `held` | the bundles held, and what was answered for them |
-//! | `run` | the loop |
+//! | `run` | the loop: bundles held, answers given, time |
 
 pub mod action;
 mod apply;
