@@ -347,9 +347,10 @@ async fn status_follows_what_agents_report() {
 
 #[tokio::test]
 async fn counters_come_with_names_and_hosts_that_do_not_answer_are_named() {
-    let mut api = shop().await;
+    let api = shop().await;
     let mut first = synced(&api, "h1").await;
-    let _silent = api.agent("h9").await;
+    let mut silent = api.agent("h9").await;
+    silent.is_sent_nothing().await;
     let id = interface_of(&first, "web-1");
     let mut client = api.client.clone();
     let asked = tokio::spawn(async move { client.counters(v1::CountersRequest::default()).await });
