@@ -138,7 +138,10 @@ impl Catalog {
         let object = registration.object(stored);
         let what = match stored {
             None => What::Created,
-            Some(stored) if stored.spec == object.spec => What::Unchanged,
+            Some(stored) if stored.spec == object.spec => {
+                // The usual case when agents come back, many at once: it costs no copy of anything.
+                return Ok(Plan { changes: vec![(key, What::Unchanged)], commit: None });
+            }
             Some(_) => What::Changed,
         };
         let mut hosts = self.hosts.clone();
