@@ -3,6 +3,9 @@
 #ifndef RINGFENCE_CONSTS_H
 #define RINGFENCE_CONSTS_H
 
+/* Of all maps together; raised when a key or a value changes its meaning. */
+#define RF_LAYOUT 1
+
 /* ---- sizes of tables ---- */
 
 /* ifindex below this is found by an array read, above it by a hash lookup.
@@ -52,14 +55,22 @@
 #define RF_ALLOW_FROM 1
 #define RF_ALLOW_TO 2
 
-/* ---- connection timeouts, nanoseconds ---- */
-#define RF_SECOND_NS 1000000000ULL
-#define RF_TIMEOUT_OPENING_NS (60 * RF_SECOND_NS)
+/* ---- tables of a profile, by what their numbers are ---- */
+#define RF_TABLE_TCP 0	 /* destination port */
+#define RF_TABLE_UDP 1	 /* destination port */
+#define RF_TABLE_SCTP 2	 /* destination port */
+#define RF_TABLE_ICMP 3	 /* type << 8 | code */
+#define RF_TABLE_ICMP6 4 /* type << 8 | code */
+#define RF_TABLE_OTHER 5 /* protocol */
+#define RF_TABLES 6
+
+/* ---- connection timeouts, seconds without a packet, by state ---- */
+#define RF_TIMEOUT_OPENING_S 60
 /* RFC 5382 REQ-5: not less than 2 h 4 min. */
-#define RF_TIMEOUT_TCP_NS (7440 * RF_SECOND_NS)
-#define RF_TIMEOUT_CLOSING_NS (120 * RF_SECOND_NS)
-#define RF_TIMEOUT_CLOSED_NS (10 * RF_SECOND_NS)
+#define RF_TIMEOUT_TCP_S 7440
+#define RF_TIMEOUT_CLOSING_S 120
+#define RF_TIMEOUT_CLOSED_S 10
 /* RFC 4787 REQ-5: not less than 2 min. */
-#define RF_TIMEOUT_ANSWERED_NS (180 * RF_SECOND_NS)
+#define RF_TIMEOUT_ANSWERED_S 180
 
 #endif

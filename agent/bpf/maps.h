@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Every map. All are pinned and outlive the agent; the agent writes all but the
- * connections, counters and decisions, which only the programs write.
- * RF_LAYOUT is raised when a key or value changes its meaning or size.
+ * connections, counters and decisions, which only the programs write (and from
+ * which the agent deletes what is over).
  */
 #ifndef RINGFENCE_MAPS_H
 #define RINGFENCE_MAPS_H
@@ -60,5 +60,8 @@ RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS,
 
 /* Written only when rf_config.record is set, which only tests do. */
 RF_MAP(rf_decisions, BPF_MAP_TYPE_ARRAY, __u32, struct rf_decision, 1, 0);
+
+/* RF_LAYOUT and the mark, for the agent that comes after this one. */
+RF_MAP(rf_boot, BPF_MAP_TYPE_ARRAY, __u32, struct rf_boot, 1, 0);
 
 #endif

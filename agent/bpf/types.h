@@ -18,9 +18,14 @@
 
 #include "consts.h"
 
+/* A hole the compiler makes would be compared as part of a key. */
+#pragma clang diagnostic push
+#pragma clang diagnostic error "-Wpadded"
+
+/* Aligned so that it is copied and compared in words. */
 struct rf_ip {
 	__u8 bytes[16];
-};
+} __attribute__((aligned(4)));
 
 /* ---- devices and interfaces ------------------------------------------- */
 
@@ -34,7 +39,7 @@ enum rf_device_kind {
 
 /* rf_devices, rf_devices_far: ifindex -> what it is. */
 struct rf_device {
-	__u32 kind;    /* enum rf_device_kind */
+	enum rf_device_kind kind;
 	__u32 ref;     /* see the kind */
 	__u32 counter; /* its row in rf_passed */
 };
@@ -80,11 +85,16 @@ struct rf_domain {
 	struct rf_ip next_hop6; /* all zero: no IPv6 uplink */
 };
 
-/* rf_vnis: VNI -> whose packets it carries. */
+/*
+ * rf_vnis: VNI -> whose packets it carries. A network with several subnets of a
+ * family has the gateway of its first here: it is who answers "too big".
+ */
 struct rf_vni {
 	__u32 domain; /* index */
 	__u32 domain_id;
-	__u32 flags; /* RF_VNI_TRANSIT */
+	__u32 flags;	       /* RF_VNI_TRANSIT */
+	__be32 gateway4;       /* 0: no IPv4 subnet */
+	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
 };
 
 /* ---- addresses and classes --------------------------------------------- */
@@ -133,22 +143,15 @@ struct rf_row {
 	__u32 profile[2];
 };
 
-enum rf_table {
-	RF_TABLE_TCP = 0,
-	RF_TABLE_UDP = 1,
-	RF_TABLE_SCTP = 2,
-	RF_TABLE_ICMP = 3,  /* number: type << 8 | code */
-	RF_TABLE_ICMP6 = 4, /* number: type << 8 | code */
-	RF_TABLE_OTHER = 5, /* number: the protocol's */
-	RF_TABLES = 6,
+/* Some consecutive places of rf_runs. */
+struct rf_span {
+	__u32 start;
+	__u32 count;
 };
 
-/* rf_profiles: profile index -> its runs in rf_runs, sorted by first. */
+/* rf_profiles: profile index -> by RF_TABLE_*, its runs sorted by first. */
 struct rf_profile {
-	struct {
-		__u32 start;
-		__u32 count;
-	} table[RF_TABLES];
+	struct rf_span table[RF_TABLES];
 };
 
 /* rf_runs: from `first` to the next run's first, one verdict. */
@@ -164,8 +167,10 @@ struct rf_run {
 
 /*
  * The tuple is normalised: side 0 ("low") has the lesser (address, port) as
- * big-endian numbers, so both directions find one entry. ICMP echo puts its
- * identifier in both ports; a protocol without ports has zeros.
+ * big-endian numbers, so both directions find one entry. ICMP echo has its
+ * identifier as the port of who asks and zero as that of who answers, so that a
+ * question never finds the entry of one in the other direction. A protocol
+ * without ports has zeros.
  */
 struct rf_conn4_key {
 	__u32 domain_id;
@@ -203,11 +208,11 @@ struct rf_conn {
 	__u32 remote_host;   /* host index of the side that is not here; RF_HOST_HERE: both are */
 	__u32 from_rule;     /* ids, of the originator's side and the other's */
 	__u32 to_rule;
+	enum rf_conn_state state;
 	__u8 origin;	     /* which side opened it */
-	__u8 state;	     /* enum rf_conn_state */
 	__u8 denied;	     /* judged again and refused: kept to drop quickly */
 	__u8 tcp_flags[2];   /* flags seen from that side, ORed */
-	__u8 pad[3];
+	__u8 pad[4];
 };
 
 /* ---- counters and records ---------------------------------------------- */
@@ -224,11 +229,21 @@ struct rf_drop_key {
 	__u32 reason; /* enum rf_reason */
 };
 
+enum rf_action {
+	RF_ACTION_DROP = 0,
+	RF_ACTION_LOCAL = 1,   /* redirected to a local device */
+	RF_ACTION_OVERLAY = 2,
+	RF_ACTION_UPLINK = 3,
+	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
+	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
+	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+};
+
 /* What the programs did with a packet, for tests: rf_decisions[0]. */
 struct rf_decision {
 	__u32 count;	     /* decisions written since load */
 	__u32 reason;	     /* enum rf_reason; 0: passed */
-	__u32 action;	     /* enum rf_action */
+	enum rf_action action;
 	__u32 judged;	     /* 1: by policy now; 0: by a connection, or not at all */
 	__u32 allows;	     /* RF_ALLOW_FROM | RF_ALLOW_TO, when judged */
 	__u32 from_rule;
@@ -242,14 +257,23 @@ struct rf_decision {
 	__u32 remote_host;   /* host index, when sent by the overlay */
 };
 
-enum rf_action {
-	RF_ACTION_DROP = 0,
-	RF_ACTION_LOCAL = 1,   /* redirected to a local device */
-	RF_ACTION_OVERLAY = 2,
-	RF_ACTION_UPLINK = 3,
-	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
-	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
-	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+/* ---- settings ----------------------------------------------------------- */
+
+/* rf_boot[0]: what must outlive the agent but not the boot. */
+struct rf_boot {
+	__u32 layout; /* RF_LAYOUT of who made the maps; 0: just made */
+	__u32 mark;   /* nonce that only packets admitted by a program bear */
 };
+
+/* Read-only from load on, so that the verifier drops what is off. */
+struct rf_config {
+	__u32 mark;	       /* rf_boot.mark */
+	__u32 overlay_ifindex; /* the VXLAN device; 0: none */
+	__u8 gateway_mac[6];
+	__u8 record;	  /* write rf_decisions */
+	__u8 verdict_off; /* judge, then let pass: the negative control */
+};
+
+#pragma clang diagnostic pop
 
 #endif

@@ -1,1 +1,3 @@
-//! x
+//! The per-host agent.
+
+pub mod bpf;

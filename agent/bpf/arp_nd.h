@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * ARP and neighbour discovery of workloads, answered here: nothing of it ever
+ * crosses a host, and nobody can speak for another's address.
+ */
+#ifndef RINGFENCE_ARP_ND_H
+#define RINGFENCE_ARP_ND_H
+
+#include "checksum.h"
+#include "policy.h"
+
+#define RF_ARP_REQUEST 1
+#define RF_ND_SOLICITATION 135
+#define RF_ND_ADVERTISEMENT 136
+#define RF_ND_HOP_LIMIT 255
+#define RF_ND_SOLICITED 0x40
+#define RF_ND_OVERRIDE 0x20
+#define RF_ND_OPTION_TARGET 2
+
+struct rf_arp {
+	struct ethhdr eth;
+	__be16 hardware;
+	__be16 protocol;
+	__u8 hardware_len;
+	__u8 protocol_len;
+	__be16 operation;
+	__u8 sender_mac[6];
+	__be32 sender_ip;
+	__u8 target_mac[6];
+	__be32 target_ip;
+} __attribute__((packed));
+
+struct rf_nd {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__u8 flags;
+	__u8 reserved[3];
+	struct rf_ip target;
+};
+
+struct rf_nd_advertisement {
+	struct rf_nd nd;
+	__u8 option;
+	__u8 option_len; /* in units of 8 bytes */
+	__u8 mac[6];
+};
+
+struct rf_nd_frame {
+	__u8 align[RF_FRAME_ALIGN];
+	struct ethhdr eth;
+	struct ipv6hdr ip;
+	struct rf_nd_advertisement na;
+};
+
+/* fe80::/64 with the modified EUI-64 of the MAC (RFC 4291, appendix A). */
+static __always_inline int rf_is_eui64(const struct rf_ip *ip, const __u8 *mac)
+{
+	const __u32 *words = (const void *)ip;
+
+	return words[0] == bpf_htonl(0xfe800000) && words[1] == 0 &&
+	       ip->bytes[8] == (mac[0] ^ 2) && ip->bytes[9] == mac[1] && ip->bytes[10] == mac[2] &&
+	       ip->bytes[11] == 0xff && ip->bytes[12] == 0xfe && ip->bytes[13] == mac[3] &&
+	       ip->bytes[14] == mac[4] && ip->bytes[15] == mac[5];
+}
+
+/* Who has the address in the sender's network: 0 and the MAC, or nobody who
+ * needs an answer. The sender's own address gets none: it is asking whether
+ * somebody else has it. */
+static __noinline int rf_neighbour(const struct rf_pkt *pkt, const struct rf_ip *ip, __u8 *mac)
+{
+	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
+	struct rf_iface *iface;
+	__u32 index;
+
+	if (!addr)
+		return -1;
+	if (!addr->iface) {
+		if (addr->gateway_vni != pkt->vni)
+			return -1;
+		for (int i = 0; i < 6; i++)
+			mac[i] = rf_config.gateway_mac[i];
+		return 0;
+	}
+	index = addr->iface;
+	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	if (!iface || index == pkt->iface || iface->vni != pkt->vni)
+		return -1;
+	__builtin_memcpy(mac, iface->mac, 6);
+	return 0;
+}
+
+static __always_inline int rf_owns(const struct rf_pkt *pkt, const struct rf_ip *ip)
+{
+	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
+
+	return addr && addr->iface && addr->iface == pkt->iface;
+}
+
+static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				    const struct rf_iface *iface)
+{
+	struct rf_ip sender, target;
+	struct rf_arp arp;
+	__u8 mac[6] = {};
+
+	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || arp.hardware != bpf_htons(1) ||
+	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_len != 6 || arp.protocol_len != 4)
+		return rf_drop(ctx, RF_REASON_MALFORMED);
+	rf_ip_map4(&sender, arp.sender_ip);
+	rf_ip_map4(&target, arp.target_ip);
+	/* A probe (RFC 5227) has no sender address yet. */
+	if (!rf_mac_equal(arp.sender_mac, iface->mac) ||
+	    (arp.sender_ip && !rf_owns(pkt, &sender)))
+		return rf_drop(ctx, RF_REASON_ARP_SENDER);
+	if (arp.operation != bpf_htons(RF_ARP_REQUEST) || rf_neighbour(pkt, &target, mac))
+		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
+
+	__builtin_memcpy(arp.eth.h_dest, iface->mac, 6);
+	__builtin_memcpy(arp.eth.h_source, mac, 6);
+	arp.operation = bpf_htons(2);
+	__builtin_memcpy(arp.target_mac, arp.sender_mac, 6);
+	__builtin_memcpy(arp.sender_mac, mac, 6);
+	arp.target_ip = arp.sender_ip;
+	arp.sender_ip = rf_ip_v4(&target);
+	if (bpf_skb_store_bytes(ctx, 0, &arp, sizeof(arp), BPF_F_RECOMPUTE_CSUM))
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	return rf_answer(ctx, pkt);
+}
+
+static __always_inline void rf_all_nodes(struct rf_ip *ip, __u8 *mac)
+{
+	__u32 *words = (void *)ip;
+
+	words[0] = bpf_htonl(0xff020000);
+	words[1] = words[2] = 0;
+	words[3] = bpf_htonl(1);
+	mac[0] = mac[1] = 0x33;
+	mac[2] = mac[3] = mac[4] = 0;
+	mac[5] = 1;
+}
+
+/* An advertisement in place of the solicitation. Who has no address yet is told
+ * through all-nodes that the one it wants is taken (RFC 4861 7.2.4). */
+static __noinline int rf_advertise(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				   const struct rf_ip *target, const __u8 *mac)
+{
+	struct rf_nd_frame frame = {
+		.eth.h_proto = bpf_htons(ETH_P_IPV6),
+		.ip.version = 6,
+		.ip.payload_len = bpf_htons(sizeof(frame.na)),
+		.ip.nexthdr = RF_IPPROTO_ICMPV6,
+		.ip.hop_limit = RF_ND_HOP_LIMIT,
+		.na.nd.type = RF_ND_ADVERTISEMENT,
+		.na.nd.flags = RF_ND_SOLICITED | RF_ND_OVERRIDE,
+		.na.option = RF_ND_OPTION_TARGET,
+		.na.option_len = 1,
+	};
+	struct rf_ip to = pkt->src;
+
+	__builtin_memcpy(frame.eth.h_dest, pkt->src_mac, 6);
+	if (rf_ip_is_zero(&to)) {
+		rf_all_nodes(&to, frame.eth.h_dest);
+		frame.na.nd.flags = RF_ND_OVERRIDE;
+	}
+	__builtin_memcpy(frame.eth.h_source, mac, 6);
+	__builtin_memcpy(frame.na.mac, mac, 6);
+	__builtin_memcpy(&frame.na.nd.target, target, sizeof(*target));
+	__builtin_memcpy(&frame.ip.saddr, target, sizeof(*target));
+	__builtin_memcpy(&frame.ip.daddr, &to, sizeof(to));
+	frame.na.nd.checksum = rf_icmp6_checksum(&frame.ip, &frame.na, sizeof(frame.na), 0);
+
+	if (bpf_skb_change_tail(ctx, sizeof(frame) - RF_FRAME_ALIGN, 0) ||
+	    bpf_skb_store_bytes(ctx, 0, &frame.eth, sizeof(frame) - RF_FRAME_ALIGN,
+				BPF_F_RECOMPUTE_CSUM))
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	return rf_answer(ctx, pkt);
+}
+
+/* Whether it is neighbour discovery of any kind, router's included (133-137). */
+static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
+{
+	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
+	       pkt->icmp_type <= 137;
+}
+
+static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				   const struct rf_iface *iface)
+{
+	struct rf_nd nd;
+	__u8 mac[6] = {};
+
+	if (pkt->ttl != RF_ND_HOP_LIMIT)
+		return rf_drop(ctx, RF_REASON_MALFORMED);
+	if (!rf_mac_equal(pkt->src_mac, iface->mac) ||
+	    (!rf_ip_is_zero(&pkt->src) && !rf_is_eui64(&pkt->src, iface->mac) &&
+	     !rf_owns(pkt, &pkt->src)))
+		return rf_drop(ctx, RF_REASON_ARP_SENDER);
+	if (pkt->icmp_type != RF_ND_SOLICITATION)
+		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
+	if (bpf_skb_load_bytes(ctx, pkt->l4_offset, &nd, sizeof(nd)) || nd.code)
+		return rf_drop(ctx, RF_REASON_MALFORMED);
+	if (rf_neighbour(pkt, &nd.target, mac))
+		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
+	return rf_advertise(ctx, pkt, &nd.target, mac);
+}
+
+#endif

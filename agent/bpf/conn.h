@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Connections: the key of a packet, the entry under it, and what a packet does
+ * to the entry's state.
+ *
+ * What was judged (epochs, rules, denied) never changes in an entry: it is
+ * replaced by a new one as a whole, so that two CPUs that judge at the same time
+ * cannot leave the verdict of one under the epochs of the other. Only state and
+ * counters change in place; a race between CPUs may lose a count, no more.
+ */
+#ifndef RINGFENCE_CONN_H
+#define RINGFENCE_CONN_H
+
+#include "policy.h"
+
+#define RF_TCP_FIN 0x01
+#define RF_TCP_SYN 0x02
+#define RF_TCP_RST 0x04
+#define RF_TCP_ACK 0x10
+
+#define RF_SECOND_NS 1000000000ULL
+
+struct rf_tuple {
+	union {
+		struct rf_conn4_key v4;
+		struct rf_conn6_key v6;
+	};
+	__u8 is_v6;
+	__u8 side; /* of the packet's source: 0 low, 1 high */
+};
+
+/* Whether a comes after b, as big-endian numbers. */
+static __always_inline int rf_ip_after(const struct rf_ip *a, const struct rf_ip *b)
+{
+	const __be32 *x = (const void *)a, *y = (const void *)b;
+
+	for (int i = 0; i < 4; i++) {
+		if (x[i] != y[i])
+			return bpf_ntohl(x[i]) > bpf_ntohl(y[i]);
+	}
+	return 0;
+}
+
+static __always_inline void rf_tuple_make(struct rf_tuple *tuple, const struct rf_pkt *pkt)
+{
+	__u32 source;
+
+	if (rf_ip_equal(&pkt->src, &pkt->dst))
+		source = bpf_ntohs(pkt->sport) > bpf_ntohs(pkt->dport);
+	else
+		source = rf_ip_after(&pkt->src, &pkt->dst);
+	tuple->side = source;
+	tuple->is_v6 = pkt->is_v6;
+	if (pkt->is_v6) {
+		struct rf_conn6_key *key = &tuple->v6;
+
+		key->domain_id = pkt->domain_id;
+		key->l4_proto = pkt->l4_proto;
+		key->ip[0] = source ? pkt->dst : pkt->src;
+		key->ip[1] = source ? pkt->src : pkt->dst;
+		key->port[0] = source ? pkt->dport : pkt->sport;
+		key->port[1] = source ? pkt->sport : pkt->dport;
+	} else {
+		struct rf_conn4_key *key = &tuple->v4;
+		__be32 src = rf_ip_v4(&pkt->src), dst = rf_ip_v4(&pkt->dst);
+
+		key->domain_id = pkt->domain_id;
+		key->l4_proto = pkt->l4_proto;
+		key->ip[0] = source ? dst : src;
+		key->ip[1] = source ? src : dst;
+		key->port[0] = source ? pkt->dport : pkt->sport;
+		key->port[1] = source ? pkt->sport : pkt->dport;
+	}
+}
+
+/* As `expired` in agent/src/bpf/conns.rs. */
+static __always_inline int rf_conn_expired(const struct rf_conn *conn, __u8 l4_proto, __u64 now)
+{
+	__u64 timeout = RF_TIMEOUT_CLOSED_S;
+
+	if (conn->state == RF_CONN_OPENING)
+		timeout = RF_TIMEOUT_OPENING_S;
+	else if (conn->state == RF_CONN_ESTABLISHED)
+		timeout = l4_proto == IPPROTO_TCP ? RF_TIMEOUT_TCP_S : RF_TIMEOUT_ANSWERED_S;
+	else if (conn->state == RF_CONN_CLOSING)
+		timeout = RF_TIMEOUT_CLOSING_S;
+	/* Another CPU may have stamped it after `now` was read. */
+	return now > conn->seen_ns && now - conn->seen_ns > timeout * RF_SECOND_NS;
+}
+
+/* The entry that is still good for something; the agent collects the others. */
+static __always_inline struct rf_conn *rf_conn_find(const struct rf_tuple *tuple, __u64 now)
+{
+	struct rf_conn *conn;
+	__u8 l4_proto;
+
+	if (tuple->is_v6) {
+		conn = bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
+		l4_proto = tuple->v6.l4_proto;
+	} else {
+		conn = bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
+		l4_proto = tuple->v4.l4_proto;
+	}
+	return conn && !rf_conn_expired(conn, l4_proto, now) ? conn : NULL;
+}
+
+static __always_inline int rf_conn_put(const struct rf_tuple *tuple, const struct rf_conn *conn)
+{
+	if (tuple->is_v6)
+		return bpf_map_update_elem(&rf_conns6, &tuple->v6, conn, BPF_ANY);
+	return bpf_map_update_elem(&rf_conns4, &tuple->v4, conn, BPF_ANY);
+}
+
+/* Whether what it was judged by still holds. Array reads only. */
+static __always_inline int rf_conn_current(const struct rf_conn *conn, __u32 domain)
+{
+	__u64 *word = bpf_map_lookup_elem(&rf_domain_words, &domain);
+
+	return word && (__u32)*word == conn->domain_epoch &&
+	       rf_epoch(conn->epoch_ref[0]) == conn->epoch[0] &&
+	       rf_epoch(conn->epoch_ref[1]) == conn->epoch[1];
+}
+
+/*
+ * Whether the packet begins anew what the entry is about: a SYN on a connection
+ * that is over or was cut, and without SYNs a packet of the other side of one
+ * that was cut, since it is no reply to anything then.
+ */
+static __always_inline int rf_conn_reopens(const struct rf_conn *conn, const struct rf_pkt *pkt,
+					   __u32 side)
+{
+	if (pkt->l4_proto == IPPROTO_TCP)
+		return (pkt->tcp_flags & (RF_TCP_SYN | RF_TCP_ACK | RF_TCP_RST)) == RF_TCP_SYN &&
+		       (conn->denied || conn->state == RF_CONN_CLOSED);
+	return conn->denied && conn->origin != side;
+}
+
+static __always_inline void rf_conn_advance_tcp(struct rf_conn *conn, __u8 flags, __u32 side)
+{
+	__u8 fins;
+
+	/* Not indexed by side: clang would OR it into a pointer, which the
+	 * verifier refuses. */
+	if (side)
+		conn->tcp_flags[1] |= flags;
+	else
+		conn->tcp_flags[0] |= flags;
+	fins = (conn->tcp_flags[0] & RF_TCP_FIN) + (conn->tcp_flags[1] & RF_TCP_FIN);
+	if (flags & RF_TCP_RST || fins == 2)
+		conn->state = RF_CONN_CLOSED;
+	else if (conn->state == RF_CONN_CLOSED)
+		return;
+	else if (fins)
+		conn->state = RF_CONN_CLOSING;
+	else if (conn->state == RF_CONN_OPENING && side != conn->origin)
+		conn->state = RF_CONN_ESTABLISHED;
+}
+
+/* What a packet that passes does to the entry. */
+static __always_inline void rf_conn_advance(struct rf_conn *conn, const struct rf_pkt *pkt,
+					    __u32 side, __u64 now)
+{
+	side &= 1;
+	conn->seen_ns = now;
+	conn->packets[side] += 1;
+	conn->bytes[side] += pkt->l3_len;
+	if (pkt->l4_proto == IPPROTO_TCP)
+		rf_conn_advance_tcp(conn, pkt->tcp_flags, side);
+	else if (conn->state == RF_CONN_OPENING && side != conn->origin)
+		conn->state = RF_CONN_ESTABLISHED;
+}
+
+/* Puts a judgement into an entry; sides turn from (who opened, who was asked) to (low, high). */
+static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf_judgement *j,
+					   int allowed)
+{
+	__u32 low = conn->origin & 1;
+
+	conn->domain_epoch = j->domain_epoch;
+	conn->epoch_ref[0] = low ? j->epoch_ref[1] : j->epoch_ref[0];
+	conn->epoch_ref[1] = low ? j->epoch_ref[0] : j->epoch_ref[1];
+	conn->epoch[0] = low ? j->epoch[1] : j->epoch[0];
+	conn->epoch[1] = low ? j->epoch[0] : j->epoch[1];
+	conn->from_rule = j->rule[0];
+	conn->to_rule = j->rule[1];
+	conn->denied = !allowed;
+}
+
+static __always_inline void rf_tuple_ip(const struct rf_tuple *tuple, __u32 side, struct rf_ip *ip)
+{
+	if (tuple->is_v6)
+		*ip = side ? tuple->v6.ip[1] : tuple->v6.ip[0];
+	else
+		rf_ip_map4(ip, side ? tuple->v4.ip[1] : tuple->v4.ip[0]);
+}
+
+/* Puts the question that the opening packet of a connection put. */
+static __always_inline void rf_conn_question(const struct rf_tuple *tuple, __u32 origin,
+					     __u32 domain, struct rf_question *q)
+{
+	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
+	__be16 port;
+
+	if (tuple->is_v6)
+		port = origin ? tuple->v6.port[0] : tuple->v6.port[1];
+	else
+		port = origin ? tuple->v4.port[0] : tuple->v4.port[1];
+	q->domain = domain;
+	q->domain_id = tuple->is_v6 ? tuple->v6.domain_id : tuple->v4.domain_id;
+	rf_tuple_ip(tuple, origin, &q->ip[0]);
+	rf_tuple_ip(tuple, !origin, &q->ip[1]);
+	q->number = bpf_ntohs(port);
+	switch (l4_proto) {
+	case IPPROTO_TCP:
+		q->table = RF_TABLE_TCP;
+		break;
+	case IPPROTO_UDP:
+		q->table = RF_TABLE_UDP;
+		break;
+	case RF_IPPROTO_SCTP:
+		q->table = RF_TABLE_SCTP;
+		break;
+	case IPPROTO_ICMP: /* Only an echo request opens one. */
+		q->table = RF_TABLE_ICMP;
+		q->number = 8 << 8;
+		break;
+	case RF_IPPROTO_ICMPV6:
+		q->table = RF_TABLE_ICMP6;
+		q->number = 128 << 8;
+		break;
+	default:
+		q->table = RF_TABLE_OTHER;
+		q->number = l4_proto;
+	}
+}
+
+/* Judges a connection again, in the direction it was opened in. It stays, also
+ * when denied: a later change may allow it again. NULL: there is no room. */
+static __noinline struct rf_conn *rf_conn_judge_again(const struct rf_tuple *tuple,
+						      const struct rf_conn *conn, __u32 domain,
+						      struct rf_judgement *j)
+{
+	struct rf_question q = {};
+	struct rf_conn fresh = *conn;
+
+	rf_conn_question(tuple, conn->origin & 1, domain, &q);
+	rf_conn_judged(&fresh, j, rf_judge(&q, j));
+	if (rf_conn_put(tuple, &fresh))
+		return NULL;
+	if (tuple->is_v6)
+		return bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
+	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
+}
+
+#endif

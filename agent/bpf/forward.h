@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The last step of a packet that may pass: to a device of this host, by the
+ * overlay to the host of its destination, or out of the domain's uplink.
+ *
+ * One logical router a domain: who sends to the gateway's MAC is routed, on the
+ * host where the packet enters, so a frame in the overlay has its final MACs
+ * and nobody touches its TTL again.
+ */
+#ifndef RINGFENCE_FORWARD_H
+#define RINGFENCE_FORWARD_H
+
+#include "too_big.h"
+
+#define RF_AF_INET 2
+#define RF_AF_INET6 10
+#define RF_OUTER_TTL 64
+#ifndef BPF_F_DONT_FRAGMENT
+#define BPF_F_DONT_FRAGMENT (1ULL << 2)
+#endif
+
+static __always_inline int rf_to_gateway(const struct rf_pkt *pkt)
+{
+	__u8 mac[6];
+
+	for (int i = 0; i < 6; i++)
+		mac[i] = rf_config.gateway_mac[i];
+	return rf_mac_equal(pkt->dst_mac, mac);
+}
+
+static __always_inline int rf_decrement_ttl(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	__be16 before = bpf_htons(pkt->ttl << 8 | pkt->l4_proto);
+	__be16 after = bpf_htons((pkt->ttl - 1) << 8 | pkt->l4_proto);
+	__u8 ttl = pkt->ttl - 1;
+
+	if (pkt->is_v6)
+		return bpf_skb_store_bytes(ctx, RF_L3_OFFSET + offsetof(struct ipv6hdr, hop_limit),
+					   &ttl, sizeof(ttl), BPF_F_RECOMPUTE_CSUM);
+	if (bpf_l3_csum_replace(ctx, RF_L3_OFFSET + offsetof(struct iphdr, check), before, after,
+				sizeof(after)))
+		return -1;
+	return bpf_skb_store_bytes(ctx, RF_L3_OFFSET + offsetof(struct iphdr, ttl), &ttl,
+				   sizeof(ttl), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* What a router does: TTL less one, its own MAC as the source, `mac` as the
+ * destination. */
+static __noinline enum rf_reason rf_rewrite(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					    const __u8 *mac)
+{
+	__u8 macs[12];
+
+	for (int i = 0; i < 6; i++) {
+		macs[i] = mac[i];
+		macs[6 + i] = rf_config.gateway_mac[i];
+	}
+	if (rf_decrement_ttl(ctx, pkt) || bpf_skb_store_bytes(ctx, 0, macs, sizeof(macs), 0))
+		return RF_REASON_INTERNAL;
+	return RF_REASON_NONE;
+}
+
+static __noinline int rf_to_overlay(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 index,
+				    __u32 vni, const struct rf_judgement *j)
+{
+	struct bpf_tunnel_key key = {.tunnel_id = vni, .tunnel_ttl = RF_OUTER_TTL};
+	/* The inner packet has its checksum; IPv6 must have the outer one, too. */
+	__u64 flags = BPF_F_ZERO_CSUM_TX | BPF_F_DONT_FRAGMENT;
+	__u32 here = RF_HOST_HERE;
+	struct rf_host *host = bpf_map_lookup_elem(&rf_hosts, &index);
+	struct rf_host *local = bpf_map_lookup_elem(&rf_hosts, &here);
+
+	if (!host || !local)
+		return rf_drop(ctx, RF_REASON_NO_HOST);
+	/* Our own address is named, since the other side knows us by it. */
+	if (host->flags & RF_HOST_V6) {
+		if (rf_ip_is_zero(&host->v6) || rf_ip_is_zero(&local->v6))
+			return rf_drop(ctx, RF_REASON_NO_HOST);
+		flags = BPF_F_TUNINFO_IPV6 | BPF_F_DONT_FRAGMENT;
+		__builtin_memcpy(key.remote_ipv6, &host->v6, sizeof(host->v6));
+		__builtin_memcpy(key.local_ipv6, &local->v6, sizeof(local->v6));
+	} else {
+		if (!host->v4 || !local->v4)
+			return rf_drop(ctx, RF_REASON_NO_HOST);
+		key.remote_ipv4 = bpf_ntohl(host->v4);
+		key.local_ipv4 = bpf_ntohl(local->v4);
+	}
+	if (!rf_config.overlay_ifindex)
+		return rf_drop(ctx, RF_REASON_NO_DEVICE);
+	if (bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), flags))
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	rf_count_from(pkt->counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_OVERLAY,
+				       .ifindex = rf_config.overlay_ifindex,
+				       .vni = vni,
+				       .remote_host = index},
+		  j);
+	return bpf_redirect(rf_config.overlay_ifindex, 0);
+}
+
+static __always_inline int rf_to_local(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				       __u32 ifindex, const struct rf_judgement *j)
+{
+	if (!ifindex)
+		return rf_drop(ctx, RF_REASON_NO_DEVICE);
+	rf_count_from(pkt->counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_LOCAL, .ifindex = ifindex}, j);
+	ctx->mark = rf_config.mark;
+	return bpf_redirect(ifindex, 0);
+}
+
+/* To interface `index`, which the destination address is. */
+static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 index,
+				       const struct rf_judgement *j)
+{
+	struct rf_iface *to = bpf_map_lookup_elem(&rf_ifaces, &index);
+	int routed = pkt->from == RF_DEVICE_UPLINK;
+	enum rf_reason reason;
+
+	if (!to || to->domain_id != pkt->domain_id)
+		return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	if (pkt->from == RF_DEVICE_WORKLOAD)
+		routed = rf_to_gateway(pkt);
+	if (pkt->from == RF_DEVICE_OVERLAY) {
+		if (to->host != RF_HOST_HERE)
+			return rf_drop(ctx, RF_REASON_NO_ROUTE);
+		if (to->vni != pkt->vni)
+			return rf_drop(ctx, RF_REASON_WRONG_VNI);
+	}
+	if (!routed && (to->vni != pkt->vni || !rf_mac_equal(pkt->dst_mac, to->mac)))
+		return rf_drop(ctx, RF_REASON_DESTINATION_MAC);
+	if (routed && pkt->ttl <= 1)
+		return rf_drop(ctx, RF_REASON_TTL_EXPIRED);
+	if (rf_too_long(ctx, pkt, to->mtu))
+		return rf_too_big(ctx, pkt, to->mtu, pkt->iface ? pkt->vni : to->vni);
+	if (routed) {
+		reason = rf_rewrite(ctx, pkt, to->mac);
+		if (reason)
+			return rf_drop(ctx, reason);
+	}
+	if (to->host == RF_HOST_HERE)
+		return rf_to_local(ctx, pkt, to->ifindex, j);
+	return rf_to_overlay(ctx, pkt, to->host, to->vni, j);
+}
+
+static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				   const struct rf_domain *domain, const struct rf_judgement *j)
+{
+	struct bpf_redir_neigh next = {};
+
+	if (pkt->is_v6) {
+		next.nh_family = RF_AF_INET6;
+		__builtin_memcpy(next.ipv6_nh, &domain->next_hop6, sizeof(domain->next_hop6));
+		if (rf_ip_is_zero(&domain->next_hop6))
+			return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	} else {
+		next.nh_family = RF_AF_INET;
+		next.ipv4_nh = domain->next_hop4;
+		if (!domain->next_hop4)
+			return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	}
+	if (!domain->uplink_ifindex)
+		return rf_drop(ctx, RF_REASON_NO_DEVICE);
+	rf_count_from(pkt->counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_UPLINK,
+				       .ifindex = domain->uplink_ifindex},
+		  j);
+	ctx->mark = rf_config.mark;
+	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
+}
+
+/* To an address beyond the domain's uplink. */
+static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					 const struct rf_judgement *j)
+{
+	__u32 index = pkt->domain;
+	struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &index);
+	int here;
+	enum rf_reason reason;
+	__u8 gateway_mac[6];
+
+	if (!domain || domain->uplink_host == RF_HOST_NONE || pkt->from == RF_DEVICE_UPLINK)
+		return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	here = domain->uplink_host == RF_HOST_HERE;
+	if (!rf_to_gateway(pkt))
+		return rf_drop(ctx, RF_REASON_DESTINATION_MAC);
+	if (pkt->from == RF_DEVICE_OVERLAY) {
+		if (pkt->vni != domain->transit_vni)
+			return rf_drop(ctx, RF_REASON_WRONG_VNI);
+		if (!here)
+			return rf_drop(ctx, RF_REASON_NO_ROUTE);
+		return rf_to_uplink(ctx, pkt, domain, j);
+	}
+	if (pkt->ttl <= 1)
+		return rf_drop(ctx, RF_REASON_TTL_EXPIRED);
+	if (rf_too_long(ctx, pkt, domain->uplink_mtu))
+		return rf_too_big(ctx, pkt, domain->uplink_mtu, pkt->vni);
+	for (int i = 0; i < 6; i++)
+		gateway_mac[i] = rf_config.gateway_mac[i];
+	reason = rf_rewrite(ctx, pkt, gateway_mac);
+	if (reason)
+		return rf_drop(ctx, reason);
+	if (here)
+		return rf_to_uplink(ctx, pkt, domain, j);
+	return rf_to_overlay(ctx, pkt, domain->uplink_host, domain->transit_vni, j);
+}
+
+static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 iface,
+				      const struct rf_judgement *j)
+{
+	return iface ? rf_forward_iface(ctx, pkt, iface, j) : rf_forward_outside(ctx, pkt, j);
+}
+
+#endif

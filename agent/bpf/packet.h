@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What is known of a packet while it is decided; every step takes this. */
+#ifndef RINGFENCE_PACKET_H
+#define RINGFENCE_PACKET_H
+
+#include "maps.h"
+
+#define RF_L3_OFFSET ETH_HLEN
+
+enum rf_icmp_role {
+	RF_ICMP_NOT = 0,
+	RF_ICMP_REQUEST, /* echo: opens a connection */
+	RF_ICMP_REPLY,	 /* echo: only on a connection */
+	RF_ICMP_ERROR,	 /* quotes a packet of some connection */
+	RF_ICMP_OTHER,	 /* judged one by one, without a connection */
+};
+
+struct rf_pkt {
+	/* set by the entry program */
+	enum rf_device_kind from; /* where it came from */
+	__u32 counter;		  /* that device's row in rf_passed */
+	__u32 domain;		  /* index */
+	__u32 domain_id;
+	__u32 iface; /* of the sender: its interface index; 0 outside, or unknown yet */
+	__u32 vni;   /* from a workload: its network; from the overlay: the frame's */
+	__u32 outer_family; /* from the overlay: who sent the frame */
+	struct rf_ip outer;
+
+	/* set by rf_parse */
+	struct rf_ip src;
+	struct rf_ip dst;
+	__u8 src_mac[6];
+	__u8 dst_mac[6];
+	__u32 l3_len; /* bytes from the IP header on, as the header says */
+	__u32 l4_offset;
+	__u32 l4_header_len;
+	__u16 eth_proto;
+	__be16 sport; /* as in the connection's key */
+	__be16 dport;
+	__u16 number; /* in its profile table */
+	__u8 l4_proto;
+	__u8 table; /* RF_TABLE_* */
+	__u8 ttl;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_role; /* enum rf_icmp_role */
+	__u8 is_v6;
+	__u8 pad;
+};
+
+/*
+ * The packet at hand, off the stack, which has room for 512 bytes in all. A
+ * program never runs within another on one CPU before its redirect, so nothing
+ * here is needed after that; it is of one load, hence not pinned.
+ */
+RF_MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_pkt, 1, 0);
+
+static __always_inline struct rf_pkt *rf_pkt_begin(enum rf_device_kind from)
+{
+	__u32 zero = 0;
+	struct rf_pkt *pkt = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!pkt)
+		return NULL;
+	__builtin_memset(pkt, 0, sizeof(*pkt));
+	pkt->from = from;
+	return pkt;
+}
+
+/* One judgement by policy. [2]: 0 of the source, 1 of the destination. */
+struct rf_judgement {
+	__u32 judged; /* 0: none was needed */
+	__u32 allows;
+	__u32 domain_epoch;
+	__u32 slot;
+	__u32 epoch_ref[2];
+	__u32 epoch[2];
+	__u32 class_id[2];
+	__u32 rule[2];
+};
+
+static __always_inline int rf_ip_equal(const struct rf_ip *a, const struct rf_ip *b)
+{
+	const __u32 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
+}
+
+static __always_inline int rf_ip_is_zero(const struct rf_ip *a)
+{
+	const __u32 *x = (const void *)a;
+
+	return !(x[0] | x[1] | x[2] | x[3]);
+}
+
+static __always_inline void rf_ip_map4(struct rf_ip *ip, __be32 v4)
+{
+	__u32 *x = (void *)ip;
+
+	x[0] = 0;
+	x[1] = 0;
+	x[2] = bpf_htonl(0xffff);
+	x[3] = v4;
+}
+
+static __always_inline __be32 rf_ip_v4(const struct rf_ip *ip)
+{
+	return ((const __u32 *)ip)[3];
+}
+
+static __always_inline int rf_mac_equal(const __u8 *a, const __u8 *b)
+{
+	__u8 diff = 0;
+
+	for (int i = 0; i < 6; i++)
+		diff |= a[i] ^ b[i];
+	return !diff;
+}
+
+static __always_inline int rf_link_local(const struct rf_ip *ip)
+{
+	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
+
+/* Neither a source nor a destination of a unicast packet that is routed. */
+static __always_inline int rf_not_unicast(const struct rf_ip *ip, int is_v6)
+{
+	__u8 first = ip->bytes[12];
+
+	if (is_v6)
+		return ip->bytes[0] == 0xff || rf_ip_is_zero(ip);
+	return first == 0 || first == 127 || first >= 224;
+}
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Headers to struct rf_pkt. A cursor walks the linear part of the packet; what
+ * is beyond it is pulled in once and the walk begins again.
+ */
+#ifndef RINGFENCE_PARSE_H
+#define RINGFENCE_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include "packet.h"
+#include "verdict.h"
+
+/* Ethernet, the longest IPv4 header and the longest TCP header. */
+#define RF_PULL (ETH_HLEN + 60 + 60)
+#define RF_VLAN_VID 0x0fff
+#define RF_IP_FRAGMENT 0x3fff /* more fragments, or an offset */
+
+#define RF_IPPROTO_HOPOPTS 0
+#define RF_IPPROTO_ROUTING 43
+#define RF_IPPROTO_FRAGMENT 44
+#define RF_IPPROTO_AH 51
+#define RF_IPPROTO_ICMPV6 58
+#define RF_IPPROTO_DSTOPTS 60
+#define RF_IPPROTO_SCTP 132
+
+struct rf_ports {
+	__be16 source;
+	__be16 dest;
+};
+
+struct rf_icmp {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__be16 id; /* of an echo */
+	__be16 sequence;
+};
+
+struct rf_cursor {
+	void *pos;
+	void *end;
+};
+
+/* The next `size` bytes, or NULL if they are not there; moves on. */
+static __always_inline void *rf_take(struct rf_cursor *cursor, __u32 size)
+{
+	void *header = cursor->pos;
+
+	if (header + size > cursor->end)
+		return NULL;
+	cursor->pos = header + size;
+	return header;
+}
+
+static __always_inline enum rf_reason rf_parse_ipv4(struct rf_cursor *cursor, struct rf_pkt *pkt)
+{
+	struct iphdr *ip = rf_take(cursor, sizeof(*ip));
+	__u32 header_len;
+
+	if (!ip)
+		return RF_REASON_MALFORMED;
+	header_len = ip->ihl * 4;
+	pkt->l3_len = bpf_ntohs(ip->tot_len);
+	if (ip->version != 4 || header_len < sizeof(*ip) || pkt->l3_len < header_len)
+		return RF_REASON_MALFORMED;
+	if (ip->frag_off & bpf_htons(RF_IP_FRAGMENT))
+		return RF_REASON_FRAGMENT;
+	rf_ip_map4(&pkt->src, ip->saddr);
+	rf_ip_map4(&pkt->dst, ip->daddr);
+	pkt->l4_proto = ip->protocol;
+	pkt->ttl = ip->ttl;
+	pkt->l4_offset = RF_L3_OFFSET + header_len;
+	/* Options carry nothing that decides; they are stepped over. */
+	if (!rf_take(cursor, header_len - sizeof(*ip)))
+		return RF_REASON_MALFORMED;
+	return RF_REASON_NONE;
+}
+
+static __always_inline enum rf_reason rf_parse_ipv6(struct rf_cursor *cursor, struct rf_pkt *pkt)
+{
+	struct ipv6hdr *ip = rf_take(cursor, sizeof(*ip));
+
+	if (!ip || ip->version != 6)
+		return RF_REASON_MALFORMED;
+	pkt->is_v6 = 1;
+	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	__builtin_memcpy(&pkt->src, &ip->saddr, sizeof(pkt->src));
+	__builtin_memcpy(&pkt->dst, &ip->daddr, sizeof(pkt->dst));
+	pkt->l4_proto = ip->nexthdr;
+	pkt->ttl = ip->hop_limit;
+	pkt->l4_offset = RF_L3_OFFSET + sizeof(*ip);
+	switch (ip->nexthdr) {
+	case RF_IPPROTO_FRAGMENT:
+		return RF_REASON_FRAGMENT;
+	case RF_IPPROTO_HOPOPTS:
+	case RF_IPPROTO_ROUTING:
+	case RF_IPPROTO_AH:
+	case RF_IPPROTO_DSTOPTS:
+		return RF_REASON_UNSUPPORTED_PROTOCOL;
+	}
+	return RF_REASON_NONE;
+}
+
+static __always_inline enum rf_icmp_role rf_icmp_role(__u8 type, int is_v6)
+{
+	if (is_v6) {
+		switch (type) {
+		case 1 ... 4: /* unreachable, too big, time exceeded, parameter */
+			return RF_ICMP_ERROR;
+		case 128:
+			return RF_ICMP_REQUEST;
+		case 129:
+			return RF_ICMP_REPLY;
+		}
+		return RF_ICMP_OTHER;
+	}
+	switch (type) {
+	case 3: /* unreachable, and fragmentation needed */
+	case 11:
+	case 12:
+		return RF_ICMP_ERROR;
+	case 8:
+		return RF_ICMP_REQUEST;
+	case 0:
+		return RF_ICMP_REPLY;
+	}
+	return RF_ICMP_OTHER;
+}
+
+static __always_inline enum rf_reason rf_parse_icmp(struct rf_cursor *cursor, struct rf_pkt *pkt)
+{
+	struct rf_icmp *icmp = rf_take(cursor, sizeof(*icmp));
+
+	/* ICMP means nothing in the other family. */
+	if (pkt->is_v6 != (pkt->l4_proto == RF_IPPROTO_ICMPV6))
+		return RF_REASON_UNSUPPORTED_PROTOCOL;
+	if (!icmp)
+		return RF_REASON_MALFORMED;
+	pkt->l4_header_len = sizeof(*icmp);
+	pkt->icmp_type = icmp->type;
+	pkt->icmp_role = rf_icmp_role(icmp->type, pkt->is_v6);
+	pkt->table = pkt->is_v6 ? RF_TABLE_ICMP6 : RF_TABLE_ICMP;
+	pkt->number = icmp->type << 8 | icmp->code;
+	if (pkt->icmp_role == RF_ICMP_REQUEST)
+		pkt->sport = icmp->id;
+	if (pkt->icmp_role == RF_ICMP_REPLY)
+		pkt->dport = icmp->id;
+	return RF_REASON_NONE;
+}
+
+static __always_inline enum rf_reason rf_parse_l4(struct rf_cursor *cursor, struct rf_pkt *pkt)
+{
+	struct rf_ports *ports = cursor->pos;
+	struct tcphdr *tcp;
+
+	switch (pkt->l4_proto) {
+	case IPPROTO_ICMP:
+	case RF_IPPROTO_ICMPV6:
+		return rf_parse_icmp(cursor, pkt);
+	case IPPROTO_TCP:
+		tcp = rf_take(cursor, sizeof(*tcp));
+		if (!tcp || tcp->doff < 5)
+			return RF_REASON_MALFORMED;
+		pkt->l4_header_len = tcp->doff * 4;
+		/* FIN, SYN, RST, PSH, ACK, URG as on the wire. */
+		pkt->tcp_flags = ((__u8 *)tcp)[13];
+		pkt->table = RF_TABLE_TCP;
+		break;
+	case IPPROTO_UDP:
+		if (!rf_take(cursor, 8))
+			return RF_REASON_MALFORMED;
+		pkt->l4_header_len = 8;
+		pkt->table = RF_TABLE_UDP;
+		break;
+	case RF_IPPROTO_SCTP:
+		if (!rf_take(cursor, 12))
+			return RF_REASON_MALFORMED;
+		pkt->l4_header_len = 12;
+		pkt->table = RF_TABLE_SCTP;
+		break;
+	default:
+		pkt->table = RF_TABLE_OTHER;
+		pkt->number = pkt->l4_proto;
+		return RF_REASON_NONE;
+	}
+	pkt->sport = ports->source;
+	pkt->dport = ports->dest;
+	pkt->number = bpf_ntohs(ports->dest);
+	return RF_REASON_NONE;
+}
+
+/* From the Ethernet header on. ARP is left to who answers it. */
+static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	struct rf_cursor cursor = {
+		.pos = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+	};
+	struct ethhdr *eth = rf_take(&cursor, sizeof(*eth));
+	enum rf_reason reason;
+
+	if (!eth)
+		return RF_REASON_MALFORMED;
+	__builtin_memcpy(pkt->dst_mac, eth->h_dest, sizeof(pkt->dst_mac));
+	__builtin_memcpy(pkt->src_mac, eth->h_source, sizeof(pkt->src_mac));
+	pkt->eth_proto = bpf_ntohs(eth->h_proto);
+	if (pkt->eth_proto == ETH_P_ARP)
+		return RF_REASON_NONE;
+	if (pkt->eth_proto == ETH_P_IP)
+		reason = rf_parse_ipv4(&cursor, pkt);
+	else if (pkt->eth_proto == ETH_P_IPV6)
+		reason = rf_parse_ipv6(&cursor, pkt);
+	else
+		return RF_REASON_UNSUPPORTED_ETHERTYPE;
+	if (!reason)
+		reason = rf_parse_l4(&cursor, pkt);
+	if (reason)
+		return reason;
+	/* Ethernet may pad a short packet, but nothing may be cut off. */
+	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||
+	    pkt->l4_offset + pkt->l4_header_len > RF_L3_OFFSET + pkt->l3_len)
+		return RF_REASON_MALFORMED;
+	return RF_REASON_NONE;
+}
+
+/* A priority tag says no network and is taken off; any other is not for us. */
+static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
+{
+	__u16 tag = ctx->vlan_tci;
+
+	if (!ctx->vlan_present) {
+		/* A second tag, which the kernel left in the frame. */
+		if (ctx->protocol != bpf_htons(ETH_P_8021Q))
+			return RF_REASON_NONE;
+		if (bpf_skb_load_bytes(ctx, ETH_HLEN, &tag, sizeof(tag)))
+			return RF_REASON_MALFORMED;
+		tag = bpf_ntohs(tag);
+	}
+	if (tag & RF_VLAN_VID)
+		return RF_REASON_VLAN_TAGGED;
+	return bpf_skb_vlan_pop(ctx) ? RF_REASON_INTERNAL : RF_REASON_NONE;
+}
+
+static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	enum rf_reason reason = rf_untag(ctx);
+	__u32 linear;
+
+	if (reason)
+		return reason;
+	reason = rf_parse_headers(ctx, pkt);
+	linear = ctx->data_end - ctx->data;
+	if (reason != RF_REASON_MALFORMED || linear >= ctx->len || linear >= RF_PULL)
+		return reason;
+	if (bpf_skb_pull_data(ctx, ctx->len < RF_PULL ? ctx->len : RF_PULL))
+		return RF_REASON_INTERNAL;
+	return rf_parse_headers(ctx, pkt);
+}
+
+#endif

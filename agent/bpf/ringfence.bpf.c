@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The programs. Each is one way in or out of a host: it finds out whose packet
+ * it is, checks what only this way can tell, and hands over to decide.h.
+ */
+#include <linux/bpf.h>
+#include <stddef.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "kernel.h"
+#include "maps.h"
+
+#include "arp_nd.h"
+#include "decide.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline struct rf_device *rf_find_device(__u32 ifindex)
+{
+	if (ifindex < RF_DEVICES_NEAR)
+		return bpf_map_lookup_elem(&rf_devices, &ifindex);
+	return bpf_map_lookup_elem(&rf_devices_far, &ifindex);
+}
+
+static __always_inline int rf_is_group(const __u8 *mac)
+{
+	return mac[0] & 1;
+}
+
+/* Link-local traffic stays on a link, and every workload is on one of its own. */
+static __always_inline enum rf_reason rf_check_scope(const struct rf_pkt *pkt)
+{
+	if (rf_is_group(pkt->dst_mac) || rf_not_unicast(&pkt->dst, pkt->is_v6))
+		return RF_REASON_MULTICAST;
+	if (pkt->is_v6 && (rf_link_local(&pkt->src) || rf_link_local(&pkt->dst)))
+		return RF_REASON_LINK_LOCAL;
+	return RF_REASON_NONE;
+}
+
+/* Ingress of a workload's device. */
+SEC("tcx/ingress")
+int from_workload(struct __sk_buff *ctx)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_WORKLOAD);
+	struct rf_iface *iface;
+	enum rf_reason reason;
+	__u32 index;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	if (!device || device->kind != RF_DEVICE_WORKLOAD)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	index = device->ref;
+	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	if (!index || !iface || !iface->id)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	pkt->counter = device->counter;
+	pkt->iface = index;
+	pkt->domain = iface->domain;
+	pkt->domain_id = iface->domain_id;
+	pkt->vni = iface->vni;
+
+	reason = rf_parse(ctx, pkt);
+	if (!reason && !rf_mac_equal(pkt->src_mac, iface->mac))
+		reason = RF_REASON_SOURCE_MAC;
+	if (reason)
+		return rf_drop(ctx, reason);
+	if (pkt->eth_proto == ETH_P_ARP)
+		return rf_answer_arp(ctx, pkt, iface);
+	if (rf_is_nd(pkt))
+		return rf_answer_nd(ctx, pkt, iface);
+	reason = rf_check_scope(pkt);
+	if (reason)
+		return rf_drop(ctx, reason);
+	return rf_decide(ctx, pkt);
+}
+
+/* Who sent the frame, and what VNI it bears. */
+static __always_inline int rf_tunnel(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	struct bpf_tunnel_key key = {};
+
+	pkt->outer_family = RF_AF_INET;
+	if (bpf_skb_get_tunnel_key(ctx, &key, sizeof(key), 0)) {
+		/* The other family is refused unless it is asked for. */
+		pkt->outer_family = RF_AF_INET6;
+		if (bpf_skb_get_tunnel_key(ctx, &key, sizeof(key), BPF_F_TUNINFO_IPV6))
+			return -1;
+		__builtin_memcpy(&pkt->outer, key.remote_ipv6, sizeof(pkt->outer));
+	} else {
+		rf_ip_map4(&pkt->outer, bpf_htonl(key.remote_ipv4));
+	}
+	pkt->vni = key.tunnel_id;
+	return 0;
+}
+
+/* Ingress of the VXLAN device. */
+SEC("tcx/ingress")
+int from_overlay(struct __sk_buff *ctx)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_OVERLAY);
+	enum rf_reason reason;
+	struct rf_vni *vni;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	if (!device || device->kind != RF_DEVICE_OVERLAY)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	vni = rf_tunnel(ctx, pkt) ? NULL : bpf_map_lookup_elem(&rf_vnis, &pkt->vni);
+	if (!vni)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_VNI);
+	pkt->counter = device->counter;
+	pkt->domain = vni->domain;
+	pkt->domain_id = vni->domain_id;
+
+	reason = rf_parse(ctx, pkt);
+	/* Every host answers these itself. */
+	if (!reason && (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt)))
+		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
+	if (!reason)
+		reason = rf_check_scope(pkt);
+	if (reason)
+		return rf_drop(ctx, reason);
+	return rf_decide(ctx, pkt);
+}
+
+/* Neighbour discovery between the host and its next hops, by its stack. */
+static __always_inline int rf_is_neighbour(const struct rf_pkt *pkt)
+{
+	return pkt->eth_proto == ETH_P_ARP ||
+	       (rf_is_nd(pkt) && pkt->ttl == RF_ND_HOP_LIMIT &&
+		(pkt->icmp_type == RF_ND_SOLICITATION || pkt->icmp_type == RF_ND_ADVERTISEMENT));
+}
+
+/* Ingress of an uplink. */
+SEC("tcx/ingress")
+int from_uplink(struct __sk_buff *ctx)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_UPLINK);
+	struct rf_domain *domain;
+	enum rf_reason reason;
+	__u32 index;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	if (!device || device->kind != RF_DEVICE_UPLINK)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	index = device->ref;
+	domain = bpf_map_lookup_elem(&rf_domains, &index);
+	if (!domain || !domain->id)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	pkt->counter = device->counter;
+	pkt->domain = index;
+	pkt->domain_id = domain->id;
+
+	reason = rf_parse(ctx, pkt);
+	if (!reason && rf_is_neighbour(pkt)) {
+		rf_count_from(pkt->counter);
+		rf_record((struct rf_decision){.action = RF_ACTION_STACK}, NULL);
+		return RF_NEXT;
+	}
+	if (!reason && rf_is_nd(pkt))
+		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
+	if (!reason)
+		reason = rf_check_scope(pkt);
+	/* PACKET_HOST, which is 0: for this device's MAC. */
+	if (!reason && ctx->pkt_type)
+		reason = RF_REASON_DESTINATION_MAC;
+	if (reason)
+		return rf_drop(ctx, reason);
+	return rf_decide(ctx, pkt);
+}
+
+/* The mark is ours alone, so it ends here. */
+static __always_inline int rf_deliver(struct __sk_buff *ctx, __u32 counter)
+{
+	ctx->mark = 0;
+	rf_count_to(counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_DELIVER, .ifindex = ctx->ifindex}, NULL);
+	return RF_NEXT;
+}
+
+/* Egress of a workload's device: only what a program admitted. */
+SEC("tcx/egress")
+int to_workload(struct __sk_buff *ctx)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+
+	if (!device || device->kind != RF_DEVICE_WORKLOAD)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	if (ctx->mark != rf_config.mark)
+		return rf_drop(ctx, RF_REASON_FROM_HOST);
+	return rf_deliver(ctx, device->counter);
+}
+
+/* The host's own questions, for the next hop alone, and its answers. */
+static __always_inline int rf_asks_next_hop(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					    const struct rf_domain *domain)
+{
+	struct rf_arp arp;
+	struct rf_nd nd;
+
+	if (!rf_is_neighbour(pkt))
+		return 0;
+	if (pkt->eth_proto == ETH_P_ARP)
+		return !bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) &&
+		       (arp.operation != bpf_htons(RF_ARP_REQUEST) ||
+			arp.target_ip == domain->next_hop4);
+	return !bpf_skb_load_bytes(ctx, pkt->l4_offset, &nd, sizeof(nd)) &&
+	       (nd.type == RF_ND_ADVERTISEMENT || rf_ip_equal(&nd.target, &domain->next_hop6));
+}
+
+/* Egress of an uplink: what a program admitted, and the host's own ARP and ND. */
+SEC("tcx/egress")
+int to_uplink(struct __sk_buff *ctx)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_HOST);
+	struct rf_domain *domain;
+	__u32 index;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	if (!device || device->kind != RF_DEVICE_UPLINK)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	if (ctx->mark == rf_config.mark)
+		return rf_deliver(ctx, device->counter);
+	index = device->ref;
+	domain = bpf_map_lookup_elem(&rf_domains, &index);
+	if (!domain || rf_parse(ctx, pkt) || !rf_asks_next_hop(ctx, pkt, domain))
+		return rf_drop(ctx, RF_REASON_FROM_HOST);
+	return rf_deliver(ctx, device->counter);
+}
+
+/* What an uplink may tell the host's IPv6: neighbour discovery, no more. */
+static __always_inline int rf_guard_admits_nd(struct bpf_nf_ctx *ctx)
+{
+	struct bpf_dynptr packet;
+	struct ipv6hdr ip;
+	__u8 type;
+
+	if (bpf_dynptr_from_skb(ctx->skb, 0, &packet) ||
+	    bpf_dynptr_read(&ip, sizeof(ip), &packet, 0, 0) ||
+	    bpf_dynptr_read(&type, sizeof(type), &packet, sizeof(ip), 0))
+		return 0;
+	return ip.version == 6 && ip.nexthdr == RF_IPPROTO_ICMPV6 &&
+	       (type == RF_ND_SOLICITATION || type == RF_ND_ADVERTISEMENT);
+}
+
+#define RF_NF_DROP 0
+#define RF_NF_ACCEPT 1
+
+/* Before routing, whatever came in: only the host's own devices reach its stack. */
+SEC("netfilter")
+int guard(struct bpf_nf_ctx *ctx)
+{
+	__u32 ifindex = ctx->state->in ? ctx->state->in->ifindex : 0;
+	struct rf_device *device = rf_find_device(ifindex);
+
+	if (device && device->kind == RF_DEVICE_HOST)
+		return RF_NF_ACCEPT;
+	if (device && device->kind == RF_DEVICE_UPLINK && rf_guard_admits_nd(ctx))
+		return RF_NF_ACCEPT;
+	rf_count_drop(ifindex, RF_REASON_HOST_GUARD);
+	return RF_NF_DROP;
+}

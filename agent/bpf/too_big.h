@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The length check, and the answer to who sent too much: the kernel would
+ * fragment the outer packet or lose it silently.
+ */
+#ifndef RINGFENCE_TOO_BIG_H
+#define RINGFENCE_TOO_BIG_H
+
+#include "checksum.h"
+
+#define RF_ICMP_UNREACHABLE 3
+#define RF_ICMP_FRAG_NEEDED 4
+#define RF_ICMPV6_TOO_BIG 2
+#define RF_TTL 64
+
+/* As much as fits the sizes below which nobody may drop: RFC 1812 4.3.2.3
+ * (576 bytes), RFC 4443 2.4 (1280 bytes). Constants, since the verifier wants
+ * them; what is too big is longer anyway. */
+#define RF_QUOTE4 (576 - sizeof(struct iphdr) - sizeof(struct rf_too_big))
+#define RF_QUOTE6 (1280 - sizeof(struct ipv6hdr) - sizeof(struct rf_too_big))
+
+/* ICMP: 16 unused bits, then the MTU (RFC 1191). ICMPv6: the MTU in 32 bits. */
+struct rf_too_big {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__be32 mtu;
+};
+
+struct rf_too_big4 {
+	__u8 align[RF_FRAME_ALIGN];
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct rf_too_big icmp;
+};
+
+struct rf_too_big6 {
+	__u8 align[RF_FRAME_ALIGN];
+	struct ethhdr eth;
+	struct ipv6hdr ip;
+	struct rf_too_big icmp;
+};
+
+/* A GSO packet stands for segments, each with a copy of the headers. */
+static __always_inline int rf_too_long(const struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				       __u32 mtu)
+{
+	__u32 length = pkt->l3_len;
+
+	if (ctx->gso_size)
+		length = pkt->l4_offset - RF_L3_OFFSET + pkt->l4_header_len + ctx->gso_size;
+	return mtu && length > mtu;
+}
+
+/*
+ * What the quote's checksum will contribute. The checksum field of a
+ * CHECKSUM_PARTIAL packet holds the seed S, and the device later puts there the
+ * complement of the sum of all from csum_start on: that region, S in it no
+ * more, will then sum to ~S. If no device ever does (veth to veth), no receiver
+ * checks either.
+ *
+ * Returns the sum from `start` on as it will be; `sum` is the sum as it is.
+ */
+static __always_inline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, __u32 l4_offset,
+					    __u32 sum)
+{
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+	__u32 csum_start, words = 0;
+	__be16 seed, word;
+
+	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) != RF_CHECKSUM_PARTIAL)
+		return sum;
+	csum_start = skb->csum_start - (__u32)((__u64)skb->data - (__u64)skb->head);
+	/* Anything else than the checksum of the quoted L4 header is not known. */
+	if (csum_start != l4_offset ||
+	    bpf_skb_load_bytes(ctx, csum_start + skb->csum_offset, &seed, sizeof(seed)))
+		return sum;
+	/* The IP header before it, 20 to 60 bytes. */
+	for (__u32 offset = 0; offset < 60; offset += 2) {
+		if (start + offset >= csum_start ||
+		    bpf_skb_load_bytes(ctx, start + offset, &word, sizeof(word)))
+			break;
+		words += word;
+	}
+	return rf_fold(words) + (__u16)~seed;
+}
+
+static __noinline int rf_answer_too_big4(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					 __u32 mtu, __be32 gateway)
+{
+	const __u32 grow = sizeof(struct iphdr) + sizeof(struct rf_too_big);
+	struct rf_too_big4 head = {
+		.eth.h_proto = bpf_htons(ETH_P_IP),
+		.ip.version = 4,
+		.ip.ihl = 5,
+		.ip.tot_len = bpf_htons(grow + RF_QUOTE4),
+		.ip.ttl = RF_TTL,
+		.ip.protocol = IPPROTO_ICMP,
+		.ip.saddr = gateway,
+		.ip.daddr = rf_ip_v4(&pkt->src),
+		.icmp.type = RF_ICMP_UNREACHABLE,
+		.icmp.code = RF_ICMP_FRAG_NEEDED,
+		.icmp.mtu = bpf_htonl(mtu),
+	};
+	void *data, *quote;
+	__u32 sum;
+
+	if (bpf_skb_change_tail(ctx, ETH_HLEN + RF_QUOTE4, 0) || bpf_skb_change_head(ctx, grow, 0))
+		return -1;
+	data = (void *)(long)ctx->data;
+	quote = data + ETH_HLEN + grow;
+	if (quote + RF_QUOTE4 > (void *)(long)ctx->data_end)
+		return -1;
+	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow, rf_sum(quote, RF_QUOTE4, 0));
+	head.icmp.checksum = ~rf_fold((__u64)rf_sum(&head.icmp, sizeof(head.icmp), 0) + sum);
+	head.ip.check = rf_ip4_checksum(&head.ip);
+	__builtin_memcpy(head.eth.h_dest, pkt->src_mac, 6);
+	__builtin_memcpy(head.eth.h_source, pkt->dst_mac, 6);
+	return bpf_skb_store_bytes(ctx, 0, &head.eth, ETH_HLEN + grow, 0);
+}
+
+static __noinline int rf_answer_too_big6(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					 __u32 mtu, const struct rf_ip *gateway)
+{
+	const __u32 grow = sizeof(struct ipv6hdr) + sizeof(struct rf_too_big);
+	struct rf_too_big6 head = {
+		.eth.h_proto = bpf_htons(ETH_P_IPV6),
+		.ip.version = 6,
+		.ip.payload_len = bpf_htons(sizeof(struct rf_too_big) + RF_QUOTE6),
+		.ip.nexthdr = RF_IPPROTO_ICMPV6,
+		.ip.hop_limit = RF_TTL,
+		.icmp.type = RF_ICMPV6_TOO_BIG,
+		.icmp.mtu = bpf_htonl(mtu),
+	};
+	void *data, *quote;
+	__u32 sum;
+
+	if (bpf_skb_change_tail(ctx, ETH_HLEN + RF_QUOTE6, 0) || bpf_skb_change_head(ctx, grow, 0))
+		return -1;
+	data = (void *)(long)ctx->data;
+	quote = data + ETH_HLEN + grow;
+	if (quote + RF_QUOTE6 > (void *)(long)ctx->data_end)
+		return -1;
+	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow, rf_sum(quote, RF_QUOTE6, 0));
+	__builtin_memcpy(&head.ip.saddr, gateway, sizeof(*gateway));
+	__builtin_memcpy(&head.ip.daddr, &pkt->src, sizeof(pkt->src));
+	head.icmp.checksum = rf_icmp6_checksum(&head.ip, &head.icmp, sizeof(head.icmp), sum);
+	__builtin_memcpy(head.eth.h_dest, pkt->src_mac, 6);
+	__builtin_memcpy(head.eth.h_source, pkt->dst_mac, 6);
+	return bpf_skb_store_bytes(ctx, 0, &head.eth, ETH_HLEN + grow, 0);
+}
+
+/*
+ * Drops a packet that is too long for the path, and tells its sender, as the
+ * gateway of network `vni`, if the sender is behind this very device: a host
+ * checks before it sends by the overlay, so nobody there has to be told.
+ */
+static __noinline int rf_too_big(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 mtu,
+				 __u32 vni)
+{
+	struct rf_vni *network = bpf_map_lookup_elem(&rf_vnis, &vni);
+	__u32 shortest = pkt->is_v6 ? RF_QUOTE6 : RF_QUOTE4;
+	int unanswered = -1;
+
+	if (network && pkt->from != RF_DEVICE_OVERLAY && pkt->l3_len >= shortest) {
+		if (pkt->is_v6)
+			unanswered = rf_answer_too_big6(ctx, pkt, mtu, &network->gateway6);
+		else if (network->gateway4)
+			unanswered = rf_answer_too_big4(ctx, pkt, mtu, network->gateway4);
+	}
+	return unanswered ? rf_drop(ctx, RF_REASON_TOO_BIG) :
+			    rf_drop_told(ctx, RF_REASON_TOO_BIG);
+}
+
+#endif

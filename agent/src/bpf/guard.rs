@@ -1,0 +1,77 @@
+//! The host guard: a netfilter program before everything else of the host's stack, so that nothing
+//! a device of no host's own sends can reach it. For hosts that are given over to us.
+//!
+//! A netfilter link cannot get another program. A restarted agent therefore adds its own at the
+//! other of two priorities and takes the old one away by renaming the new pin over the old: at
+//! every moment at least one guards.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+
+use libbpf_rs::query::LinkTypeInfo;
+use libbpf_rs::{NFPROTO_IPV4, NFPROTO_IPV6, NF_INET_PRE_ROUTING, ProgramAttachType, ProgramHandle};
+
+use super::BpfError;
+use super::links::{Links, failed, info, link_create, pin};
+
+/// The kernel keeps the least number for itself.
+const PRIORITIES: [i32; 2] = [i32::MIN + 1, i32::MIN + 2];
+const FAMILIES: [(&str, i32); 2] = [("guard-ipv4", NFPROTO_IPV4), ("guard-ipv6", NFPROTO_IPV6)];
+
+impl Links {
+    /// Starts guarding with `program`, in place of an older one if there is.
+    pub(super) fn guard(&self, program: &ProgramHandle) -> Result<(), BpfError> {
+        FAMILIES.iter().try_for_each(|(name, family)| self.guard_family(name, *family, program))
+    }
+
+    /// Stops guarding.
+    pub(super) fn unguard(&self) -> Result<(), BpfError> {
+        for (name, _) in FAMILIES {
+            match fs::remove_file(self.dir().join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(name, "unpin")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn guard_family(
+        &self,
+        name: &str,
+        family: i32,
+        program: &ProgramHandle,
+    ) -> Result<(), BpfError> {
+        let path = self.dir().join(name);
+        let fresh = self.dir().join(format!("{name}-next"));
+        let taken = if path.exists() { priority(&info(&path, name)?.info) } else { None };
+        let free = if taken == Some(PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };
+        let mut opts = libbpf_sys::bpf_link_create_opts {
+            sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,
+            ..Default::default()
+        };
+        opts.__bindgen_anon_1.netfilter = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_5 {
+            pf: family as u32,
+            hooknum: NF_INET_PRE_ROUTING as u32,
+            priority: free,
+            flags: 0,
+        };
+        // What an agent left that died between pinning and renaming.
+        if fresh.exists() {
+            fs::remove_file(&fresh).map_err(failed(name, "unpin"))?;
+        }
+        let link = link_create(program.as_fd(), 0, ProgramAttachType::Netfilter, &opts)
+            .map_err(failed(name, "attach"))?;
+        pin(link.as_fd(), &fresh).map_err(failed(name, "pin"))?;
+        fs::rename(&fresh, &path).map_err(failed(name, "replace"))
+    }
+}
+
+fn priority(info: &LinkTypeInfo) -> Option<i32> {
+    match info {
+        LinkTypeInfo::Netfilter(link) => Some(link.priority),
+        _ => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! Links: which program runs on which device. Each is pinned, so it outlives the agent, and its
+//! program is replaced in one step, so that no packet passes between two versions.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::mem::discriminant;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use libbpf_rs::query::{LinkInfo, LinkTypeInfo};
+use libbpf_rs::{Link, ProgramAttachType, ProgramHandle};
+
+use super::BpfError;
+
+/// A place on a device where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    /// Ingress of a workload's host-side device.
+    FromWorkload,
+    /// Egress of a workload's host-side device.
+    ToWorkload,
+    /// Ingress of the VXLAN device.
+    FromOverlay,
+    /// Ingress of an uplink.
+    FromUplink,
+    /// Egress of an uplink.
+    ToUplink,
+}
+
+impl Hook {
+    /// Every hook.
+    pub const ALL: [Self; 5] =
+        [Self::FromWorkload, Self::ToWorkload, Self::FromOverlay, Self::FromUplink, Self::ToUplink];
+
+    /// The program's name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::FromWorkload => "from_workload",
+            Self::ToWorkload => "to_workload",
+            Self::FromOverlay => "from_overlay",
+            Self::FromUplink => "from_uplink",
+            Self::ToUplink => "to_uplink",
+        }
+    }
+
+    fn attach_type(self) -> ProgramAttachType {
+        match self {
+            Self::FromWorkload | Self::FromOverlay | Self::FromUplink => {
+                ProgramAttachType::TcxIngress
+            }
+            Self::ToWorkload | Self::ToUplink => ProgramAttachType::TcxEgress,
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+impl FromStr for Hook {
+    type Err = UnknownHook;
+
+    fn from_str(name: &str) -> Result<Self, UnknownHook> {
+        Self::ALL
+            .into_iter()
+            .find(|hook| hook.program() == name)
+            .ok_or_else(|| UnknownHook { name: name.to_owned() })
+    }
+}
+
+/// A name that is no hook's.
+#[derive(Debug, thiserror::Error)]
+#[error("hook {name:?} is unknown")]
+pub struct UnknownHook {
+    name: String,
+}
+
+/// The folder of pinned links.
+#[derive(Debug)]
+pub(super) struct Links {
+    dir: PathBuf,
+}
+
+impl Links {
+    /// Opens the folder, making it if need be.
+    pub(super) fn open(dir: PathBuf) -> Result<Self, BpfError> {
+        fs::create_dir_all(&dir).map_err(|source| BpfError::Pin {
+            path: dir.clone(),
+            action: "create",
+            source,
+        })?;
+        Ok(Self { dir })
+    }
+
+    /// Runs `program` at the hook of the device, before any other program there. A link that is
+    /// there already gets the program in place of its own.
+    pub(super) fn attach(
+        &self,
+        hook: Hook,
+        ifindex: u32,
+        program: &ProgramHandle,
+    ) -> Result<(), BpfError> {
+        let name = link_name(hook, ifindex);
+        let path = self.dir.join(&name);
+        if self.alive(hook, ifindex)?.is_some() {
+            return update(&path, &name, program.as_fd());
+        }
+        let link = create(hook, ifindex, program.as_fd()).map_err(failed(&name, "attach"))?;
+        pin(link.as_fd(), &path).map_err(failed(&name, "pin"))
+    }
+
+    /// Takes the program off the device; nothing happens if there is none.
+    pub(super) fn detach(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
+        let name = link_name(hook, ifindex);
+        self.unpin(&name)
+    }
+
+    /// Which hooks really run one of `programs` (ids); pins of links whose device is gone go too.
+    pub(super) fn list(&self) -> Result<BTreeSet<(Hook, u32)>, BpfError> {
+        let mut live = BTreeSet::new();
+        for (hook, ifindex) in self.pinned()? {
+            if self.alive(hook, ifindex)?.is_some() {
+                live.insert((hook, ifindex));
+            }
+        }
+        Ok(live)
+    }
+
+    /// The id of the program that runs there, if the pinned link is still on that device. The pin
+    /// of one that is not is removed: it holds nothing but its name.
+    pub(super) fn alive(&self, hook: Hook, ifindex: u32) -> Result<Option<u32>, BpfError> {
+        let name = link_name(hook, ifindex);
+        let path = self.dir.join(&name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let info = info(&path, &name)?;
+        match info.info {
+            LinkTypeInfo::Tcx(tcx)
+                if tcx.ifindex == ifindex
+                    && discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()) =>
+            {
+                Ok(Some(info.prog_id))
+            }
+            _ => {
+                self.unpin(&name)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the names of the pins say.
+    fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
+        let unreadable =
+            |source| BpfError::Pin { path: self.dir.clone(), action: "list", source };
+        let mut pinned = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            pinned.extend(parse_name(&name.to_string_lossy()));
+        }
+        Ok(pinned)
+    }
+
+    fn unpin(&self, name: &str) -> Result<(), BpfError> {
+        match fs::remove_file(self.dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(name, "unpin")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the guard's links are pinned.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+fn link_name(hook: Hook, ifindex: u32) -> String {
+    format!("{hook}-{ifindex}")
+}
+
+fn parse_name(name: &str) -> Option<(Hook, u32)> {
+    let (hook, ifindex) = name.rsplit_once('-')?;
+    Some((hook.parse().ok()?, ifindex.parse().ok()?))
+}
+
+pub(super) fn failed(name: &str, action: &'static str) -> impl FnOnce(io::Error) -> BpfError {
+    let name = name.to_owned();
+    move |source| BpfError::Link { name, action, source }
+}
+
+pub(super) fn info(path: &Path, name: &str) -> Result<LinkInfo, BpfError> {
+    Link::open(path)
+        .and_then(|link| link.info())
+        .map_err(|error| failed(name, "inspect")(io::Error::other(error.to_string())))
+}
+
+fn update(path: &Path, name: &str, program: BorrowedFd<'_>) -> Result<(), BpfError> {
+    let link = Link::open(path)
+        .map_err(|error| failed(name, "open")(io::Error::other(error.to_string())))?;
+    // SAFETY: both are open file descriptors; no options are passed.
+    let result = unsafe {
+        libbpf_sys::bpf_link_update(
+            link.as_fd().as_raw_fd(),
+            program.as_raw_fd(),
+            std::ptr::null(),
+        )
+    };
+    check(result).map(drop).map_err(failed(name, "replace the program"))
+}
+
+fn create(hook: Hook, ifindex: u32, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let opts = libbpf_sys::bpf_link_create_opts {
+        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,
+        // Before nothing in particular: first.
+        flags: libbpf_sys::BPF_F_BEFORE,
+        ..Default::default()
+    };
+    link_create(program, ifindex, hook.attach_type(), &opts)
+}
+
+pub(super) fn link_create(
+    program: BorrowedFd<'_>,
+    target: u32,
+    attach_type: ProgramAttachType,
+    opts: &libbpf_sys::bpf_link_create_opts,
+) -> io::Result<OwnedFd> {
+    // An interface index is positive in the kernel, too.
+    let target = i32::try_from(target).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the program is open and opts lives through the call.
+    let fd = unsafe {
+        libbpf_sys::bpf_link_create(program.as_raw_fd(), target, attach_type as u32, opts)
+    };
+    // SAFETY: on success the call returned a descriptor that nobody else has.
+    check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub(super) fn pin(link: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: an open descriptor and a path that ends in NUL.
+    let result = unsafe { libbpf_sys::bpf_obj_pin(link.as_raw_fd(), path.as_ptr()) };
+    check(result).map(drop)
+}
+
+/// libbpf returns errors as negative numbers.
+fn check(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_name_gives_its_hook_and_device_back() {
+        for hook in Hook::ALL {
+            assert_eq!(parse_name(&link_name(hook, 4242)), Some((hook, 4242)));
+        }
+        assert_eq!(parse_name("guard-ipv4"), None);
+        assert_eq!(parse_name("from_workload"), None);
+    }
+}

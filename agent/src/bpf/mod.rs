@@ -1,0 +1,55 @@
+//! The kernel side, wrapped: loading, pinning and attaching the programs of `agent/bpf/`, and their
+//! maps as typed tables.
+//!
+//! This module decides nothing. It is the only place of the agent with `unsafe`: system calls that
+//! no crate wraps, memory that is shared with the kernel, and views of C structures as bytes.
+//!
+//! | file | what |
+//! |---|---|
+//! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
+//! | `links` | tcx and netfilter links: attach, replace, list |
+//! | `guard` | the host guard, a netfilter program |
+//! | `maps` | [`Maps`]: every map by name; [`Devices`] |
+//! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
+//! | `cells` | [`Words`], [`Epochs`]: maps in the agent's memory |
+//! | `conns` | collection of connections that are over |
+//! | `types` | the structures, generated from the programs' BTF |
+//! | `reason` | why packets are dropped, generated from `reasons.def` |
+//! | `kernel` | what the kernel must have; RCU grace periods |
+//! | `test_run` | one program on one packet, without a device |
+
+#![allow(unsafe_code)]
+
+mod bucket;
+mod cells;
+mod conns;
+mod datapath;
+mod error;
+mod guard;
+mod kernel;
+mod links;
+mod maps;
+mod pod;
+mod reason;
+mod skel;
+mod table;
+mod test_run;
+mod types;
+
+pub use bucket::bucket;
+pub use cells::{Epochs, Words};
+pub use datapath::{Datapath, Options};
+pub use error::BpfError;
+pub use kernel::{check_kernel, rcu_grace_period};
+pub use links::Hook;
+pub use maps::{Devices, Maps};
+pub use pod::Pod;
+pub use reason::Reason;
+pub use table::{PerCpu, Table};
+pub use test_run::{TestContext, TestOutput};
+pub use types::*;
+
+/// The literal constants of `agent/bpf/consts.h`, under the same names.
+pub mod consts {
+    include!(concat!(env!("OUT_DIR"), "/consts.rs"));
+}

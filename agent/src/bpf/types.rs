@@ -1,0 +1,45 @@
+//! The structures of `agent/bpf/types.h` under Rust names, and conversions of addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::pod::pod;
+pub use super::skel::types::{
+    rf_action as Action, rf_addr as Addr, rf_addr_key as AddrKey, rf_boot as Boot, rf_conn as Conn,
+    rf_conn_state as ConnState, rf_conn4_key as Conn4Key, rf_conn6_key as Conn6Key,
+    rf_decision as Decision, rf_device as Device, rf_device_kind as DeviceKind,
+    rf_domain as Domain, rf_drop_key as DropKey, rf_host as Host, rf_iface as Iface, rf_ip as Ip,
+    rf_passed as Passed, rf_prefix_key as PrefixKey, rf_profile as Profile, rf_row as Row,
+    rf_row_key as RowKey, rf_run as Run, rf_span as Span, rf_subnet_key as SubnetKey,
+    rf_vni as Vni,
+};
+
+pod!(
+    Addr, AddrKey, Boot, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Host, Iface,
+    Ip, Passed, PrefixKey, Profile, Row, RowKey, Run, Span, SubnetKey, Vni,
+);
+
+impl From<IpAddr> for Ip {
+    fn from(address: IpAddr) -> Self {
+        let bytes = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Self { bytes }
+    }
+}
+
+impl From<Ip> for IpAddr {
+    fn from(ip: Ip) -> Self {
+        Ipv6Addr::from(ip.bytes).to_canonical()
+    }
+}
+
+/// An IPv4 address as a `__be32` field holds it.
+pub fn be32(address: Ipv4Addr) -> u32 {
+    u32::from_ne_bytes(address.octets())
+}
+
+/// The IPv4 address in a `__be32` field.
+pub fn from_be32(field: u32) -> Ipv4Addr {
+    Ipv4Addr::from(field.to_ne_bytes())
+}
