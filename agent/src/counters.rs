@@ -1,0 +1,45 @@
+//! Counters of the programs → what the controller shows.
+
+use std::collections::BTreeMap;
+
+use ringfence_proto::v1;
+
+use crate::{
+    bpf::{BpfError, DeviceKind, Maps, Reason},
+    lower::image::Image,
+    netlink::Link,
+};
+
+/// What passed and what was dropped, for every device that is known or dropped something.
+pub(crate) fn read(
+    maps: &Maps,
+    image: &Image,
+    links: &BTreeMap<String, Link>,
+) -> Result<Vec<v1::DeviceCounters>, BpfError> {
+    let names: BTreeMap<u32, &str> = links.values().map(|link| (link.ifindex, link.name.as_str())).collect();
+    let mut devices: BTreeMap<u32, v1::DeviceCounters> = BTreeMap::new();
+    let named = |ifindex: u32| v1::DeviceCounters {
+        device: names.get(&ifindex).map_or_else(|| format!("device {ifindex}, gone"), |name| (*name).to_owned()),
+        ..v1::DeviceCounters::default()
+    };
+    for (ifindex, device) in &image.devices {
+        let passed = maps.passed.get(&device.counter)?.unwrap_or_default();
+        let interface_id = match device.kind {
+            DeviceKind::RF_DEVICE_WORKLOAD => image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id),
+            _ => 0,
+        };
+        let counters =
+            v1::DeviceCounters { interface_id, passed_from: passed.from, passed_to: passed.to, ..named(*ifindex) };
+        devices.insert(*ifindex, counters);
+    }
+    for (key, packets) in maps.drops.entries()? {
+        let reason = Reason::from_number(key.reason)
+            .map_or_else(|| format!("reason_{}", key.reason), |reason| reason.name().to_owned());
+        let device = devices.entry(key.ifindex).or_insert_with(|| named(key.ifindex));
+        device.drops.push(v1::DropCounter { reason, packets });
+    }
+    for device in devices.values_mut() {
+        device.drops.sort_by(|one, other| one.reason.cmp(&other.reason));
+    }
+    Ok(devices.into_values().collect())
+}

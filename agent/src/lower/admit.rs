@@ -1,0 +1,114 @@
+//! Which bundles this host refuses, and why. Pure.
+//!
+//! What is refused here would be enforced wrongly, or would cut this host off from its controller and its peers. The
+//! generation before stays enforced.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ringfence_policy::bundle::{Bundle, FEATURE_BUNDLE_V1};
+
+/// What this agent knows to enforce; a bundle that needs more is refused by name.
+pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V1];
+
+/// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Loopback, the overlay device, and those that bear underlay addresses.
+    pub devices: BTreeSet<String>,
+    /// This host's underlay addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Why a bundle is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It needs what this agent does not know.
+    #[error("needs feature {0:?}, which this agent lacks; upgrade the agent")]
+    Feature(String),
+    /// Another domain has the VNI.
+    #[error("VNI {vni} is also that of domain {other:?}; give one of the two networks another")]
+    Vni {
+        /// The number.
+        vni: u32,
+        /// The domain that has it here.
+        other: String,
+    },
+    /// Two interfaces or uplinks claim one device.
+    #[error("device {device:?} is claimed by {claimant} and by {other}; name another device on one of them")]
+    Device {
+        /// Its name.
+        device: String,
+        /// Who claims it now.
+        claimant: String,
+        /// Who has it.
+        other: String,
+    },
+    /// The device keeps this host reachable.
+    #[error(
+        "{claimant} claims device {device:?}, by which this host reaches its controller and its peers; name another"
+    )]
+    ReservedDevice {
+        /// Its name.
+        device: String,
+        /// Who claims it.
+        claimant: String,
+    },
+    /// An uplink's address is one of the host's underlay.
+    #[error("the uplink's address {address} is this host's own underlay address; give the uplink another")]
+    ReservedAddress {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+/// Whether this host can enforce the bundle beside those it holds of other domains.
+pub fn admit<'a>(
+    bundle: &Bundle,
+    others: impl Iterator<Item = &'a Bundle> + Clone,
+    host: &str,
+    reserved: &Reserved,
+) -> Result<(), Refusal> {
+    if let Some(feature) = bundle.features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
+        return Err(Refusal::Feature(feature.clone()));
+    }
+    let numbers: BTreeSet<u32> = vnis(bundle).collect();
+    for other in others.clone() {
+        if let Some(vni) = vnis(other).find(|vni| numbers.contains(vni)) {
+            return Err(Refusal::Vni { vni, other: other.name.clone() });
+        }
+    }
+    let mut claimed: BTreeMap<&str, String> = others.flat_map(|other| claims(other, host)).collect();
+    for (device, claimant) in claims(bundle, host) {
+        if reserved.devices.contains(device) {
+            return Err(Refusal::ReservedDevice { device: device.to_owned(), claimant });
+        }
+        if let Some(other) = claimed.insert(device, claimant.clone()) {
+            return Err(Refusal::Device { device: device.to_owned(), claimant, other });
+        }
+    }
+    let uplink = bundle.topology.uplink.iter().filter(|uplink| uplink.host == host);
+    let mut addresses = uplink.flat_map(|uplink| uplink.addresses.iter().map(|net| net.addr()));
+    match addresses.find(|address| reserved.addresses.contains(address)) {
+        Some(address) => Err(Refusal::ReservedAddress { address }),
+        None => Ok(()),
+    }
+}
+
+fn vnis(bundle: &Bundle) -> impl Iterator<Item = u32> {
+    let transit = bundle.topology.transit_vni;
+    bundle.topology.networks.iter().map(|network| network.vni).chain((transit != 0).then_some(transit))
+}
+
+/// Devices of this host that a bundle claims, and for whom.
+fn claims<'a>(bundle: &'a Bundle, host: &str) -> Vec<(&'a str, String)> {
+    let domain = &bundle.name;
+    let interfaces = bundle.interfaces.iter().filter(|interface| interface.host == host).map(|interface| {
+        (interface.device.as_str(), format!("interface {}/{} of {domain}", interface.workload, interface.name))
+    });
+    let uplink = bundle.topology.uplink.iter().filter(|uplink| uplink.host == host);
+    interfaces.chain(uplink.map(|uplink| (uplink.device.as_str(), format!("the uplink of {domain}")))).collect()
+}

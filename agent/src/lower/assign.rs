@@ -1,0 +1,298 @@
+//! Desired state → maps: gives everything an index.
+//!
+//! What the maps hold already keeps its index, so an unchanged state comes out as it is. What changed gets an index that
+//! nothing in the maps refers to, so a packet in flight never sees one entry turn into another. Both slots of the result
+//! are equal; which slot is written first is the plan's to decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    desired::{Desired, DomainState, InterfaceState, Owner, Place, Role, Tables},
+    image::{Image, prefix_key, subnet_key},
+    indexes::{Indexes, Stretches},
+};
+use crate::bpf::{
+    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Vni, be32,
+    consts::{
+        RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
+        RF_PROFILES, RF_RUNS, RF_TABLES, RF_VNI_TRANSIT,
+    },
+};
+
+/// A table has no room for what is desired beside what packets still use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("table {table} of this host is full: it has room for {room} entries; move workloads or rules to other hosts")]
+pub struct Full {
+    /// The map.
+    pub table: &'static str,
+    /// How many entries it takes.
+    pub room: u32,
+}
+
+/// Writes the desired state as maps, next to what was observed in them. The words of the result are the observed ones.
+pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
+    let mut assigner = Assigner::new(observed);
+    let domains = assigner.domain_indexes(desired)?;
+    for (domain_id, domain) in &desired.domains {
+        assigner.domain(*domain_id, domains[domain_id], domain)?;
+    }
+    assigner.devices(desired, &domains)?;
+    Ok(assigner.image)
+}
+
+/// Whether two entries say the same of an interface; its device may come and go under one index.
+fn same_but_device(one: &Iface, other: &Iface) -> bool {
+    Iface { ifindex: 0, ..*one } == Iface { ifindex: 0, ..*other }
+}
+
+/// The result so far, what is held by content, and the free indexes of each table.
+struct Assigner<'a> {
+    observed: &'a Image,
+    image: Image,
+    held_ifaces: BTreeMap<u32, u32>,
+    held_hosts: BTreeMap<Host, u32>,
+    held_profiles: BTreeMap<Tables, (u32, Profile)>,
+    held_tables: BTreeMap<Vec<Run>, Span>,
+    domains: Indexes,
+    ifaces: Indexes,
+    hosts: Indexes,
+    epochs: Indexes,
+    counters: Indexes,
+    profiles: Indexes,
+    runs: Stretches,
+}
+
+impl<'a> Assigner<'a> {
+    fn new(observed: &'a Image) -> Self {
+        let of_devices = observed
+            .devices
+            .values()
+            .filter(|device| device.kind == DeviceKind::RF_DEVICE_WORKLOAD)
+            .map(|device| device.r#ref);
+        let ifaces: BTreeSet<u32> = observed.addrs.values().map(|addr| addr.iface).chain(of_devices).collect();
+        let hosts: BTreeSet<u32> = ifaces
+            .iter()
+            .filter_map(|index| observed.ifaces.get(index))
+            .map(|iface| iface.host)
+            .chain(observed.domains.values().map(|domain| domain.uplink_host))
+            .collect();
+        let profile_indexes: BTreeSet<u32> = observed.rows.values().flat_map(|row| row.profile).collect();
+        let profiles: Vec<(u32, Profile)> = profile_indexes
+            .iter()
+            .filter_map(|index| observed.profiles.get(index).map(|profile| (*index, *profile)))
+            .collect();
+        let spans = || profiles.iter().flat_map(|(_, profile)| profile.table);
+        Self {
+            observed,
+            image: Image { words: observed.words.clone(), ..Image::default() },
+            held_ifaces: ifaces
+                .iter()
+                .filter_map(|index| observed.ifaces.get(index).map(|iface| (iface.id, *index)))
+                .collect(),
+            held_hosts: hosts
+                .iter()
+                .filter_map(|index| observed.hosts.get(index).map(|host| (*host, *index)))
+                .collect(),
+            held_profiles: profiles
+                .iter()
+                .map(|(index, profile)| (profile.table.map(|span| observed.table(span)), (*index, *profile)))
+                .collect(),
+            held_tables: spans().map(|span| (observed.table(span), span)).collect(),
+            domains: Indexes::new("rf_domains", 0, RF_DOMAINS, observed.domains.keys().copied().collect()),
+            ifaces: Indexes::new("rf_ifaces", 1, RF_IFACES, ifaces),
+            hosts: Indexes::new("rf_hosts", RF_HOST_HERE + 1, RF_HOSTS, hosts),
+            epochs: Indexes::new(
+                "rf_epochs",
+                RF_EPOCH_BUCKETS,
+                RF_EPOCH_BUCKETS + RF_ADDRS,
+                observed.addrs.values().map(|addr| addr.epoch).collect(),
+            ),
+            counters: Indexes::new(
+                "rf_passed",
+                1,
+                RF_PASSED,
+                observed.devices.values().map(|device| device.counter).collect(),
+            ),
+            runs: Stretches::new("rf_runs", RF_RUNS, spans()),
+            profiles: Indexes::new("rf_profiles", 1, RF_PROFILES, profile_indexes),
+        }
+    }
+
+    fn domain_indexes(&mut self, desired: &Desired) -> Result<BTreeMap<u32, u32>, Full> {
+        let held: BTreeMap<u32, u32> =
+            self.observed.domains.iter().map(|(index, domain)| (domain.id, *index)).collect();
+        desired
+            .domains
+            .keys()
+            .map(|id| {
+                let index = match held.get(id) {
+                    Some(index) => *index,
+                    None => self.domains.take()?,
+                };
+                Ok((*id, index))
+            })
+            .collect()
+    }
+
+    fn domain(&mut self, domain_id: u32, domain: u32, state: &DomainState) -> Result<(), Full> {
+        let entry = self.domain_entry(domain_id, state)?;
+        self.image.domains.insert(domain, entry);
+        let vni = Vni { domain, domain_id, ..Vni::default() };
+        for (number, network) in &state.networks {
+            let gateway4 = network.gateway4.map_or(0, be32);
+            let gateway6 = network.gateway6.map_or_else(Ip::default, |v6| Ip::from(std::net::IpAddr::V6(v6)));
+            self.image.vnis.insert(*number, Vni { gateway4, gateway6, ..vni });
+        }
+        if state.transit_vni != 0 {
+            self.image.vnis.insert(state.transit_vni, Vni { flags: RF_VNI_TRANSIT, ..vni });
+        }
+        for (net, number) in &state.subnets {
+            self.image.subnets.insert(subnet_key(domain_id, *net), *number);
+        }
+        let mut ifaces = BTreeMap::new();
+        for (id, interface) in &state.interfaces {
+            ifaces.insert(*id, self.iface(*id, domain_id, domain, interface)?);
+        }
+        self.addrs(domain_id, state, &ifaces)?;
+        for (net, class_id) in &state.prefixes {
+            for slot in [0, 1] {
+                self.image.prefixes.insert(prefix_key(domain_id, slot, *net), *class_id);
+            }
+        }
+        self.rows(domain_id, state)
+    }
+
+    fn domain_entry(&mut self, id: u32, state: &DomainState) -> Result<Domain, Full> {
+        let closed = Domain { id, transit_vni: state.transit_vni, uplink_host: RF_HOST_NONE, ..Domain::default() };
+        let Some(uplink) = &state.uplink else { return Ok(closed) };
+        Ok(Domain {
+            uplink_host: self.host(uplink.place)?,
+            uplink_ifindex: uplink.ifindex,
+            uplink_mtu: uplink.mtu,
+            next_hop4: uplink.next_hop4.map_or(0, be32),
+            next_hop6: uplink.next_hop6.map_or_else(Ip::default, |v6| Ip::from(std::net::IpAddr::V6(v6))),
+            ..closed
+        })
+    }
+
+    fn host(&mut self, place: Place) -> Result<u32, Full> {
+        let host = match place {
+            Place::Here => return Ok(RF_HOST_HERE),
+            Place::Unreachable => return Ok(RF_HOST_NONE),
+            Place::At(host) => host,
+        };
+        let index = match self.held_hosts.get(&host) {
+            Some(index) => *index,
+            None => self.hosts.take()?,
+        };
+        self.held_hosts.insert(host, index);
+        self.image.hosts.insert(index, host);
+        Ok(index)
+    }
+
+    fn iface(&mut self, id: u32, domain_id: u32, domain: u32, state: &InterfaceState) -> Result<u32, Full> {
+        let iface = Iface {
+            id,
+            domain_id,
+            domain,
+            host: self.host(state.place)?,
+            vni: state.vni,
+            ifindex: state.ifindex,
+            mtu: state.mtu,
+            mac: state.mac,
+        };
+        let same =
+            |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| same_but_device(observed, &iface));
+        let index = match self.held_ifaces.get(&id).filter(same) {
+            Some(index) => *index,
+            None => self.ifaces.take()?,
+        };
+        self.image.ifaces.insert(index, iface);
+        Ok(index)
+    }
+
+    fn addrs(&mut self, domain_id: u32, state: &DomainState, ifaces: &BTreeMap<u32, u32>) -> Result<(), Full> {
+        for (address, owner) in &state.addrs {
+            let key = AddrKey { domain_id, ip: Ip::from(*address) };
+            let epoch = match self.observed.addrs.get(&key) {
+                Some(addr) => addr.epoch,
+                None => self.epochs.take()?,
+            };
+            let addr = match owner {
+                Owner::Interface { id, class_id } => Addr {
+                    iface: ifaces.get(id).copied().unwrap_or(0),
+                    epoch,
+                    class_id: [*class_id; 2],
+                    gateway_vni: 0,
+                },
+                Owner::Gateway(vni) => Addr { iface: 0, epoch, class_id: [0; 2], gateway_vni: *vni },
+            };
+            self.image.addrs.insert(key, addr);
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, domain_id: u32, state: &DomainState) -> Result<(), Full> {
+        let mut indexes: BTreeMap<usize, u32> = BTreeMap::new();
+        for ((from_class, to_class), place) in &state.rows {
+            let index = match indexes.get(place) {
+                Some(index) => *index,
+                None => self.profile(&state.profiles[*place])?,
+            };
+            indexes.insert(*place, index);
+            let key = RowKey { domain_id, from_class: *from_class, to_class: *to_class };
+            self.image.rows.insert(key, Row { profile: [index; 2] });
+        }
+        Ok(())
+    }
+
+    fn profile(&mut self, content: &Tables) -> Result<u32, Full> {
+        let (index, profile) = match self.held_profiles.get(content) {
+            Some(held) => *held,
+            None => {
+                let mut table = [Span::default(); RF_TABLES as usize];
+                for (span, runs) in table.iter_mut().zip(content) {
+                    *span = self.table(runs)?;
+                }
+                (self.profiles.take()?, Profile { table })
+            }
+        };
+        for (span, runs) in profile.table.iter().zip(content) {
+            self.image.runs.extend((span.start..).zip(runs.iter().copied()));
+        }
+        self.held_profiles.insert(content.clone(), (index, profile));
+        self.image.profiles.insert(index, profile);
+        Ok(index)
+    }
+
+    /// Where these runs lie; tables of equal content share one place.
+    fn table(&mut self, runs: &[Run]) -> Result<Span, Full> {
+        if let Some(span) = self.held_tables.get(runs) {
+            return Ok(*span);
+        }
+        let span = self.runs.take(u32::try_from(runs.len()).unwrap_or(u32::MAX))?;
+        self.held_tables.insert(runs.to_vec(), span);
+        Ok(span)
+    }
+
+    fn devices(&mut self, desired: &Desired, domains: &BTreeMap<u32, u32>) -> Result<(), Full> {
+        let ifaces: BTreeMap<u32, u32> = self.image.ifaces.iter().map(|(index, iface)| (iface.id, *index)).collect();
+        for (ifindex, role) in &desired.devices {
+            let (kind, reference) = match role {
+                Role::Workload(id) => (DeviceKind::RF_DEVICE_WORKLOAD, ifaces.get(id).copied().unwrap_or(0)),
+                Role::Uplink(id) => match domains.get(id) {
+                    Some(domain) => (DeviceKind::RF_DEVICE_UPLINK, *domain),
+                    None => (DeviceKind::RF_DEVICE_UNKNOWN, 0),
+                },
+                Role::Overlay => (DeviceKind::RF_DEVICE_OVERLAY, 0),
+                Role::Host => (DeviceKind::RF_DEVICE_HOST, 0),
+            };
+            let counter = match self.observed.devices.get(ifindex).filter(|device| device.counter != 0) {
+                Some(device) => device.counter,
+                None => self.counters.take()?,
+            };
+            self.image.devices.insert(*ifindex, Device { kind, r#ref: reference, counter });
+        }
+        Ok(())
+    }
+}

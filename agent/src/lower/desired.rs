@@ -1,0 +1,122 @@
+//! What this host should enforce, before anything has an index, a slot or an epoch.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use ipnet::IpNet;
+
+use crate::bpf::{Host, Run, consts::RF_TABLES};
+
+/// The runs of a profile, for each protocol table.
+pub type Tables = [Vec<Run>; RF_TABLES as usize];
+
+/// The desired state of this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// By ifindex.
+    pub devices: BTreeMap<u32, Role>,
+    /// By domain id.
+    pub domains: BTreeMap<u32, DomainState>,
+}
+
+/// What a device should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Of a workload: the interface's id.
+    Workload(u32),
+    /// The VXLAN device.
+    Overlay,
+    /// Uplink of a domain: its id.
+    Uplink(u32),
+    /// The host's own.
+    Host,
+}
+
+/// One domain as this host sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainState {
+    /// VNI toward the uplink.
+    pub transit_vni: u32,
+    /// Way out.
+    pub uplink: Option<UplinkState>,
+    /// By VNI; the transit VNI is not among them.
+    pub networks: BTreeMap<u32, NetworkState>,
+    /// VNI by subnet.
+    pub subnets: BTreeMap<IpNet, u32>,
+    /// By interface id.
+    pub interfaces: BTreeMap<u32, InterfaceState>,
+    /// By address.
+    pub addrs: BTreeMap<IpAddr, Owner>,
+    /// Class by external prefix.
+    pub prefixes: BTreeMap<IpNet, u32>,
+    /// Place in `profiles` by (from class, to class); only rows with a local class.
+    pub rows: BTreeMap<(u32, u32), usize>,
+    /// What rows point to.
+    pub profiles: Vec<Tables>,
+}
+
+/// A network: who answers for it when a packet is too big.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetworkState {
+    /// Gateway of its first IPv4 subnet.
+    pub gateway4: Option<Ipv4Addr>,
+    /// Gateway of its first IPv6 subnet.
+    pub gateway6: Option<Ipv6Addr>,
+}
+
+/// A domain's way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UplinkState {
+    /// Its host.
+    pub place: Place,
+    /// Its device, when it is here and present; else 0.
+    pub ifindex: u32,
+    /// Bytes of L3 toward it from here.
+    pub mtu: u32,
+    /// IPv4 next hop.
+    pub next_hop4: Option<Ipv4Addr>,
+    /// IPv6 next hop.
+    pub next_hop6: Option<Ipv6Addr>,
+}
+
+/// Where something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this host.
+    Here,
+    /// On another one.
+    At(Host),
+    /// On a host that no tunnel from here reaches: it has not registered, or has no underlay of a common family.
+    Unreachable,
+}
+
+/// An interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// Of its network.
+    pub vni: u32,
+    /// Bytes of L3 that reach it.
+    pub mtu: u16,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// Its host.
+    pub place: Place,
+    /// Its device, when it is here and present; else 0.
+    pub ifindex: u32,
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// An interface's.
+    Interface {
+        /// Its id.
+        id: u32,
+        /// The address's class, never 0.
+        class_id: u32,
+    },
+    /// The gateway of the network with this VNI.
+    Gateway(u32),
+}

@@ -1,0 +1,71 @@
+//! Bundles → maps. Pure: what a host should enforce follows from the bundles, the host and its devices, and the indexes
+//! it is written under follow from that and from what the maps hold already; from nothing else.
+//!
+//! ```text
+//! Bundle ──domain──▶ Desired ──assign (indexes)──▶ Image ──reconcile::plan──▶ Vec<Action>
+//! ```
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ringfence_policy::bundle::Bundle;
+
+pub mod admit;
+mod assign;
+pub mod desired;
+mod domain;
+pub mod image;
+mod indexes;
+
+pub use assign::{Full, assign};
+use desired::{Desired, Role};
+
+/// This host, as far as lowering depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Its name.
+    pub host: String,
+    /// Its underlay addresses.
+    pub underlay: Vec<IpAddr>,
+    /// Bytes of L3 that fit through the overlay.
+    pub overlay_mtu: u32,
+    /// The VXLAN device; 0: not there.
+    pub overlay_ifindex: u32,
+    /// Its devices by name.
+    pub links: BTreeMap<String, LinkRef>,
+    /// Devices that are the host's own, by ifindex.
+    pub own: Vec<u32>,
+}
+
+/// What lowering needs of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkRef {
+    /// Its index.
+    pub ifindex: u32,
+    /// Bytes of L3.
+    pub mtu: u32,
+}
+
+impl Site {
+    fn ifindex(&self, device: &str) -> u32 {
+        self.links.get(device).map_or(0, |link| link.ifindex)
+    }
+}
+
+/// What this host should enforce.
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site) -> Desired {
+    let domains: BTreeMap<_, _> =
+        bundles.into_iter().map(|bundle| (bundle.domain_id, domain::lower(bundle, site))).collect();
+    let mut devices: BTreeMap<u32, Role> = site.own.iter().map(|ifindex| (*ifindex, Role::Host)).collect();
+    for (domain_id, domain) in &domains {
+        for (interface_id, interface) in &domain.interfaces {
+            devices.insert(interface.ifindex, Role::Workload(*interface_id));
+        }
+        if let Some(uplink) = &domain.uplink {
+            devices.insert(uplink.ifindex, Role::Uplink(*domain_id));
+        }
+    }
+    devices.insert(site.overlay_ifindex, Role::Overlay);
+    // 0 stands for a device that is absent.
+    devices.remove(&0);
+    Desired { devices, domains }
+}

@@ -1,0 +1,86 @@
+//! Kernel settings of devices: what one that is not the host's own must not do for the host's stack.
+//!
+//! `/proc/sys/net` is that of the process's network namespace. A setting that cannot be written is reported and does not
+//! stop anything: the programs deny on their own, this is the second lock.
+
+use std::{fs, io, path::PathBuf};
+
+/// Settings of a workload's device: nothing on it reaches, or is answered by, the host itself.
+const WORKLOAD: [(&str, &str, &str); 7] = [
+    ("ipv6", "disable_ipv6", "1"),
+    ("ipv4", "rp_filter", "1"),
+    ("ipv4", "arp_ignore", "1"),
+    ("ipv4", "forwarding", "0"),
+    ("ipv4", "accept_local", "0"),
+    ("ipv4", "accept_redirects", "0"),
+    ("ipv4", "proxy_arp", "0"),
+];
+
+/// Settings of an uplink: the host resolves next hops on it and does nothing else. Its addresses make no routes, so a
+/// reverse-path filter would leave the next hops' ARP requests unanswered.
+const UPLINK: [(&str, &str, &str); 5] = [
+    ("ipv4", "rp_filter", "0"),
+    ("ipv4", "arp_ignore", "1"),
+    ("ipv4", "forwarding", "0"),
+    ("ipv6", "forwarding", "0"),
+    ("ipv6", "accept_ra", "0"),
+];
+
+/// A setting and the value it should have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    family: &'static str,
+    device: String,
+    name: &'static str,
+    value: &'static str,
+}
+
+impl Setting {
+    /// Whether it has its value.
+    pub fn holds(&self) -> bool {
+        fs::read_to_string(self.path()).is_ok_and(|held| held.trim() == self.value)
+    }
+
+    /// Writes it.
+    pub fn write(&self) -> io::Result<()> {
+        fs::write(self.path(), self.value)
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/sys/net/{}/conf/{}/{}", self.family, self.device, self.name))
+    }
+}
+
+/// What a workload's device should have.
+pub fn of_workload(device: &str) -> Vec<Setting> {
+    settings(device, &WORKLOAD)
+}
+
+/// What an uplink should have; IPv6 is on only where it has an IPv6 address.
+pub fn of_uplink(device: &str, ipv6: bool) -> Vec<Setting> {
+    let mut wanted = settings(device, &UPLINK);
+    let value = if ipv6 { "0" } else { "1" };
+    wanted.push(Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value });
+    wanted
+}
+
+/// What devices that are yet to come should have, where the host is given over to us. The host's own devices that are
+/// there already keep theirs.
+pub fn of_devices_to_come() -> Vec<Setting> {
+    settings("default", &WORKLOAD)
+}
+
+/// Turns IPv6 off on a device that never has addresses.
+pub fn disable_ipv6(device: &str) {
+    let setting = Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value: "1" };
+    if !setting.holds()
+        && let Err(error) = setting.write()
+    {
+        tracing::warn!(device, %error, "IPv6 cannot be turned off");
+    }
+}
+
+fn settings(device: &str, wanted: &[(&'static str, &'static str, &'static str)]) -> Vec<Setting> {
+    wanted.iter().map(|(family, name, value)| Setting { family, device: device.to_owned(), name, value }).collect()
+}

@@ -1,0 +1,174 @@
+//! The last state that was enforced, on disk: a host that reboots without a controller enforces it again.
+//!
+//! One file for each domain, one for the admitted interfaces: a magic line, the SHA-256 of the rest, the rest. A file is
+//! written beside and renamed over the old one, so it is the old or the new. One that is not what it claims is set aside
+//! as `NAME.corrupt` and reported: better one domain denied until the controller sends it again than an agent that
+//! does not start.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use prost::Message;
+use ringfence_policy::{bundle::Bundle, wire};
+use ringfence_proto::v1;
+use sha2::{Digest, Sha256};
+
+/// Raised when a file's content changes its meaning.
+const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
+const DIGEST: usize = 32;
+const ADMITTED: &str = "admitted";
+const UNFINISHED: &str = "unfinished";
+
+/// The state directory.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// What was read back.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// By domain id.
+    pub bundles: Vec<Bundle>,
+    /// Interfaces the controller had admitted.
+    pub admitted: BTreeSet<u32>,
+}
+
+/// A file of the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("state {path:?}: cannot {action}: {source}; check --state-dir and its file system")]
+pub struct PersistError {
+    path: PathBuf,
+    action: &'static str,
+    source: io::Error,
+}
+
+/// Why a file is not what it claims.
+#[derive(Debug, thiserror::Error)]
+enum Corrupt {
+    #[error("it does not start as a state file of this version")]
+    Magic,
+    #[error("its content does not match its digest")]
+    Digest,
+    #[error("it cannot be decoded: {0}")]
+    Decode(#[from] prost::DecodeError),
+    #[error("it holds no domain's whole state: {0}")]
+    Bundle(#[from] wire::InvalidMessage),
+}
+
+impl Store {
+    /// Opens the directory, making it if need be.
+    pub fn open(dir: &Path) -> Result<Self, PersistError> {
+        fs::create_dir_all(dir).map_err(failed(dir, "create"))?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Everything that was kept, less what is corrupt.
+    pub fn load(&self) -> Result<Loaded, PersistError> {
+        let mut loaded = Loaded::default();
+        for entry in fs::read_dir(&self.dir).map_err(failed(&self.dir, "list"))? {
+            let path = entry.map_err(failed(&self.dir, "list"))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let read = if name == ADMITTED {
+                read(&path, |bytes| Ok(v1::Admission::decode(bytes)?))?
+                    .map(|admission| loaded.admitted = admission.interface_ids.into_iter().collect())
+            } else if is_domain(name) {
+                read(&path, |bytes| Ok(wire::apply_update(None, v1::DomainUpdate::decode(bytes)?)?))?
+                    .map(|bundle| loaded.bundles.push(bundle))
+            } else {
+                continue;
+            };
+            if let Err(corrupt) = read {
+                tracing::error!(path = %path.display(), %corrupt, "a state file is set aside");
+                fs::rename(&path, path.with_extension("corrupt")).map_err(failed(&path, "set aside"))?;
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Keeps a domain's state.
+    pub fn save_domain(&self, bundle: &Bundle) -> Result<(), PersistError> {
+        self.write(&domain_file(bundle.domain_id), &wire::whole_update(bundle).encode_to_vec())
+    }
+
+    /// Forgets a domain.
+    pub fn remove_domain(&self, domain_id: u32) -> Result<(), PersistError> {
+        self.remove(&domain_file(domain_id))
+    }
+
+    /// Keeps which interfaces are admitted.
+    pub fn save_admitted(&self, admitted: &BTreeSet<u32>) -> Result<(), PersistError> {
+        let admission = v1::Admission { interface_ids: admitted.iter().copied().collect() };
+        self.write(ADMITTED, &admission.encode_to_vec())
+    }
+
+    /// Notes that a plan is being carried out; an agent that finds the note judges every flow again.
+    pub fn begin_plan(&self) -> Result<(), PersistError> {
+        let path = self.dir.join(UNFINISHED);
+        File::create(&path).map(drop).map_err(failed(&path, "create"))
+    }
+
+    /// Takes the note away.
+    pub fn end_plan(&self) -> Result<(), PersistError> {
+        self.remove(UNFINISHED)
+    }
+
+    /// Whether a plan was begun and not ended.
+    pub fn plan_was_cut_off(&self) -> bool {
+        self.dir.join(UNFINISHED).exists()
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), PersistError> {
+        let path = self.dir.join(name);
+        let fresh = self.dir.join(format!("{name}.new"));
+        let mut file = File::create(&fresh).map_err(failed(&fresh, "create"))?;
+        [MAGIC, &Sha256::digest(content), content]
+            .iter()
+            .try_for_each(|part| file.write_all(part))
+            .and_then(|()| file.sync_all())
+            .map_err(failed(&fresh, "write"))?;
+        fs::rename(&fresh, &path).map_err(failed(&path, "replace"))?;
+        self.sync()
+    }
+
+    fn remove(&self, name: &str) -> Result<(), PersistError> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, "remove")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A rename lasts only once its directory is on disk.
+    fn sync(&self) -> Result<(), PersistError> {
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed(&self.dir, "sync"))
+    }
+}
+
+fn read<T>(path: &Path, decode: impl FnOnce(&[u8]) -> Result<T, Corrupt>) -> Result<Result<T, Corrupt>, PersistError> {
+    let bytes = fs::read(path).map_err(failed(path, "read"))?;
+    Ok(content(&bytes).and_then(decode))
+}
+
+fn content(bytes: &[u8]) -> Result<&[u8], Corrupt> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(Corrupt::Magic)?;
+    let (digest, content) = rest.split_at_checked(DIGEST).ok_or(Corrupt::Digest)?;
+    if Sha256::digest(content).as_slice() == digest { Ok(content) } else { Err(Corrupt::Digest) }
+}
+
+fn domain_file(domain_id: u32) -> String {
+    format!("domain-{domain_id}")
+}
+
+fn is_domain(name: &str) -> bool {
+    name.strip_prefix("domain-").is_some_and(|id| id.parse::<u32>().is_ok())
+}
+
+fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> PersistError {
+    let path = path.to_owned();
+    move |source| PersistError { path, action, source }
+}

@@ -1,0 +1,139 @@
+//! Observed and desired maps → the steps between them, in an order that is safe to stop after any of them. Pure.
+//!
+//! 1. **Prepare**: what nothing refers to yet is written: hosts, profiles, interfaces, domains, and each changed domain's
+//!    *inactive* slot. Packets are judged as before.
+//! 2. **Switch**: one store per changed domain, its word. From it on packets are judged by the new state.
+//! 3. **Judge again**: epochs of the addresses whose class or interface changed are raised. After the switch, since a
+//!    program reads epochs first and the word after: one that races is judged again needlessly, never by what is gone.
+//! 4. **Finish**, after a grace period: the other slot is brought to the same, and what no slot needs is removed. A last
+//!    grace period, and indexes that became free may be handed out by the next plan.
+//!
+//! In between the plans both slots are equal. An array entry that nothing refers to stays as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::Action;
+use crate::{bpf::bucket, lower::image::Image};
+
+mod slots;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+
+use slots::Slots;
+
+/// What else than the maps a plan depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The last plan ended.
+    Settled,
+    /// The last plan was cut off, or nobody knows: epochs may be missing a step, so every flow is judged again.
+    Interrupted,
+}
+
+/// The steps from the observed to the target maps; the words of the target do not count.
+pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
+    let slots = Slots::new(observed, target, start);
+    let mut steps = Vec::new();
+    if start == Start::Interrupted {
+        steps.push(Action::Grace);
+    }
+    remove_devices(observed, target, &mut steps);
+    let forwarding = put_forwarding(observed, target);
+    let staged = slots.staged();
+    let switched = slots.words();
+    let judged_again = judged_again(observed, target);
+    let finished = slots.finished();
+    let removed = remove_forwarding(observed, target);
+
+    steps.extend(forwarding);
+    steps.extend(staged);
+    if !switched.is_empty() {
+        steps.push(Action::Grace);
+    }
+    steps.extend(switched.iter().map(|(domain, word)| Action::StoreWord(*domain, *word)));
+    steps.extend(judged_again);
+    if !finished.is_empty() || !removed.is_empty() {
+        steps.push(Action::Grace);
+        steps.extend(finished);
+        steps.extend(removed);
+        steps.push(Action::Grace);
+    }
+    if steps == [Action::Grace] {
+        steps.clear();
+    }
+    steps
+}
+
+/// The kernel hands out numbers of gone devices again, so these go first.
+fn remove_devices(observed: &Image, target: &Image, steps: &mut Vec<Action>) {
+    for (ifindex, device) in observed.devices.iter().filter(|(ifindex, _)| !target.devices.contains_key(ifindex)) {
+        steps.push(Action::DeleteDevice(*ifindex));
+        steps.push(Action::ResetCounters { ifindex: *ifindex, counter: device.counter });
+    }
+}
+
+/// What packets need to find their way, referred to before referring.
+fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
+    let mut steps = Vec::new();
+    steps.extend(changed(&observed.hosts, &target.hosts).map(|(key, value)| Action::PutHost(key, value)));
+    steps.extend(changed(&observed.runs, &target.runs).map(|(key, value)| Action::PutRun(key, value)));
+    steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
+    steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
+    steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
+    steps.extend(changed(&observed.subnets, &target.subnets).map(|(key, value)| Action::PutSubnet(key, value)));
+    steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
+    for (ifindex, device) in changed(&observed.devices, &target.devices) {
+        if observed.devices.get(&ifindex).is_none_or(|held| held.counter != device.counter) {
+            steps.push(Action::ResetCounters { ifindex, counter: device.counter });
+        }
+        steps.push(Action::PutDevice(ifindex, device));
+    }
+    steps
+}
+
+/// The reverse, for what the target does not have.
+fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
+    let mut steps = Vec::new();
+    steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
+    steps.extend(gone(&observed.subnets, &target.subnets).map(Action::DeleteSubnet));
+    steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));
+    steps
+}
+
+/// Epochs to raise once the words are stored: of every address whose class, interface or meaning changed, and of the
+/// bucket that stood for it while it was unknown.
+fn judged_again(observed: &Image, target: &Image) -> Vec<Action> {
+    let before: BTreeMap<u32, u32> = observed.domains.iter().map(|(index, domain)| (domain.id, *index)).collect();
+    let mut places = BTreeSet::new();
+    for (key, addr) in &target.addrs {
+        let slot = before.get(&key.domain_id).map_or(0, |domain| observed.word(*domain).slot) as usize;
+        match observed.addrs.get(key) {
+            Some(held)
+                if held.class_id[slot] == addr.class_id[slot]
+                    && held.iface == addr.iface
+                    && held.gateway_vni == addr.gateway_vni => {}
+            held => {
+                places.insert(addr.epoch);
+                places.extend(held.map(|held| held.epoch));
+                places.insert(bucket(key.domain_id, &key.ip));
+            }
+        }
+    }
+    let left = observed.addrs.iter().filter(|(key, _)| !target.addrs.contains_key(key));
+    places.extend(left.map(|(_, addr)| addr.epoch));
+    places.into_iter().map(Action::BumpEpoch).collect()
+}
+
+/// Entries of `target` that `observed` has not or has otherwise.
+fn changed<K: Ord + Copy, V: PartialEq + Copy>(
+    observed: &BTreeMap<K, V>,
+    target: &BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, V)> {
+    target.iter().filter(|(key, value)| observed.get(key) != Some(value)).map(|(key, value)| (*key, *value))
+}
+
+/// Keys of `observed` that `target` has not.
+fn gone<K: Ord + Copy, V>(observed: &BTreeMap<K, V>, target: &BTreeMap<K, V>) -> impl Iterator<Item = K> {
+    observed.keys().filter(|key| !target.contains_key(key)).copied()
+}

@@ -1,0 +1,210 @@
+//! Plans carried out step by step on a simulated kernel, from and to random states.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use ringfence_policy::bundle::Bundle;
+
+use super::{Action, Start, plan};
+use crate::{
+    bpf::{Iface, bucket},
+    lower::{assign, image::Image, lower},
+    testing::{
+        bundles::{site, states},
+        meaning::{Judgement, in_force, meaning},
+    },
+};
+
+/// The maps of a host, and the steps of its last plan.
+#[derive(Clone, Default)]
+struct Kernel {
+    image: Image,
+    epochs: BTreeMap<u32, u64>,
+}
+
+impl Kernel {
+    fn steps_to(&self, bundles: &[Bundle], start: Start) -> Vec<Action> {
+        let target = assign(&lower(bundles, &site()), &self.image).unwrap();
+        plan(&self.image, &target, start)
+    }
+
+    fn take(&mut self, step: &Action) {
+        self.image.apply(step);
+        if let Action::BumpEpoch(place) = step {
+            *self.epochs.entry(*place).or_default() += 1;
+        }
+    }
+
+    fn bring(&mut self, bundles: &[Bundle]) {
+        self.steps_to(bundles, Start::Settled).iter().for_each(|step| self.take(step));
+    }
+}
+
+/// What a domain is judged by, less addresses that go from one interface to another: those may be nobody's for a while.
+fn without(judgement: &Judgement, moved: &BTreeSet<[u8; 16]>) -> Judgement {
+    let mut rest = judgement.clone();
+    rest.classes.retain(|key, _| !moved.contains(&key.ip.bytes));
+    rest
+}
+
+fn moved(before: &Judgement, after: &Judgement) -> BTreeSet<[u8; 16]> {
+    let other_owner = |key, owner: u32| after.classes.get(key).is_some_and(|(id, _)| *id != owner);
+    let keys = before.classes.iter().filter(|(key, (id, _))| other_owner(key, *id));
+    keys.map(|(key, _)| key.ip.bytes).collect()
+}
+
+/// Every step leaves every domain judged wholly by the old or wholly by the new state, and old only before new.
+fn check_each_step(kernel: &mut Kernel, steps: &[Action]) {
+    let before = in_force(&kernel.image);
+    let mut end = kernel.clone();
+    steps.iter().for_each(|step| end.take(step));
+    let after = in_force(&end.image);
+    let mut switched = BTreeSet::new();
+    for (place, step) in steps.iter().enumerate() {
+        kernel.take(step);
+        for (id, now) in in_force(&kernel.image) {
+            let old = before.get(&id).cloned().unwrap_or_default();
+            let new = after.get(&id).cloned().unwrap_or_default();
+            let wandering = moved(&old, &new);
+            let is_new = without(&now, &BTreeSet::new()) == new;
+            let is_old = without(&now, &wandering) == without(&old, &wandering)
+                && now.classes.iter().all(|(key, owner)| old.classes.get(key) == Some(owner));
+            assert!(
+                is_new || is_old && !switched.contains(&id),
+                "after step {place} of {steps:#?}\ndomain {id}: {now:#?}"
+            );
+            if is_new && new != old {
+                switched.insert(id);
+            }
+        }
+    }
+}
+
+/// No entry that something refers to at the start turns into another: packets in flight may still read it.
+fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
+    let ifaces: BTreeSet<u32> = image.addrs.values().map(|addr| addr.iface).collect();
+    let hosts: BTreeSet<u32> =
+        ifaces.iter().filter_map(|index| image.ifaces.get(index)).map(|held| held.host).collect();
+    let profiles: BTreeSet<u32> = image.rows.values().flat_map(|row| row.profile).collect();
+    let spans = profiles.iter().filter_map(|index| image.profiles.get(index)).flat_map(|profile| profile.table);
+    let runs: BTreeSet<u32> = spans.flat_map(|span| span.start..span.start + span.count).collect();
+    for step in steps {
+        match step {
+            Action::PutIface(index, iface) if ifaces.contains(index) => {
+                assert_eq!(Iface { ifindex: 0, ..image.ifaces[index] }, Iface { ifindex: 0, ..*iface });
+            }
+            Action::PutHost(index, _) => assert!(!hosts.contains(index), "host {index} is in use"),
+            Action::PutProfile(index, _) => assert!(!profiles.contains(index), "profile {index} is in use"),
+            Action::PutRun(place, _) => assert!(!runs.contains(place), "run {place} is in use"),
+            _ => {}
+        }
+    }
+}
+
+/// Flows of an address that means something else now are judged again, and only after the switch.
+fn check_epochs(before: &Kernel, after: &Kernel, steps: &[Action]) {
+    let raised = |place: u32| before.epochs.get(&place) != after.epochs.get(&place);
+    let (old, new) = (in_force(&before.image), in_force(&after.image));
+    for id in old.keys().chain(new.keys()) {
+        let (was, is) = (old.get(id).cloned().unwrap_or_default(), new.get(id).cloned().unwrap_or_default());
+        for key in was.classes.keys().chain(is.classes.keys()).filter(|key| was.classes.get(key) != is.classes.get(key))
+        {
+            let places = [&before.image, &after.image].map(|image| image.addrs.get(key).map(|addr| addr.epoch));
+            assert!(places.into_iter().flatten().all(raised), "{key:?} changed and its flows are not judged again");
+            if !before.image.addrs.contains_key(key) {
+                assert!(
+                    raised(bucket(*id, &key.ip)),
+                    "{key:?} joined and flows with it as unknown are not judged again"
+                );
+            }
+        }
+        let index = |image: &Image| image.domains.iter().find(|(_, domain)| domain.id == *id).map(|(index, _)| *index);
+        if let (Some(one), Some(other)) = (index(&before.image), index(&after.image))
+            && (was.rows != is.rows || was.prefixes != is.prefixes)
+        {
+            assert!(after.image.word(other).epoch > before.image.word(one).epoch, "domain {id}: its epoch is stale");
+        }
+    }
+    let last_word = steps.iter().rposition(|step| matches!(step, Action::StoreWord(..)));
+    let first_bump = steps.iter().position(|step| matches!(step, Action::BumpEpoch(_)));
+    assert!(
+        first_bump.is_none_or(|bump| last_word.is_none_or(|word| word < bump)),
+        "an epoch is raised before the switch"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_step_is_wholly_old_or_wholly_new(history in vec(states(), 2..5)) {
+        let mut kernel = Kernel::default();
+        for bundles in &history {
+            let before = kernel.clone();
+            let steps = kernel.steps_to(bundles, Start::Settled);
+            check_nothing_in_use_changes(&kernel.image, &steps);
+            check_each_step(&mut kernel, &steps);
+            check_epochs(&before, &kernel, &steps);
+        }
+    }
+
+    #[test]
+    fn the_end_depends_on_the_state_and_not_on_the_way(mut history in vec(states(), 1..4)) {
+        let last = history.last().unwrap().clone();
+        let mut alone = Kernel::default();
+        alone.bring(&last);
+        let mut reversed: Vec<Vec<Bundle>> = history.iter().rev().cloned().collect();
+        reversed.push(last.clone());
+        let doubled: Vec<Vec<Bundle>> = history.iter().flat_map(|state| [state.clone(), state.clone()]).collect();
+        let with_empty: Vec<Vec<Bundle>> = history.iter().flat_map(|state| [state.clone(), Vec::new()]).chain([last.clone()]).collect();
+        history.push(last);
+        for way in [history, reversed, doubled, with_empty] {
+            let mut kernel = Kernel::default();
+            way.iter().for_each(|bundles| kernel.bring(bundles));
+            prop_assert_eq!(meaning(&kernel.image), meaning(&alone.image));
+        }
+    }
+
+    #[test]
+    fn an_unchanged_state_has_an_empty_plan(history in vec(states(), 1..4)) {
+        let mut kernel = Kernel::default();
+        for bundles in &history {
+            kernel.bring(bundles);
+            prop_assert_eq!(kernel.steps_to(bundles, Start::Settled), vec![]);
+        }
+    }
+
+    #[test]
+    fn a_plan_cut_off_anywhere_is_taken_up_and_every_flow_judged_again(from in states(), to in states(), cut in any::<Index>()) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&from);
+        let steps = kernel.steps_to(&to, Start::Settled);
+        let done = if steps.is_empty() { 0 } else { cut.index(steps.len()) };
+        steps[..done].iter().for_each(|step| kernel.take(step));
+        let words = kernel.image.words.clone();
+        let rest = kernel.steps_to(&to, Start::Interrupted);
+        check_each_step(&mut kernel, &rest);
+        prop_assert_eq!(kernel.steps_to(&to, Start::Settled), vec![]);
+        let mut alone = Kernel::default();
+        alone.bring(&to);
+        prop_assert_eq!(meaning(&kernel.image), meaning(&alone.image));
+        for index in kernel.image.domains.keys() {
+            prop_assert_ne!(words.get(index), kernel.image.words.get(index));
+        }
+    }
+
+    #[test]
+    fn a_domain_that_returns_meets_no_epoch_of_its_own(state in states(), between in states()) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&state);
+        let highest = kernel.image.words.values().map(|word| word.epoch).max().unwrap_or(0);
+        kernel.bring(&[]);
+        kernel.bring(&between.into_iter().filter(|bundle| bundle.domain_id == 2).collect::<Vec<_>>());
+        kernel.bring(&state);
+        for (index, domain) in &kernel.image.domains {
+            if domain.id == 1 {
+                prop_assert!(kernel.image.word(*index).epoch > highest);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The loop: woken by the controller's word, a device event or a timer, it makes one pass and answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use ringfence_policy::{bundle::Bundle, wire};
+use ringfence_proto::v1;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
+
+use super::{
+    devices::is_enforced,
+    machine::{Machine, Outcome, PassError},
+};
+use crate::{
+    counters,
+    lower::{admit::admit, desired::Role},
+};
+
+/// Between two looks at devices, links and, if it is cheap, maps.
+const RESYNC: Duration = Duration::from_secs(2);
+/// Reading the maps back may take this part of the time.
+const READ_BACK_SHARE: u32 = 40;
+/// After a pass that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two collections of connections that are over.
+const COLLECT: Duration = Duration::from_secs(5);
+
+/// What the controller says.
+#[derive(Debug)]
+pub enum Event {
+    /// A domain's state, whole or changed.
+    Update(Box<v1::DomainUpdate>),
+    /// This host needs the domain no longer.
+    Removed(u32),
+    /// The interfaces that may be up.
+    Admission(Vec<u32>),
+    /// Counters are asked for, under this number.
+    Counters(u64),
+}
+
+/// What the loop tells the session.
+#[derive(Debug)]
+pub struct Outputs {
+    /// Acks, nacks and counters, in order.
+    pub answers: mpsc::UnboundedSender<v1::AgentMessage>,
+    /// What is enforced, for Hello; `None` before the first pass.
+    pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
+    /// Interfaces whose device enforces.
+    pub devices: watch::Sender<v1::Devices>,
+}
+
+/// The state of the loop.
+#[derive(Debug)]
+pub struct Reconciler {
+    machine: Machine,
+    host: String,
+    up_deadline: Duration,
+    runtime: Handle,
+    outputs: Outputs,
+    held: BTreeMap<u32, Bundle>,
+    /// Held but not enforced yet: what was held before each, to go back to.
+    pending: BTreeMap<u32, Option<Bundle>>,
+    admitted: BTreeSet<u32>,
+    /// By interface id: since when its device enforces.
+    enforced: BTreeMap<u32, Instant>,
+    next_read_back: Instant,
+    next_collection: Instant,
+}
+
+impl Reconciler {
+    /// A loop over this machine that starts from what was persisted.
+    pub fn new(
+        machine: Machine,
+        host: String,
+        up_deadline: Duration,
+        runtime: Handle,
+        outputs: Outputs,
+    ) -> Result<Self, crate::persist::PersistError> {
+        let loaded = machine.store.load()?;
+        let now = Instant::now();
+        Ok(Self {
+            machine,
+            host,
+            up_deadline,
+            runtime,
+            outputs,
+            held: loaded.bundles.into_iter().map(|bundle| (bundle.domain_id, bundle)).collect(),
+            pending: BTreeMap::new(),
+            admitted: loaded.admitted,
+            enforced: BTreeMap::new(),
+            next_read_back: now,
+            next_collection: now + COLLECT,
+        })
+    }
+
+    /// Runs until nobody can send events any more; blocks its thread.
+    pub fn run(mut self, mut events: mpsc::Receiver<Event>, mut devices: mpsc::Receiver<()>) {
+        loop {
+            let wait = match self.pass() {
+                Ok(()) => RESYNC.min(self.until_next_up()),
+                Err(error) => {
+                    tracing::error!(%error, "pass failed; it is tried again");
+                    RETRY
+                }
+            };
+            self.collect();
+            let runtime = self.runtime.clone();
+            let woken = runtime.block_on(async {
+                tokio::select! {
+                    event = events.recv() => event.map(Some),
+                    Some(()) = devices.recv() => Some(None),
+                    () = tokio::time::sleep(wait) => Some(None),
+                }
+            });
+            let Some(first) = woken else { return };
+            // Everything that waits is done in one pass.
+            let mut next = first;
+            while let Some(event) = next {
+                self.take_in(event);
+                next = events.try_recv().ok();
+            }
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
+        match event {
+            Event::Update(update) => self.take_update(*update),
+            Event::Removed(domain_id) => {
+                self.pending.remove(&domain_id);
+                if self.held.remove(&domain_id).is_some() {
+                    tracing::info!(domain_id, "domain is needed here no longer");
+                    report(self.machine.store.remove_domain(domain_id));
+                }
+            }
+            Event::Admission(ids) => {
+                let admitted = ids.into_iter().collect();
+                if self.admitted != admitted {
+                    self.admitted = admitted;
+                    report(self.machine.store.save_admitted(&self.admitted));
+                }
+            }
+            Event::Counters(request_id) => {
+                let read = self.machine.maps().map(|(maps, image)| counters::read(maps, image, self.machine.links()));
+                match read.transpose() {
+                    Ok(devices) => {
+                        let report = v1::CountersReport { request_id, devices: devices.unwrap_or_default() };
+                        self.answer(v1::agent_message::Message::Counters(report));
+                    }
+                    Err(error) => tracing::error!(%error, "counters cannot be read"),
+                }
+            }
+        }
+    }
+
+    fn take_update(&mut self, update: v1::DomainUpdate) {
+        let (domain_id, generation) = (update.domain_id, update.generation);
+        let base = self.held.get(&domain_id);
+        let refused = match wire::apply_update(base, update) {
+            Ok(bundle) => {
+                let others = self.held.values().filter(|other| other.domain_id != domain_id);
+                match admit(&bundle, others, &self.host, &self.machine.reserved()) {
+                    Ok(()) => {
+                        let before = self.held.insert(domain_id, bundle);
+                        self.pending.entry(domain_id).or_insert(before);
+                        return;
+                    }
+                    Err(refusal) => refusal.to_string(),
+                }
+            }
+            Err(invalid) => invalid.to_string(),
+        };
+        self.nack(domain_id, generation, refused);
+    }
+
+    fn pass(&mut self) -> Result<(), PassError> {
+        if Instant::now() >= self.next_read_back {
+            let begun = Instant::now();
+            self.machine.read_back()?;
+            self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
+        }
+        let bundles: Vec<&Bundle> = self.held.values().collect();
+        let outcome = match self.machine.pass(&bundles, &self.may_come_up()) {
+            Ok(outcome) => outcome,
+            Err(PassError::Full(full)) if !self.pending.is_empty() => {
+                self.go_back(&full.to_string());
+                return self.pass();
+            }
+            Err(error) => return Err(error),
+        };
+        self.acknowledge();
+        self.publish(&outcome);
+        Ok(())
+    }
+
+    /// The tables do not hold what is pending: the domain that came last of them goes back to what it was.
+    fn go_back(&mut self, reason: &str) {
+        let Some((domain_id, before)) = self.pending.pop_last() else { return };
+        let refused = match before {
+            Some(before) => self.held.insert(domain_id, before),
+            None => self.held.remove(&domain_id),
+        };
+        if let Some(refused) = refused {
+            self.nack(domain_id, refused.generation, reason.to_owned());
+        }
+    }
+
+    /// What is pending is enforced now.
+    fn acknowledge(&mut self) {
+        for domain_id in std::mem::take(&mut self.pending).into_keys() {
+            let Some(bundle) = self.held.get(&domain_id) else { continue };
+            tracing::info!(domain = %bundle.name, generation = bundle.generation, "enforced");
+            report(self.machine.store.save_domain(bundle));
+            let ack = v1::Ack { domain_id, generation: bundle.generation };
+            self.answer(v1::agent_message::Message::Ack(ack));
+        }
+        let held = self
+            .held
+            .values()
+            .map(|bundle| v1::HeldDomain {
+                domain_id: bundle.domain_id,
+                generation: bundle.generation,
+                digest: wire::digest(bundle).to_vec(),
+            })
+            .collect();
+        self.outputs.held.send_if_modified(|last| replace(last, Some(held)));
+    }
+
+    fn publish(&mut self, outcome: &Outcome) {
+        let now = Instant::now();
+        let mut enforced = BTreeMap::new();
+        let mut devices = Vec::new();
+        for (name, link) in self.machine.links() {
+            if let Some(role @ Role::Workload(interface_id)) = outcome.desired.devices.get(&link.ifindex)
+                && is_enforced(*role, link.ifindex, &outcome.attached)
+            {
+                let since = self.enforced.get(interface_id).copied().unwrap_or(now);
+                enforced.insert(*interface_id, since);
+                devices.push(v1::EnforcedDevice { interface_id: *interface_id, device: name.clone() });
+            }
+        }
+        self.enforced = enforced;
+        self.outputs.devices.send_if_modified(|last| replace(last, v1::Devices { enforced: devices }));
+    }
+
+    fn may_come_up(&self) -> BTreeSet<u32> {
+        let overdue = self.enforced.iter().filter(|(_, since)| since.elapsed() >= self.up_deadline);
+        overdue.map(|(id, _)| *id).chain(self.admitted.iter().copied()).collect()
+    }
+
+    fn until_next_up(&self) -> Duration {
+        let waiting = self.enforced.iter().filter(|(id, _)| !self.admitted.contains(id));
+        let left = waiting.map(|(_, since)| self.up_deadline.saturating_sub(since.elapsed()));
+        left.filter(|left| !left.is_zero()).min().unwrap_or(RESYNC)
+    }
+
+    fn collect(&mut self) {
+        let Some((maps, _)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else { return };
+        match nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC) {
+            Ok(now) => {
+                let now_ns = Duration::from(now).as_nanos();
+                match maps.collect_expired(u64::try_from(now_ns).unwrap_or(u64::MAX)) {
+                    Ok(collected) => tracing::debug!(collected, "connections that were over"),
+                    Err(error) => tracing::error!(%error, "connections cannot be collected"),
+                }
+            }
+            Err(error) => tracing::error!(%error, "the clock cannot be read"),
+        }
+        self.next_collection = Instant::now() + COLLECT;
+    }
+
+    fn nack(&self, domain_id: u32, generation: u64, reason: String) {
+        tracing::error!(domain_id, generation, %reason, "refused");
+        self.answer(v1::agent_message::Message::Nack(v1::Nack { domain_id, generation, reason }));
+    }
+
+    fn answer(&self, message: v1::agent_message::Message) {
+        // Without a session nobody waits for an answer; Hello tells the next one what is held.
+        let _ = self.outputs.answers.send(v1::AgentMessage { message: Some(message) });
+    }
+}
+
+fn replace<T: PartialEq>(last: &mut T, next: T) -> bool {
+    let changed = *last != next;
+    *last = next;
+    changed
+}
+
+/// A full disk must not stop enforcement.
+fn report(result: Result<(), crate::persist::PersistError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "the state is enforced and not kept on disk");
+    }
+}
