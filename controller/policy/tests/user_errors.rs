@@ -216,6 +216,24 @@ fn every_error_of_every_file_is_told_at_once() {
 }
 
 #[test]
+fn a_value_that_cannot_be_is_told_beside_a_field_that_cannot_be_read() {
+    let text = "kind: Policy\ndomain: acme\nname: shop\nrules:\n\
+                - {name: a, from: any, to: [any], action: alow, traffic: [tcp/90-80]}\n\
+                - {from: [any], to: [], action: deny, traffic: [any], prio: 1}\n";
+    assert_eq!(
+        text_errors(text),
+        "f.yaml:2:9: Policy acme/shop: domain: \"acme\" is no domain name: write TENANT/DOMAIN\n\
+         f.yaml:5:19: Policy acme/shop: rules[0].from: is \"any\": write a list, like [a, b]\n\
+         f.yaml:5:43: Policy acme/shop: rules[0].action: \"alow\" is no action: write allow or deny\n\
+         f.yaml:5:59: Policy acme/shop: rules[0].traffic[0]: reversed port range 90-80: write 80-90\n\
+         f.yaml:6:3: Policy acme/shop: rules[1].name: is missing: add it\n\
+         f.yaml:6:21: Policy acme/shop: rules[1].to: is empty: write `any` to mean every destination\n\
+         f.yaml:6:55: Policy acme/shop: rules[1].prio: unknown field \"prio\": known are name, from, to, action, \
+         traffic, priority"
+    );
+}
+
+#[test]
 fn what_yaml_has_and_the_language_does_not_is_refused() {
     let cases = [
         ("kind: Tenant\nname: a\nname: b\n", "3:1: duplicate key \"name\": line 2 has it already; keep one"),
