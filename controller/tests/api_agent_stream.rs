@@ -170,12 +170,13 @@ async fn an_agent_resumes_across_a_restart_of_the_controller() {
 
 #[tokio::test]
 async fn an_agent_that_holds_another_content_is_sent_the_whole() {
-    let api = shop().await;
+    let mut api = shop().await;
     let agent = synced(&api, "h1").await;
     let mut holding = agent.holding();
     holding[0].digest[0] ^= 1;
     let mut back = api.agent_holding("h1", &holding).await;
     assert_eq!(back.next_update().await.base_generation, 0);
+    assert_eq!(api.status().await.domains[0].hosts[0].acked, 0, "what it holds is no generation of ours");
     api.stop().await;
 }
 
