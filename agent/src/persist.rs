@@ -172,3 +172,80 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Persis
     let path = path.to_owned();
     move |source| PersistError { path, action, source }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ringfence_policy::bundle::{CompiledPolicy, RuleName, Topology};
+
+    use super::*;
+
+    fn bundle(domain_id: u32) -> Bundle {
+        let default = RuleName { id: 0, name: "default/deny".to_owned() };
+        Bundle {
+            domain_id,
+            name: format!("acme/{domain_id}"),
+            generation: 7,
+            topology: Topology { transit_vni: 9, ..Topology::default() },
+            policy: CompiledPolicy { rules: vec![default], ..CompiledPolicy::default() },
+            ..Bundle::default()
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let (_dir, store) = store();
+        store.save_domain(&bundle(1)).unwrap();
+        store.save_domain(&bundle(2)).unwrap();
+        store.remove_domain(1).unwrap();
+        store.save_admitted(&BTreeSet::from([3, 4])).unwrap();
+        let loaded = store.load().unwrap();
+        assert_eq!(loaded.bundles, [bundle(2)]);
+        assert_eq!(loaded.admitted, BTreeSet::from([3, 4]));
+    }
+
+    #[test]
+    fn any_damage_sets_the_file_aside_and_keeps_the_others() {
+        let (dir, store) = store();
+        store.save_domain(&bundle(1)).unwrap();
+        let good = fs::read(dir.path().join("domain-1")).unwrap();
+        let mut damaged: Vec<Vec<u8>> = (0..good.len()).map(|length| good[..length].to_vec()).collect();
+        damaged.extend((0..good.len()).map(|place| {
+            let mut bytes = good.clone();
+            bytes[place] ^= 1;
+            bytes
+        }));
+        store.save_domain(&bundle(2)).unwrap();
+        for bytes in damaged {
+            fs::write(dir.path().join("domain-1"), &bytes).unwrap();
+            assert_eq!(store.load().unwrap().bundles, [bundle(2)]);
+            assert!(!dir.path().join("domain-1").exists());
+            assert_eq!(fs::read(dir.path().join("domain-1.corrupt")).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_write_that_was_cut_off_leaves_the_old_state() {
+        let (dir, store) = store();
+        store.save_domain(&bundle(1)).unwrap();
+        fs::write(dir.path().join("domain-1.new"), MAGIC).unwrap();
+        assert_eq!(store.load().unwrap().bundles, [bundle(1)]);
+    }
+
+    #[test]
+    fn a_plan_is_unfinished_from_its_begin_to_its_end() {
+        let (_dir, store) = store();
+        assert!(!store.plan_was_cut_off());
+        store.begin_plan().unwrap();
+        assert!(store.plan_was_cut_off());
+        store.end_plan().unwrap();
+        store.end_plan().unwrap();
+        assert!(!store.plan_was_cut_off());
+    }
+}

@@ -112,3 +112,75 @@ fn claims<'a>(bundle: &'a Bundle, host: &str) -> Vec<(&'a str, String)> {
     let uplink = bundle.topology.uplink.iter().filter(|uplink| uplink.host == host);
     interfaces.chain(uplink.map(|uplink| (uplink.device.as_str(), format!("the uplink of {domain}")))).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ringfence_policy::bundle::{CompiledInterface, CompiledUplink, Topology};
+
+    use super::*;
+
+    fn domain(domain_id: u32, vni: u32, device: &str) -> Bundle {
+        let interface = CompiledInterface {
+            id: domain_id,
+            workload: "web".to_owned(),
+            name: "eth0".to_owned(),
+            vni,
+            mac: [2, 0, 0, 0, 0, 1],
+            host: "h1".to_owned(),
+            device: device.to_owned(),
+            addresses: Vec::new(),
+        };
+        Bundle {
+            domain_id,
+            name: format!("t/{domain_id}"),
+            topology: Topology { transit_vni: vni, ..Topology::default() },
+            interfaces: vec![interface],
+            ..Bundle::default()
+        }
+    }
+
+    fn judge(bundle: &Bundle, others: &[Bundle]) -> Result<(), Refusal> {
+        let reserved =
+            Reserved { devices: BTreeSet::from(["eth0".to_owned()]), addresses: vec!["192.0.2.1".parse().unwrap()] };
+        admit(bundle, others.iter(), "h1", &reserved)
+    }
+
+    #[test]
+    fn a_feature_the_agent_lacks_is_refused_by_name() {
+        let mut bundle = domain(1, 10, "a");
+        bundle.features = vec![FEATURE_BUNDLE_V1.to_owned()];
+        assert_eq!(judge(&bundle, &[]), Ok(()));
+        bundle.features.push("time".to_owned());
+        assert_eq!(judge(&bundle, &[]), Err(Refusal::Feature("time".to_owned())));
+    }
+
+    #[test]
+    fn a_vni_of_two_domains_is_refused() {
+        let refused = judge(&domain(1, 10, "a"), &[domain(2, 10, "b")]);
+        assert_eq!(refused, Err(Refusal::Vni { vni: 10, other: "t/2".to_owned() }));
+    }
+
+    #[test]
+    fn a_device_is_claimed_once_on_this_host_and_freely_elsewhere() {
+        let refused = judge(&domain(1, 10, "a"), &[domain(2, 11, "a")]);
+        assert!(matches!(refused, Err(Refusal::Device { .. })), "{refused:?}");
+        let mut elsewhere = domain(2, 11, "a");
+        elsewhere.interfaces[0].host = "h2".to_owned();
+        assert_eq!(judge(&domain(1, 10, "a"), &[elsewhere]), Ok(()));
+    }
+
+    #[test]
+    fn what_keeps_the_host_reachable_is_not_given_away() {
+        let refused = judge(&domain(1, 10, "eth0"), &[]);
+        assert!(matches!(refused, Err(Refusal::ReservedDevice { .. })), "{refused:?}");
+        let mut bundle = domain(1, 10, "a");
+        bundle.topology.uplink = Some(CompiledUplink {
+            host: "h1".to_owned(),
+            device: "out".to_owned(),
+            addresses: vec!["192.0.2.1/24".parse().unwrap()],
+            next_hops: Vec::new(),
+        });
+        assert!(matches!(judge(&bundle, &[]), Err(Refusal::ReservedAddress { .. })));
+    }
+}

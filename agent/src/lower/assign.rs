@@ -32,6 +32,7 @@ pub struct Full {
 /// Writes the desired state as maps, next to what was observed in them. The words of the result are the observed ones.
 pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
     let mut assigner = Assigner::new(observed);
+    assigner.image.hosts.insert(RF_HOST_HERE, desired.here);
     let domains = assigner.domain_indexes(desired)?;
     for (domain_id, domain) in &desired.domains {
         assigner.domain(*domain_id, domains[domain_id], domain)?;
@@ -75,6 +76,7 @@ impl<'a> Assigner<'a> {
             .filter_map(|index| observed.ifaces.get(index))
             .map(|iface| iface.host)
             .chain(observed.domains.values().map(|domain| domain.uplink_host))
+            .filter(|index| *index != RF_HOST_HERE)
             .collect();
         let profile_indexes: BTreeSet<u32> = observed.rows.values().flat_map(|row| row.profile).collect();
         let profiles: Vec<(u32, Profile)> = profile_indexes

@@ -15,6 +15,8 @@ pub type Tables = [Vec<Run>; RF_TABLES as usize];
 /// The desired state of this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
+    /// This host's own underlay addresses, which it names as the outer source.
+    pub here: Host,
     /// By ifindex.
     pub devices: BTreeMap<u32, Role>,
     /// By domain id.

@@ -122,17 +122,22 @@ fn place(name: &str, underlay: &[IpAddr], site: &Site) -> Place {
     if name == site.host {
         return Place::Here;
     }
+    let has = |of: &[IpAddr], family: fn(&IpAddr) -> bool| of.iter().any(family);
+    // IPv4 first: its outer header is the shorter one.
+    if has(underlay, IpAddr::is_ipv4) && has(&site.underlay, IpAddr::is_ipv4) {
+        Place::At(host(underlay, 0))
+    } else if has(underlay, IpAddr::is_ipv6) && has(&site.underlay, IpAddr::is_ipv6) {
+        Place::At(host(underlay, RF_HOST_V6))
+    } else {
+        Place::Unreachable
+    }
+}
+
+/// A host by its underlay addresses.
+pub(super) fn host(underlay: &[IpAddr], flags: u32) -> Host {
     let v4 = first_v4(underlay.iter().copied());
     let v6 = first_v6(underlay.iter().copied());
-    // IPv4 first: its outer header is the shorter one.
-    let flags = if v4.is_some() && site.underlay.iter().any(IpAddr::is_ipv4) {
-        0
-    } else if v6.is_some() && site.underlay.iter().any(IpAddr::is_ipv6) {
-        RF_HOST_V6
-    } else {
-        return Place::Unreachable;
-    };
-    Place::At(Host { v4: v4.map_or(0, be32), flags, v6: v6.map_or(Ip::default(), |v6| Ip::from(IpAddr::V6(v6))) })
+    Host { v4: v4.map_or(0, be32), flags, v6: v6.map_or_else(Ip::default, |v6| Ip::from(IpAddr::V6(v6))) }
 }
 
 /// The classes this host judges for: its interfaces', and on the uplink host those of the outside.

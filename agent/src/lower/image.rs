@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::bpf::{
     Addr, AddrKey, Device, Domain, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, SubnetKey, Vni,
-    consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+    consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
 
 /// Everything that the agent writes into the maps but the address epochs, which are only ever raised.
@@ -50,9 +50,10 @@ pub struct Word {
 }
 
 impl Image {
-    /// The runs of one table of a profile, as far as they are there.
+    /// The runs of one table of a profile; one that denies by default from 0 on is all zero, so absent.
     pub fn table(&self, span: Span) -> Vec<Run> {
-        self.runs.range(span.start..span.start.saturating_add(span.count)).map(|(_, run)| *run).collect()
+        let places = span.start..span.start.saturating_add(span.count.min(RF_RUNS));
+        places.map(|place| self.runs.get(&place).copied().unwrap_or_default()).collect()
     }
 
     /// The word of a domain index.

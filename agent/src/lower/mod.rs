@@ -15,6 +15,9 @@ pub mod desired;
 mod domain;
 pub mod image;
 mod indexes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use assign::{Full, assign};
 use desired::{Desired, Role};
@@ -67,5 +70,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site) -> 
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { devices, domains }
+    Desired { here: domain::host(&site.underlay, 0), devices, domains }
 }

@@ -63,6 +63,8 @@ impl Image {
             Action::PutRow(key, value) => drop(self.rows.insert(key, value)),
             Action::DeleteRow(key) => drop(self.rows.remove(&key)),
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),
+            // All zero is absent in an array.
+            Action::PutRun(key, value) if value == Run::default() => drop(self.runs.remove(&key)),
             Action::PutRun(key, value) => drop(self.runs.insert(key, value)),
             Action::StoreWord(key, value) => drop(self.words.insert(key, value)),
             Action::ResetCounters { .. } | Action::Grace | Action::BumpEpoch(_) => {}

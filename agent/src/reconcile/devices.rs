@@ -193,3 +193,122 @@ fn glob(pattern: &str, name: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ringfence_policy::bundle::{CompiledUplink, Topology};
+
+    use super::*;
+    use crate::netlink::Address;
+
+    fn link(ifindex: u32, name: &str, kind: LinkKind) -> (String, Link) {
+        (name.to_owned(), Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, addresses: Vec::new() })
+    }
+
+    fn dedicated() -> Ownership {
+        Ownership { dedicated: true, trusted: vec!["mgmt*".to_owned()] }
+    }
+
+    fn attach(ifindex: u32) -> [DeviceAction; 2] {
+        [Hook::FromWorkload, Hook::ToWorkload].map(|hook| DeviceAction::Attach(hook, ifindex))
+    }
+
+    /// Everything is set, nothing attached.
+    fn seen<'a>(
+        links: &'a BTreeMap<String, Link>,
+        attached: &'a BTreeSet<(Hook, u32)>,
+        may_come_up: &'a BTreeSet<u32>,
+    ) -> Seen<'a> {
+        Seen { links, attached, unset: |_| false, may_come_up }
+    }
+
+    #[test]
+    fn an_unknown_veth_is_closed_where_the_host_is_given_over_and_left_alone_elsewhere() {
+        let links = BTreeMap::from([link(2, "veth1", LinkKind::Veth)]);
+        let none = (BTreeSet::new(), BTreeSet::new());
+        let seen = seen(&links, &none.0, &none.1);
+        assert_eq!(close(&BTreeMap::new(), &dedicated(), &seen), attach(2));
+        assert_eq!(close(&BTreeMap::new(), &Ownership::default(), &seen), []);
+        assert_eq!(open(&[], &BTreeMap::new(), &seen), []);
+    }
+
+    #[test]
+    fn the_hosts_own_devices_are_nics_trusted_ones_and_those_with_underlay_addresses() {
+        let underlay = ["192.0.2.1".parse().unwrap()];
+        let mut links = BTreeMap::from([
+            link(1, "lo", LinkKind::Other),
+            link(2, "veth1", LinkKind::Veth),
+            link(3, "mgmt0", LinkKind::Tun),
+            link(4, "under", LinkKind::Veth),
+        ]);
+        links.get_mut("under").unwrap().addresses = vec![Address { net: "192.0.2.1/24".parse().unwrap(), ours: false }];
+        assert_eq!(
+            site("h1", &underlay, (9, 1450), &links, &dedicated()).own,
+            [1, 3, 4].into_iter().collect::<Vec<u32>>()
+        );
+        assert_eq!(site("h1", &underlay, (9, 1450), &links, &Ownership::default()).own, Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_workload_device_comes_up_only_when_it_may() {
+        let links = BTreeMap::from([link(2, "tap1", LinkKind::Tun)]);
+        let roles = BTreeMap::from([(2, Role::Workload(7))]);
+        let (attached, none) = (BTreeSet::new(), BTreeSet::new());
+        assert_eq!(open(&[], &roles, &seen(&links, &attached, &none)), []);
+        let admitted = BTreeSet::from([7]);
+        assert_eq!(open(&[], &roles, &seen(&links, &attached, &admitted)), [DeviceAction::SetUp("tap1".to_owned())]);
+    }
+
+    #[test]
+    fn an_uplink_gets_its_addresses_and_loses_only_ours() {
+        let mut links = BTreeMap::from([link(2, "out", LinkKind::Veth)]);
+        let address = |text: &str, ours| Address { net: text.parse().unwrap(), ours };
+        let device = links.get_mut("out").unwrap();
+        device.up = true;
+        device.addresses = vec![address("198.51.100.9/24", true), address("203.0.113.1/24", false)];
+        let wanted: IpNet = "198.51.100.2/24".parse().unwrap();
+        let uplink = CompiledUplink {
+            host: "h1".to_owned(),
+            device: "out".to_owned(),
+            addresses: vec![wanted],
+            next_hops: Vec::new(),
+        };
+        let topology = Topology { uplink: Some(uplink), ..Topology::default() };
+        let bundle = Bundle { domain_id: 1, topology, ..Bundle::default() };
+        let none = (BTreeSet::new(), BTreeSet::new());
+        let roles = BTreeMap::from([(2, Role::Uplink(1))]);
+        let steps = open(&[&bundle], &roles, &seen(&links, &none.0, &none.1));
+        let out = || "out".to_owned();
+        let removed = DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap());
+        assert_eq!(steps, [removed, DeviceAction::AddAddress(out(), wanted)]);
+        // Once it is an uplink no longer, ours go and the device stays closed.
+        let gone = open(&[], &BTreeMap::new(), &seen(&links, &none.0, &none.1));
+        assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
+    }
+
+    #[test]
+    fn a_detached_program_is_put_back_and_one_of_a_former_role_taken_away() {
+        let links = BTreeMap::from([link(2, "tap1", LinkKind::Tun)]);
+        let roles = BTreeMap::from([(2, Role::Workload(7))]);
+        let none = BTreeSet::new();
+        let attached = BTreeSet::from([(Hook::ToWorkload, 2), (Hook::FromUplink, 2)]);
+        let seen = seen(&links, &attached, &none);
+        assert_eq!(close(&roles, &dedicated(), &seen), [DeviceAction::Attach(Hook::FromWorkload, 2)]);
+        assert_eq!(open(&[], &roles, &seen), [DeviceAction::Detach(Hook::FromUplink, 2)]);
+    }
+
+    #[test]
+    fn a_pattern_matches_the_whole_name() {
+        for (pattern, name, fits) in [
+            ("mgmt*", "mgmt0", true),
+            ("*", "", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("a*b*c", "axbyc", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+}

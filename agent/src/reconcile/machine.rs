@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::{
     apply::apply,
     devices::{self, DeviceAction, Ownership, Seen},
-    observe::{differences, observe},
+    observe::{differences, observe, observe_known},
     plan::{Start, plan},
 };
 use crate::{
@@ -137,16 +137,15 @@ impl Machine {
         Ok(Outcome { desired, attached })
     }
 
-    /// Reads the maps anew at the next pass, which puts back what others changed.
+    /// Reads the maps anew; what somebody else changed is reported, and put back by the next pass.
     pub fn read_back(&mut self) -> Result<(), PassError> {
-        let Some((_, datapath)) = &self.datapath else { return Ok(()) };
-        let observed = observe(datapath.maps())?;
-        if let Some(image) = self.image.replace(observed) {
-            let changed = self.image.as_ref().map(|observed| differences(&image, observed)).unwrap_or_default();
-            if !changed.is_empty() {
-                tracing::warn!(maps = ?changed, "maps were changed by somebody else; they are put back");
-            }
+        let (Some((_, datapath)), Some(image)) = (&self.datapath, &mut self.image) else { return Ok(()) };
+        let observed = observe_known(datapath.maps(), image)?;
+        let changed = differences(image, &observed);
+        if !changed.is_empty() {
+            tracing::warn!(maps = ?changed, "maps were changed by somebody else; they are put back");
         }
+        *image = observed;
         Ok(())
     }
 

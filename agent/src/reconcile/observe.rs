@@ -1,34 +1,68 @@
 //! The maps as they are.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    bpf::{BpfError, Maps, consts::RF_DOMAINS},
+    bpf::{BpfError, Maps, Pod, Table, consts::RF_DOMAINS},
     lower::image::{Image, Word},
 };
 
 /// Reads everything that the agent writes back from the kernel.
 pub(super) fn observe(maps: &Maps) -> Result<Image, BpfError> {
-    let mut image = Image {
-        devices: maps.devices.entries()?.into_iter().collect(),
+    let arrays = Image {
         ifaces: maps.ifaces.entries()?.into_iter().collect(),
         hosts: maps.hosts.entries()?.into_iter().collect(),
         domains: maps.domains.entries()?.into_iter().collect(),
+        profiles: maps.profiles.entries()?.into_iter().collect(),
+        runs: maps.runs.entries()?.into_iter().collect(),
+        words: words(maps, 0..RF_DOMAINS)?,
+        ..Image::default()
+    };
+    with_keyed(maps, arrays)
+}
+
+/// Reads what the agent has written back: of the large arrays only the places that `known` has, since nothing refers to
+/// others. It takes time by what is held, not by what might be.
+pub(super) fn observe_known(maps: &Maps, known: &Image) -> Result<Image, BpfError> {
+    let arrays = Image {
+        ifaces: places(&maps.ifaces, &known.ifaces)?,
+        hosts: places(&maps.hosts, &known.hosts)?,
+        domains: places(&maps.domains, &known.domains)?,
+        profiles: places(&maps.profiles, &known.profiles)?,
+        runs: places(&maps.runs, &known.runs)?,
+        words: words(maps, known.words.keys().copied())?,
+        ..Image::default()
+    };
+    with_keyed(maps, arrays)
+}
+
+fn with_keyed(maps: &Maps, arrays: Image) -> Result<Image, BpfError> {
+    Ok(Image {
+        devices: maps.devices.entries()?.into_iter().collect(),
         vnis: maps.vnis.entries()?.into_iter().collect(),
         addrs: maps.addrs.entries()?.into_iter().collect(),
         prefixes: maps.prefixes.entries()?.into_iter().collect(),
         subnets: maps.subnets.entries()?.into_iter().collect(),
         rows: maps.rows.entries()?.into_iter().collect(),
-        profiles: maps.profiles.entries()?.into_iter().collect(),
-        runs: maps.runs.entries()?.into_iter().collect(),
-        ..Image::default()
-    };
-    for domain in 0..RF_DOMAINS {
+        ..arrays
+    })
+}
+
+fn places<V: Pod>(table: &Table<u32, V>, known: &BTreeMap<u32, V>) -> Result<BTreeMap<u32, V>, BpfError> {
+    let read = |place: &u32| Ok(table.get(place)?.map(|value| (*place, value)));
+    known.keys().map(read).filter_map(Result::transpose).collect()
+}
+
+fn words(maps: &Maps, domains: impl IntoIterator<Item = u32>) -> Result<BTreeMap<u32, Word>, BpfError> {
+    let mut words = BTreeMap::new();
+    for domain in domains {
         let (slot, epoch) = maps.words.load(domain)?;
         let word = Word { slot, epoch };
         if word != Word::default() {
-            image.words.insert(domain, word);
+            words.insert(domain, word);
         }
     }
-    Ok(image)
+    Ok(words)
 }
 
 /// Names of the maps in which two images differ.

@@ -23,8 +23,8 @@ use crate::{
 
 /// Between two looks at devices, links and, if it is cheap, maps.
 const RESYNC: Duration = Duration::from_secs(2);
-/// Reading the maps back may take this part of the time.
-const READ_BACK_SHARE: u32 = 40;
+/// Reading the maps back may take one part in so many of the time.
+const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two collections of connections that are over.
@@ -181,6 +181,7 @@ impl Reconciler {
         if Instant::now() >= self.next_read_back {
             let begun = Instant::now();
             self.machine.read_back()?;
+            tracing::debug!(elapsed = ?begun.elapsed(), "maps read back");
             self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
         }
         let bundles: Vec<&Bundle> = self.held.values().collect();

@@ -77,7 +77,9 @@ fn remove_devices(observed: &Image, target: &Image, steps: &mut Vec<Action>) {
 fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
     steps.extend(changed(&observed.hosts, &target.hosts).map(|(key, value)| Action::PutHost(key, value)));
-    steps.extend(changed(&observed.runs, &target.runs).map(|(key, value)| Action::PutRun(key, value)));
+    let held_run = |place| observed.runs.get(place).copied().unwrap_or_default();
+    let runs = target.runs.iter().filter(|(place, run)| held_run(place) != **run);
+    steps.extend(runs.map(|(place, run)| Action::PutRun(*place, *run)));
     steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
     steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));

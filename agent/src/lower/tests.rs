@@ -1,0 +1,79 @@
+//! What lowering makes of a bundle on one host.
+
+use proptest::strategy::{Strategy, ValueTree};
+use ringfence_policy::bundle::{Bundle, Row};
+
+use super::{
+    desired::{Owner, Place, Role},
+    image::Image,
+    *,
+};
+use crate::{
+    bpf::consts::{RF_HOST_V6, RF_PASSED},
+    testing::bundles::{bundle, site},
+};
+
+/// One bundle that has what is asked for, out of the random ones.
+fn some_bundle(wanted: impl Fn(&Bundle) -> bool) -> Bundle {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = bundle(1);
+    std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current()).find(wanted).unwrap()
+}
+
+#[test]
+fn the_mtu_is_the_lesser_of_network_and_overlay() {
+    let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty());
+    let id = bundle.interfaces[0].id;
+    for (network, lowered) in [(0, 1450), (1300, 1300), (9000, 1450)] {
+        bundle.topology.networks[0].mtu = network;
+        assert_eq!(lower([&bundle], &site()).domains[&1].interfaces[&id].mtu, lowered, "network mtu {network}");
+    }
+}
+
+#[test]
+fn only_rows_with_a_local_class_are_kept() {
+    let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty() && bundle.topology.uplink.is_none());
+    bundle.interfaces.truncate(1);
+    bundle.interfaces[0].host = "h1".to_owned();
+    bundle.interfaces[0].addresses[0].1 = 1;
+    bundle.policy.prefixes = vec![("0.0.0.0/0".parse().unwrap(), 9)];
+    let row = |from_class, to_class| Row { from_class, to_class, profile: 0 };
+    bundle.policy.rows = vec![row(1, 2), row(2, 1), row(2, 3), row(9, 2)];
+    let kept = |bundle: &Bundle| lower([bundle], &site()).domains[&1].rows.keys().copied().collect::<Vec<_>>();
+    assert_eq!(kept(&bundle), [(1, 2), (2, 1)]);
+
+    let with_uplink = some_bundle(|bundle| bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == "h1"));
+    bundle.topology.uplink = with_uplink.topology.uplink;
+    assert_eq!(kept(&bundle), [(1, 2), (2, 1), (9, 2)]);
+}
+
+#[test]
+fn a_host_is_tunnelled_to_over_the_family_that_both_have() {
+    let mut bundle = some_bundle(|bundle| bundle.interfaces.iter().any(|interface| interface.host == "h2"));
+    let id = bundle.interfaces.iter().find(|interface| interface.host == "h2").unwrap().id;
+    let mut site = site();
+    let place = |bundle: &Bundle, site: &Site| lower([bundle], site).domains[&1].interfaces[&id].place;
+    assert!(matches!(place(&bundle, &site), Place::At(host) if host.flags == 0));
+    site.underlay = vec!["fd00::1".parse().unwrap()];
+    assert_eq!(place(&bundle, &site), Place::Unreachable);
+    bundle.topology.hosts[1].underlay.push("fd00::2".parse().unwrap());
+    assert!(matches!(place(&bundle, &site), Place::At(host) if host.flags == RF_HOST_V6));
+}
+
+#[test]
+fn a_device_that_is_absent_has_no_role_and_its_addresses_stay_known() {
+    let mut bundle = some_bundle(|bundle| bundle.interfaces.iter().any(|interface| interface.host == "h1"));
+    let interface = bundle.interfaces.iter_mut().find(|interface| interface.host == "h1").unwrap();
+    interface.device = "not-there".to_owned();
+    let (id, address) = (interface.id, interface.addresses[0].0);
+    let desired = lower([&bundle], &site());
+    assert!(!desired.devices.values().any(|role| *role == Role::Workload(id)));
+    assert!(matches!(desired.domains[&1].addrs[&address], Owner::Interface { id: owner, .. } if owner == id));
+}
+
+#[test]
+fn a_full_table_is_named() {
+    let site = Site { own: (1..=RF_PASSED).collect(), ..site() };
+    let full = assign(&lower([], &site), &Image::default()).unwrap_err();
+    assert_eq!(full, Full { table: "rf_passed", room: RF_PASSED });
+}
