@@ -8,6 +8,7 @@
 
 mod builder;
 mod checksum;
+mod guest;
 mod world;
 
 mod root {
