@@ -29,7 +29,8 @@ fn guests() -> (World, Guest, Guest) {
 const BYTES: usize = 32 << 20;
 
 fn transfer(client: &Guest, server: &Guest, address: IpAddr) -> usize {
-    let listener = server.inside(move || TcpListener::bind(SocketAddr::new(address, 5001)).unwrap());
+    let listener =
+        server.inside(move || TcpListener::bind(SocketAddr::new(address, 5001)).unwrap());
     let received = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let (mut total, mut buffer) = (0, vec![0; 1 << 16]);
@@ -40,7 +41,8 @@ fn transfer(client: &Guest, server: &Guest, address: IpAddr) -> usize {
     });
     client.inside(move || {
         let timeout = Duration::from_secs(5);
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address, 5001), timeout).unwrap();
+        let mut stream =
+            TcpStream::connect_timeout(&SocketAddr::new(address, 5001), timeout).unwrap();
         stream.write_all(&vec![7; BYTES]).unwrap();
     });
     received.join().unwrap()
@@ -53,10 +55,19 @@ fn tcp_udp_and_ping_pass_between_networks_with_offloads_on() {
         assert_eq!(transfer(&web, &cache, address), BYTES, "{address}");
         web.inside(move || sh(&format!("ping -c 2 -i 0.05 -W 2 {address} >/dev/null")));
         let socket = cache.inside(move || UdpSocket::bind(SocketAddr::new(address, 5002)).unwrap());
-        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
         web.inside(move || {
-            let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            UdpSocket::bind(any).unwrap().send_to(b"hello", SocketAddr::new(address, 5002)).unwrap()
+            let any = if address.is_ipv4() {
+                "0.0.0.0:0"
+            } else {
+                "[::]:0"
+            };
+            UdpSocket::bind(any)
+                .unwrap()
+                .send_to(b"hello", SocketAddr::new(address, 5002))
+                .unwrap()
         });
         assert_eq!(socket.recv(&mut [0; 16]).unwrap(), 5);
     }
@@ -64,7 +75,11 @@ fn tcp_udp_and_ping_pass_between_networks_with_offloads_on() {
         .counters()
         .into_keys()
         // What a kernel tells its link unasked is refused, too, and no matter here.
-        .filter(|name| OF_TRAFFIC.iter().any(|reason| name.ends_with(reason.name())))
+        .filter(|name| {
+            OF_TRAFFIC
+                .iter()
+                .any(|reason| name.ends_with(reason.name()))
+        })
         .collect();
     assert_eq!(refused, Vec::<String>::new());
 }
@@ -89,8 +104,9 @@ fn a_sender_learns_the_mtu_of_the_path_and_its_transfer_goes_on() {
     for address in [world.cache.v4, world.cache.v6] {
         assert_eq!(transfer(&web, &cache, address), BYTES, "{address}");
         let route = web.inside(move || {
-            let output =
-                std::process::Command::new("ip").args(["route", "get", &address.to_string()]).output();
+            let output = std::process::Command::new("ip")
+                .args(["route", "get", &address.to_string()])
+                .output();
             String::from_utf8(output.unwrap().stdout).unwrap()
         });
         assert!(route.contains("mtu 1300"), "{route}");
@@ -104,11 +120,16 @@ fn the_host_cannot_speak_to_a_workload_nor_a_workload_to_the_host() {
     let (world, web, _cache) = guests();
     sh("ip addr add 10.1.0.200/24 dev web");
     let to_host = web.inside(|| {
-        std::process::Command::new("ping").args(["-c", "1", "-W", "1", "10.1.0.200"]).output().unwrap()
+        std::process::Command::new("ping")
+            .args(["-c", "1", "-W", "1", "10.1.0.200"])
+            .output()
+            .unwrap()
     });
     assert!(!to_host.status.success());
-    let from_host =
-        std::process::Command::new("ping").args(["-c", "1", "-W", "1", "10.1.0.11"]).output().unwrap();
+    let from_host = std::process::Command::new("ping")
+        .args(["-c", "1", "-W", "1", "10.1.0.11"])
+        .output()
+        .unwrap();
     assert!(!from_host.status.success());
     let from_host = format!("device {} from_host", world.web.ifindex);
     assert!(world.counters().contains_key(&from_host));
