@@ -74,6 +74,10 @@ impl Datapath {
             });
         }
         out.truncate(opts.data_size_out as usize);
-        Ok(TestOutput { action: opts.retval as i32, packet: out, mark: left.mark })
+        Ok(TestOutput {
+            action: opts.retval as i32,
+            packet: out,
+            mark: left.mark,
+        })
     }
 }
