@@ -12,6 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 use prost::Message;
 use ringfence_policy::{bundle::Bundle, wire};
 use ringfence_proto::v1;
@@ -22,11 +26,13 @@ const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
 const DIGEST: usize = 32;
 const ADMITTED: &str = "admitted";
 const UNFINISHED: &str = "unfinished";
+const LOCK: &str = "lock";
 
-/// The state directory.
+/// The state directory, held by this process alone.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    _lock: Flock<File>,
 }
 
 /// What was read back.
@@ -38,13 +44,26 @@ pub struct Loaded {
     pub admitted: BTreeSet<u32>,
 }
 
-/// A file of the state directory cannot be used.
+/// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("state {path:?}: cannot {action}: {source}; check --state-dir and its file system")]
-pub struct PersistError {
-    path: PathBuf,
-    action: &'static str,
-    source: io::Error,
+#[non_exhaustive]
+pub enum PersistError {
+    /// A file of it.
+    #[error("state {path:?}: cannot {action}: {source}; check --state-dir and its file system")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another agent works with it, so also on the same programs and maps.
+    #[error("state {dir:?}: another agent runs on it; stop that one, or give this one its own --state-dir and --bpffs")]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
 }
 
 /// Why a file is not what it claims.
@@ -61,10 +80,16 @@ enum Corrupt {
 }
 
 impl Store {
-    /// Opens the directory, making it if need be.
+    /// Opens the directory, making it if need be, and locks it until it is dropped.
     pub fn open(dir: &Path) -> Result<Self, PersistError> {
         fs::create_dir_all(dir).map_err(failed(dir, "create"))?;
-        Ok(Self { dir: dir.to_owned() })
+        let path = dir.join(LOCK);
+        let file = File::create(&path).map_err(failed(&path, "create"))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => PersistError::Locked { dir: dir.to_owned() },
+            errno => failed(&path, "lock")(errno.into()),
+        })?;
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
     /// Everything that was kept, less what is corrupt.
@@ -170,7 +195,7 @@ fn is_domain(name: &str) -> bool {
 
 fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> PersistError {
     let path = path.to_owned();
-    move |source| PersistError { path, action, source }
+    move |source| PersistError::File { path, action, source }
 }
 
 #[cfg(test)]
@@ -247,5 +272,13 @@ mod tests {
         store.end_plan().unwrap();
         store.end_plan().unwrap();
         assert!(!store.plan_was_cut_off());
+    }
+
+    #[test]
+    fn a_state_directory_has_one_agent() {
+        let (dir, store) = store();
+        assert!(matches!(Store::open(dir.path()), Err(PersistError::Locked { .. })));
+        drop(store);
+        Store::open(dir.path()).unwrap();
     }
 }

@@ -7,11 +7,14 @@ use anyhow::Context;
 use crate::{
     config::Config,
     netlink::{Link, LinkKind, Netlink},
+    persist::Store,
 };
 
 /// Removes the overlay device, addresses of uplinks, pinned links (so programs), maps and the state directory.
 /// Workload devices keep their settings: they stay without IPv6 and are not set down.
 pub async fn teardown(config: &Config) -> anyhow::Result<()> {
+    // Held to the end: a running agent would make everything again.
+    let _store = Store::open(&config.state_dir)?;
     let netlink = Netlink::connect()?;
     let links: BTreeMap<String, Link> = netlink.links().await?;
     if let Some(link) = links.get(&config.overlay_device).filter(|link| matches!(link.kind, LinkKind::Vxlan(_))) {

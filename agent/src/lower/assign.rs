@@ -15,7 +15,7 @@ use crate::bpf::{
     Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Vni, be32,
     consts::{
         RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
-        RF_PROFILES, RF_RUNS, RF_TABLES, RF_VNI_TRANSIT,
+        RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNI_TRANSIT, RF_VNIS,
     },
 };
 
@@ -38,7 +38,24 @@ pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
         assigner.domain(*domain_id, domains[domain_id], domain)?;
     }
     assigner.devices(desired, &domains)?;
-    Ok(assigner.image)
+    let image = assigner.image;
+    // Until a plan ends, what was and what will be stand side by side.
+    room("rf_addrs", RF_ADDRS, &observed.addrs, &image.addrs)?;
+    room("rf_rows", RF_ROWS, &observed.rows, &image.rows)?;
+    room("rf_prefixes", RF_PREFIXES, &observed.prefixes, &image.prefixes)?;
+    room("rf_subnets", RF_SUBNETS, &observed.subnets, &image.subnets)?;
+    room("rf_vnis", RF_VNIS, &observed.vnis, &image.vnis)?;
+    Ok(image)
+}
+
+fn room<K: Ord, V>(
+    table: &'static str,
+    room: u32,
+    observed: &BTreeMap<K, V>,
+    target: &BTreeMap<K, V>,
+) -> Result<(), Full> {
+    let fresh = target.keys().filter(|key| !observed.contains_key(key)).count();
+    if observed.len() + fresh > room as usize { Err(Full { table, room }) } else { Ok(()) }
 }
 
 /// Whether two entries say the same of an interface; its device may come and go under one index.

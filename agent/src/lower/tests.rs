@@ -1,5 +1,6 @@
 //! What lowering makes of a bundle on one host.
 
+use ipnet::IpNet;
 use proptest::strategy::{Strategy, ValueTree};
 use ringfence_policy::bundle::{Bundle, Row};
 
@@ -9,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    bpf::consts::{RF_HOST_V6, RF_PASSED},
+    bpf::consts::{RF_HOST_V6, RF_PASSED, RF_PREFIXES},
     testing::bundles::{bundle, site},
 };
 
@@ -76,4 +77,16 @@ fn a_full_table_is_named() {
     let site = Site { own: (1..=RF_PASSED).collect(), ..site() };
     let full = assign(&lower([], &site), &Image::default()).unwrap_err();
     assert_eq!(full, Full { table: "rf_passed", room: RF_PASSED });
+}
+
+#[test]
+fn old_and_new_must_fit_a_table_together() {
+    let net = |number: u32| IpNet::new(IpAddr::V4(number.into()), 32).unwrap();
+    let mut bundle = some_bundle(|_| true);
+    bundle.policy.prefixes = (0..RF_PREFIXES / 2).map(|number| (net(number), 9)).collect();
+    let held = assign(&lower([&bundle], &site()), &Image::default()).unwrap();
+    assert!(assign(&lower([&bundle], &site()), &held).is_ok());
+    bundle.policy.prefixes[0].0 = net(RF_PREFIXES);
+    let full = assign(&lower([&bundle], &site()), &held).unwrap_err();
+    assert_eq!(full, Full { table: "rf_prefixes", room: RF_PREFIXES });
 }

@@ -57,6 +57,7 @@ impl Netlink {
         let device = overlay.device.as_str();
         let held = links.get(device);
         if let Some(link) = held.filter(|link| overlay.fits(link)) {
+            sysctl::disable_ipv6(device);
             if link.mtu != mtu || !link.up {
                 self.raise(link.ifindex, device, mtu).await?;
             }

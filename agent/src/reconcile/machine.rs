@@ -1,12 +1,7 @@
 //! This host as the loop uses it: devices, programs, maps and what is known of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::OpenOptions,
-    io,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use nix::fcntl::{Flock, FlockArg};
 use ringfence_policy::bundle::Bundle;
 use tokio::runtime::Handle;
 
@@ -43,22 +38,6 @@ pub enum PassError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another agent runs on this state.
-    #[error(
-        "state directory {dir:?}: another agent holds its lock; stop that one, or give this one its own --state-dir and --bpffs"
-    )]
-    Locked {
-        /// The directory.
-        dir: std::path::PathBuf,
-    },
-    /// The lock file.
-    #[error("state directory {dir:?}: cannot be locked: {source}")]
-    Lock {
-        /// The directory.
-        dir: std::path::PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The state directory.
     #[error(transparent)]
     Persist(#[from] PersistError),
@@ -76,12 +55,13 @@ pub struct Machine {
     netlink: Netlink,
     /// What was enforced, on disk.
     pub store: Store,
-    _lock: Flock<std::fs::File>,
     datapath: Option<(u32, Datapath)>,
     /// What the maps hold; `None`: to be read.
     image: Option<Image>,
     start: Start,
     links: BTreeMap<String, Link>,
+    /// Where programs ran after the last pass.
+    attached: BTreeSet<(Hook, u32)>,
     guarded: bool,
 }
 
@@ -98,13 +78,6 @@ impl Machine {
     /// Takes the host's lock; must be called within the runtime.
     pub fn open(config: Config, runtime: Handle) -> Result<Self, OpenError> {
         let store = Store::open(&config.state_dir)?;
-        let dir = config.state_dir.clone();
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"));
-        let file = file.map_err(|source| OpenError::Lock { dir: dir.clone(), source })?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            nix::errno::Errno::EWOULDBLOCK => OpenError::Locked { dir: dir.clone() },
-            errno => OpenError::Lock { dir: dir.clone(), source: errno.into() },
-        })?;
         let start = if store.plan_was_cut_off() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
         Ok(Self {
@@ -113,11 +86,11 @@ impl Machine {
             ownership,
             runtime,
             store,
-            _lock: lock,
             datapath: None,
             image: None,
             start,
             links: BTreeMap::new(),
+            attached: BTreeSet::new(),
             guarded: false,
         })
     }
@@ -134,6 +107,7 @@ impl Machine {
             self.carry_out(&step)?;
         }
         self.guard()?;
+        self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached })
     }
 
@@ -214,6 +188,11 @@ impl Machine {
         let seen =
             Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up: &none };
         for step in devices::close(&desired.devices, &self.ownership, &seen) {
+            if let DeviceAction::Attach(hook, ifindex) = step
+                && self.attached.contains(&(hook, ifindex))
+            {
+                tracing::warn!(%hook, ifindex, "a program was taken off by somebody else; it is put back");
+            }
             self.carry_out(&step)?;
         }
         Ok(())
