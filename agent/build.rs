@@ -21,8 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let sources = Path::new(SOURCES);
-    fs::write(out.join("reason.rs"), reasons(&fs::read_to_string(sources.join("reasons.def"))?)?)?;
-    fs::write(out.join("consts.rs"), constants(&fs::read_to_string(sources.join("consts.h"))?)?)?;
+    fs::write(
+        out.join("reason.rs"),
+        reasons(&fs::read_to_string(sources.join("reasons.def"))?)?,
+    )?;
+    fs::write(
+        out.join("consts.rs"),
+        constants(&fs::read_to_string(sources.join("consts.h"))?)?,
+    )?;
     SkeletonBuilder::new()
         .source(sources.join("ringfence.bpf.c"))
         .clang_args([
@@ -49,14 +55,23 @@ fn reasons(definitions: &str) -> Result<String, Box<dyn Error>> {
     let mut variants = String::new();
     let mut table = String::new();
     let mut names = Vec::new();
-    for line in definitions.lines().filter(|line| line.starts_with("RF_REASON(")) {
+    for line in definitions
+        .lines()
+        .filter(|line| line.starts_with("RF_REASON("))
+    {
         let quoted: Vec<&str> = line.split('"').collect();
         let [_, name, _, doc, _] = quoted[..] else {
-            return Err(format!("reasons.def: not RF_REASON(NAME, \"name\", \"doc\"): {line}").into());
+            return Err(
+                format!("reasons.def: not RF_REASON(NAME, \"name\", \"doc\"): {line}").into(),
+            );
         };
         let variant: String = name.split('_').map(capitalised).collect();
         let number = names.len() + 1;
-        writeln!(variants, "    /// {}.\n    {variant} = {number},", capitalised(doc))?;
+        writeln!(
+            variants,
+            "    /// {}.\n    {variant} = {number},",
+            capitalised(doc)
+        )?;
         writeln!(table, "    (Reason::{variant}, {name:?}, {doc:?}),")?;
         names.push(variant);
     }
@@ -74,14 +89,19 @@ fn constants(header: &str) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     for line in header.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let ["#define", name, value, ..] = words[..] else { continue };
+        let ["#define", name, value, ..] = words[..] else {
+            continue;
+        };
         let value = value.trim_end_matches('U');
         let number = match value.strip_prefix("0x") {
             Some(hex) => u32::from_str_radix(hex, 16),
             None => value.parse(),
         };
         if let Ok(number) = number {
-            writeln!(text, "/// `{name}` of `consts.h`.\npub const {name}: u32 = {number};")?;
+            writeln!(
+                text,
+                "/// `{name}` of `consts.h`.\npub const {name}: u32 = {number};"
+            )?;
         }
     }
     Ok(text)
@@ -89,5 +109,7 @@ fn constants(header: &str) -> Result<String, Box<dyn Error>> {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }

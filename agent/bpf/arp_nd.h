@@ -58,10 +58,10 @@ static __always_inline int rf_is_eui64(const struct rf_ip *ip, const __u8 *mac)
 {
 	const __u32 *words = (const void *)ip;
 
-	return words[0] == bpf_htonl(0xfe800000) && words[1] == 0 &&
-	       ip->bytes[8] == (mac[0] ^ 2) && ip->bytes[9] == mac[1] && ip->bytes[10] == mac[2] &&
-	       ip->bytes[11] == 0xff && ip->bytes[12] == 0xfe && ip->bytes[13] == mac[3] &&
-	       ip->bytes[14] == mac[4] && ip->bytes[15] == mac[5];
+	return words[0] == bpf_htonl(0xfe800000) && words[1] == 0 && ip->bytes[8] == (mac[0] ^ 2) &&
+	       ip->bytes[9] == mac[1] && ip->bytes[10] == mac[2] && ip->bytes[11] == 0xff &&
+	       ip->bytes[12] == 0xfe && ip->bytes[13] == mac[3] && ip->bytes[14] == mac[4] &&
+	       ip->bytes[15] == mac[5];
 }
 
 /* Who has the address in the sender's network: 0 and the MAC, or nobody who
@@ -110,8 +110,7 @@ static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *
 	rf_ip_map4(&sender, arp.sender_ip);
 	rf_ip_map4(&target, arp.target_ip);
 	/* A probe (RFC 5227) has no sender address yet. */
-	if (!rf_mac_equal(arp.sender_mac, iface->mac) ||
-	    (arp.sender_ip && !rf_owns(pkt, &sender)))
+	if (!rf_mac_equal(arp.sender_mac, iface->mac) || (arp.sender_ip && !rf_owns(pkt, &sender)))
 		return rf_drop(ctx, RF_REASON_ARP_SENDER);
 	if (arp.operation != bpf_htons(RF_ARP_REQUEST) || rf_neighbour(pkt, &target, mac))
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);

@@ -116,7 +116,8 @@ static __noinline int rf_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 		offset += ip4.ihl * 4;
 	}
 	/* It tells a sender of its own packet, nobody else. */
-	if (!rf_ip_equal(&quoted.src, &pkt->dst) || bpf_skb_load_bytes(ctx, offset, &l4, sizeof(l4)))
+	if (!rf_ip_equal(&quoted.src, &pkt->dst) ||
+	    bpf_skb_load_bytes(ctx, offset, &l4, sizeof(l4)))
 		return -1;
 	if (quoted.l4_proto == IPPROTO_TCP || quoted.l4_proto == IPPROTO_UDP ||
 	    quoted.l4_proto == RF_IPPROTO_SCTP) {
@@ -229,8 +230,7 @@ static __noinline int rf_decide_new(struct __sk_buff *ctx, const struct rf_pkt *
 		return rf_drop(ctx, RF_REASON_TCP_NOT_SYN);
 	if (!rf_judge(&q, &j))
 		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &j);
-	if (pkt->icmp_role != RF_ICMP_OTHER &&
-	    rf_record_conn(pkt, tuple, &j, from, to))
+	if (pkt->icmp_role != RF_ICMP_OTHER && rf_record_conn(pkt, tuple, &j, from, to))
 		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &j);
 	return rf_forward(ctx, pkt, to, &j);
 }

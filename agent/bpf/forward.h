@@ -162,9 +162,9 @@ static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *p
 	if (!domain->uplink_ifindex)
 		return rf_drop(ctx, RF_REASON_NO_DEVICE);
 	rf_count_from(pkt->counter);
-	rf_record((struct rf_decision){.action = RF_ACTION_UPLINK,
-				       .ifindex = domain->uplink_ifindex},
-		  j);
+	rf_record(
+		(struct rf_decision){.action = RF_ACTION_UPLINK, .ifindex = domain->uplink_ifindex},
+		j);
 	ctx->mark = rf_config.mark;
 	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
 }

@@ -55,8 +55,7 @@ RF_MAP(rf_conns6, BPF_MAP_TYPE_HASH, struct rf_conn6_key, struct rf_conn, RF_CON
        BPF_F_NO_PREALLOC);
 
 RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED, 0);
-RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS,
-       BPF_F_NO_PREALLOC);
+RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, BPF_F_NO_PREALLOC);
 
 /* Written only when rf_config.record is set, which only tests do. */
 RF_MAP(rf_decisions, BPF_MAP_TYPE_ARRAY, __u32, struct rf_decision, 1, 0);

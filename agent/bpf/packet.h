@@ -21,8 +21,8 @@ struct rf_pkt {
 	__u32 counter;		  /* that device's row in rf_passed */
 	__u32 domain;		  /* index */
 	__u32 domain_id;
-	__u32 iface; /* of the sender: its interface index; 0 outside, or unknown yet */
-	__u32 vni;   /* from a workload: its network; from the overlay: the frame's */
+	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
+	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 outer_family; /* from the overlay: who sent the frame */
 	struct rf_ip outer;
 

@@ -51,7 +51,8 @@ static __always_inline __u32 rf_epoch(__u32 ref)
 	return epoch ? *epoch : 0;
 }
 
-static __noinline void rf_read_epoch(const struct rf_question *q, struct rf_judgement *j, __u32 side)
+static __noinline void rf_read_epoch(const struct rf_question *q, struct rf_judgement *j,
+				     __u32 side)
 {
 	struct rf_addr *addr;
 	__u32 ref;
@@ -129,7 +130,8 @@ static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement 
 		key.from_class = j->class_id[0] = rf_class(q, j->slot, 0);
 		key.to_class = j->class_id[1] = rf_class(q, j->slot, 1);
 		row = bpf_map_lookup_elem(&rf_rows, &key);
-		profile = row ? bpf_map_lookup_elem(&rf_profiles, &row->profile[j->slot & 1]) : NULL;
+		profile =
+			row ? bpf_map_lookup_elem(&rf_profiles, &row->profile[j->slot & 1]) : NULL;
 		/* Profile 0 is "no row in that slot" and has no runs. */
 		if (profile && q->table < RF_TABLES)
 			run = rf_find_run(&profile->table[q->table], q->number);

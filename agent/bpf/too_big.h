@@ -85,8 +85,8 @@ static __always_inline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, 
 	return rf_fold(words) + (__u16)~seed;
 }
 
-static __noinline int rf_answer_too_big4(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					 __u32 mtu, __be32 gateway)
+static __noinline int rf_answer_too_big4(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 mtu,
+					 __be32 gateway)
 {
 	const __u32 grow = sizeof(struct iphdr) + sizeof(struct rf_too_big);
 	struct rf_too_big4 head = {
@@ -111,7 +111,8 @@ static __noinline int rf_answer_too_big4(struct __sk_buff *ctx, const struct rf_
 	quote = data + ETH_HLEN + grow;
 	if (quote + RF_QUOTE4 > (void *)(long)ctx->data_end)
 		return -1;
-	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow, rf_sum(quote, RF_QUOTE4, 0));
+	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow,
+			     rf_sum(quote, RF_QUOTE4, 0));
 	head.icmp.checksum = ~rf_fold((__u64)rf_sum(&head.icmp, sizeof(head.icmp), 0) + sum);
 	head.ip.check = rf_ip4_checksum(&head.ip);
 	__builtin_memcpy(head.eth.h_dest, pkt->src_mac, 6);
@@ -119,8 +120,8 @@ static __noinline int rf_answer_too_big4(struct __sk_buff *ctx, const struct rf_
 	return bpf_skb_store_bytes(ctx, 0, &head.eth, ETH_HLEN + grow, 0);
 }
 
-static __noinline int rf_answer_too_big6(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					 __u32 mtu, const struct rf_ip *gateway)
+static __noinline int rf_answer_too_big6(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 mtu,
+					 const struct rf_ip *gateway)
 {
 	const __u32 grow = sizeof(struct ipv6hdr) + sizeof(struct rf_too_big);
 	struct rf_too_big6 head = {
@@ -141,7 +142,8 @@ static __noinline int rf_answer_too_big6(struct __sk_buff *ctx, const struct rf_
 	quote = data + ETH_HLEN + grow;
 	if (quote + RF_QUOTE6 > (void *)(long)ctx->data_end)
 		return -1;
-	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow, rf_sum(quote, RF_QUOTE6, 0));
+	sum = rf_sum_as_sent(ctx, ETH_HLEN + grow, pkt->l4_offset + grow,
+			     rf_sum(quote, RF_QUOTE6, 0));
 	__builtin_memcpy(&head.ip.saddr, gateway, sizeof(*gateway));
 	__builtin_memcpy(&head.ip.daddr, &pkt->src, sizeof(pkt->src));
 	head.icmp.checksum = rf_icmp6_checksum(&head.ip, &head.icmp, sizeof(head.icmp), sum);
@@ -168,8 +170,7 @@ static __noinline int rf_too_big(struct __sk_buff *ctx, const struct rf_pkt *pkt
 		else if (network->gateway4)
 			unanswered = rf_answer_too_big4(ctx, pkt, mtu, network->gateway4);
 	}
-	return unanswered ? rf_drop(ctx, RF_REASON_TOO_BIG) :
-			    rf_drop_told(ctx, RF_REASON_TOO_BIG);
+	return unanswered ? rf_drop(ctx, RF_REASON_TOO_BIG) : rf_drop_told(ctx, RF_REASON_TOO_BIG);
 }
 
 #endif

@@ -62,8 +62,8 @@ struct rf_iface {
 
 /* rf_hosts: host index -> where its overlay traffic comes from and goes to. */
 struct rf_host {
-	__be32 v4; /* 0: none */
-	__u32 flags; /* RF_HOST_V6: tunnel over v6 */
+	__be32 v4;	 /* 0: none */
+	__u32 flags;	 /* RF_HOST_V6: tunnel over v6 */
 	struct rf_ip v6; /* all zero: none */
 };
 
@@ -76,12 +76,12 @@ struct rf_host {
 
 /* rf_domains: domain index -> how its packets leave it. */
 struct rf_domain {
-	__u32 id;	      /* controller's; 0: no such domain here */
+	__u32 id; /* controller's; 0: no such domain here */
 	__u32 transit_vni;
-	__u32 uplink_host;    /* host index; RF_HOST_HERE; RF_HOST_NONE */
-	__u32 uplink_ifindex; /* on the uplink host: the device; 0: absent */
-	__u32 uplink_mtu;     /* bytes of L3 toward the uplink from this host */
-	__be32 next_hop4;     /* 0: no IPv4 uplink */
+	__u32 uplink_host;	/* host index; RF_HOST_HERE; RF_HOST_NONE */
+	__u32 uplink_ifindex;	/* on the uplink host: the device; 0: absent */
+	__u32 uplink_mtu;	/* bytes of L3 toward the uplink from this host */
+	__be32 next_hop4;	/* 0: no IPv4 uplink */
 	struct rf_ip next_hop6; /* all zero: no IPv6 uplink */
 };
 
@@ -197,21 +197,21 @@ enum rf_conn_state {
 
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
 struct rf_conn {
-	__u64 seen_ns;	     /* CLOCK_MONOTONIC of the last packet */
-	__u64 packets[2];    /* sent by that side */
-	__u64 bytes[2];	     /* L3 bytes sent by that side */
-	__u32 domain_epoch;  /* at its last judgement */
-	__u32 epoch_ref[2];  /* places in rf_epochs */
-	__u32 epoch[2];	     /* values at its last judgement */
-	__u32 iface[2];	     /* interface index; 0: beyond the uplink */
-	__u32 origin_iface;  /* the interface it is charged to; 0: outside */
-	__u32 remote_host;   /* host index of the side that is not here; RF_HOST_HERE: both are */
-	__u32 from_rule;     /* ids, of the originator's side and the other's */
+	__u64 seen_ns;	    /* CLOCK_MONOTONIC of the last packet */
+	__u64 packets[2];   /* sent by that side */
+	__u64 bytes[2];	    /* L3 bytes sent by that side */
+	__u32 domain_epoch; /* at its last judgement */
+	__u32 epoch_ref[2]; /* places in rf_epochs */
+	__u32 epoch[2];	    /* values at its last judgement */
+	__u32 iface[2];	    /* interface index; 0: beyond the uplink */
+	__u32 origin_iface; /* the interface it is charged to; 0: outside */
+	__u32 remote_host;  /* host index of the side that is not here; RF_HOST_HERE: both are */
+	__u32 from_rule;    /* ids, of the originator's side and the other's */
 	__u32 to_rule;
 	enum rf_conn_state state;
-	__u8 origin;	     /* which side opened it */
-	__u8 denied;	     /* judged again and refused: kept to drop quickly */
-	__u8 tcp_flags[2];   /* flags seen from that side, ORed */
+	__u8 origin;	   /* which side opened it */
+	__u8 denied;	   /* judged again and refused: kept to drop quickly */
+	__u8 tcp_flags[2]; /* flags seen from that side, ORed */
 	__u8 pad[4];
 };
 
@@ -231,7 +231,7 @@ struct rf_drop_key {
 
 enum rf_action {
 	RF_ACTION_DROP = 0,
-	RF_ACTION_LOCAL = 1,   /* redirected to a local device */
+	RF_ACTION_LOCAL = 1, /* redirected to a local device */
 	RF_ACTION_OVERLAY = 2,
 	RF_ACTION_UPLINK = 3,
 	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
@@ -241,20 +241,20 @@ enum rf_action {
 
 /* What the programs did with a packet, for tests: rf_decisions[0]. */
 struct rf_decision {
-	__u32 count;	     /* decisions written since load */
-	__u32 reason;	     /* enum rf_reason; 0: passed */
+	__u32 count;  /* decisions written since load */
+	__u32 reason; /* enum rf_reason; 0: passed */
 	enum rf_action action;
-	__u32 judged;	     /* 1: by policy now; 0: by a connection, or not at all */
-	__u32 allows;	     /* RF_ALLOW_FROM | RF_ALLOW_TO, when judged */
+	__u32 judged; /* 1: by policy now; 0: by a connection, or not at all */
+	__u32 allows; /* RF_ALLOW_FROM | RF_ALLOW_TO, when judged */
 	__u32 from_rule;
 	__u32 to_rule;
 	__u32 from_class;
 	__u32 to_class;
 	__u32 domain_epoch;
 	__u32 slot;
-	__u32 ifindex;	     /* target device */
-	__u32 vni;	     /* when sent by the overlay */
-	__u32 remote_host;   /* host index, when sent by the overlay */
+	__u32 ifindex;	   /* target device */
+	__u32 vni;	   /* when sent by the overlay */
+	__u32 remote_host; /* host index, when sent by the overlay */
 };
 
 /* ---- settings ----------------------------------------------------------- */

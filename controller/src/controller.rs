@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Commits that a watcher may be behind before it has to start again.
-const WATCH_BACKLOG: usize = 1024;
+pub(crate) const WATCH_BACKLOG: usize = 1024;
 
 /// The controller's state and its only writer.
 pub struct Controller {

@@ -60,7 +60,11 @@ mod tests {
 
     #[test]
     fn an_established_tcp_flow_outlives_a_udp_one() {
-        let conn = Conn { state: ConnState::RF_CONN_ESTABLISHED, seen_ns: 5, ..Conn::zeroed() };
+        let conn = Conn {
+            state: ConnState::RF_CONN_ESTABLISHED,
+            seen_ns: 5,
+            ..Conn::zeroed()
+        };
         let after = 5 + u64::from(RF_TIMEOUT_ANSWERED_S) * SECOND_NS + 1;
         assert!(expired(&conn, 17, after));
         assert!(!expired(&conn, 17, after - 1));
@@ -69,7 +73,11 @@ mod tests {
 
     #[test]
     fn a_stamp_from_the_future_is_not_expired() {
-        let conn = Conn { state: ConnState::RF_CONN_CLOSED, seen_ns: u64::MAX, ..Conn::zeroed() };
+        let conn = Conn {
+            state: ConnState::RF_CONN_CLOSED,
+            seen_ns: u64::MAX,
+            ..Conn::zeroed()
+        };
         assert!(!expired(&conn, IPPROTO_TCP, 0));
     }
 }

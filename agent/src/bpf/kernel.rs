@@ -33,7 +33,9 @@ fn release() -> Result<String, BpfError> {
 }
 
 fn check_release(release: &str) -> Result<(), BpfError> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse().unwrap_or(0));
     let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= OLDEST {
         return Ok(());
@@ -63,16 +65,17 @@ fn check_tcx() -> Result<(), BpfError> {
     } else {
         "boot a kernel with CONFIG_BPF_SYSCALL=y, CONFIG_NET_CLS_ACT=y and CONFIG_NET_INGRESS=y"
     };
-    Err(BpfError::Kernel { missing: format!("tcx cannot be queried: {error}"), remedy })
+    Err(BpfError::Kernel {
+        missing: format!("tcx cannot be queried: {error}"),
+        remedy,
+    })
 }
 
 /// Waits until every program that runs now has ended, so that what it might have read from a map
 /// may be reused. Takes some milliseconds.
 pub fn rcu_grace_period() -> Result<(), BpfError> {
     // SAFETY: membarrier takes integers only.
-    let result = unsafe {
-        libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0)
-    };
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if result == 0 {
         return Ok(());
     }
@@ -91,7 +94,13 @@ mod tests {
         for new in ["6.6.0", "6.18.44-fc", "10.0-rc1", "6.6-rc7"] {
             assert!(check_release(new).is_ok(), "{new}");
         }
-        for old in ["6.5.99", "5.15.0-100-generic", "6.1.0-56-cloud-amd64", "", "weird"] {
+        for old in [
+            "6.5.99",
+            "5.15.0-100-generic",
+            "6.1.0-56-cloud-amd64",
+            "",
+            "weird",
+        ] {
             assert!(check_release(old).is_err(), "{old}");
         }
     }

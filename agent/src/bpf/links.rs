@@ -32,8 +32,13 @@ pub enum Hook {
 
 impl Hook {
     /// Every hook.
-    pub const ALL: [Self; 5] =
-        [Self::FromWorkload, Self::ToWorkload, Self::FromOverlay, Self::FromUplink, Self::ToUplink];
+    pub const ALL: [Self; 5] = [
+        Self::FromWorkload,
+        Self::ToWorkload,
+        Self::FromOverlay,
+        Self::FromUplink,
+        Self::ToUplink,
+    ];
 
     /// The program's name.
     pub fn program(self) -> &'static str {
@@ -69,7 +74,9 @@ impl FromStr for Hook {
         Self::ALL
             .into_iter()
             .find(|hook| hook.program() == name)
-            .ok_or_else(|| UnknownHook { name: name.to_owned() })
+            .ok_or_else(|| UnknownHook {
+                name: name.to_owned(),
+            })
     }
 }
 
@@ -156,8 +163,11 @@ impl Links {
 
     /// What the names of the pins say.
     fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
-        let unreadable =
-            |source| BpfError::Pin { path: self.dir.clone(), action: "list", source };
+        let unreadable = |source| BpfError::Pin {
+            path: self.dir.clone(),
+            action: "list",
+            source,
+        };
         let mut pinned = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -192,7 +202,11 @@ fn parse_name(name: &str) -> Option<(Hook, u32)> {
 
 pub(super) fn failed(name: &str, action: &'static str) -> impl FnOnce(io::Error) -> BpfError {
     let name = name.to_owned();
-    move |source| BpfError::Link { name, action, source }
+    move |source| BpfError::Link {
+        name,
+        action,
+        source,
+    }
 }
 
 pub(super) fn info(path: &Path, name: &str) -> Result<LinkInfo, BpfError> {
@@ -212,7 +226,9 @@ fn update(path: &Path, name: &str, program: BorrowedFd<'_>) -> Result<(), BpfErr
             std::ptr::null(),
         )
     };
-    check(result).map(drop).map_err(failed(name, "replace the program"))
+    check(result)
+        .map(drop)
+        .map_err(failed(name, "replace the program"))
 }
 
 fn create(hook: Hook, ifindex: u32, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -251,7 +267,11 @@ pub(super) fn pin(link: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 
 /// libbpf returns errors as negative numbers.
 fn check(result: i32) -> io::Result<i32> {
-    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::from_raw_os_error(-result))
+    } else {
+        Ok(result)
+    }
 }
 
 #[cfg(test)]

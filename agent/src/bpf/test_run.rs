@@ -42,14 +42,14 @@ impl Datapath {
         packet: &[u8],
         context: &TestContext,
     ) -> Result<TestOutput, BpfError> {
-        let mut skb = __sk_buff {
-            ifindex: context.ifindex,
-            mark: context.mark,
-            gso_size: context.gso_size,
-            gso_segs: context.gso_segs,
-            ..Default::default()
-        };
-        let mut left = __sk_buff::default();
+        // SAFETY: integers and pointers, of which zero is a value. The kernel wants every byte that
+        // is not ours to set to be zero, and Default leaves padding as it is.
+        let (mut skb, mut left): (__sk_buff, __sk_buff) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        skb.ifindex = context.ifindex;
+        skb.mark = context.mark;
+        skb.gso_size = context.gso_size;
+        skb.gso_segs = context.gso_segs;
         let mut out = vec![0; packet.len() + HEADROOM];
         let mut opts = libbpf_sys::bpf_test_run_opts {
             sz: size_of::<libbpf_sys::bpf_test_run_opts>() as _,
@@ -74,6 +74,10 @@ impl Datapath {
             });
         }
         out.truncate(opts.data_size_out as usize);
-        Ok(TestOutput { action: opts.retval as i32, packet: out, mark: left.mark })
+        Ok(TestOutput {
+            action: opts.retval as i32,
+            packet: out,
+            mark: left.mark,
+        })
     }
 }

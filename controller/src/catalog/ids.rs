@@ -59,7 +59,7 @@ pub enum IdError {
         /// What it asks for.
         vni: u32,
         /// Who has it.
-        owner: IdKey,
+        owner: Box<IdKey>,
     },
     /// Every number of a sort was handed out.
     #[error("no {sort} is left to hand out to domain {domain}")]
@@ -252,7 +252,7 @@ impl<'a> Vnis<'a> {
                     domain: name.to_owned(),
                     network: network.to_owned(),
                     vni,
-                    owner: owner.clone(),
+                    owner: Box::new(owner.clone()),
                 });
             }
             self.claimed.insert(vni, IdKey::Network(name.to_owned(), network.to_owned()));

@@ -9,8 +9,8 @@ use std::{
 
 use ringfence_policy::{
     bundle::Bundle,
-    compile::compile,
-    model::{Invalid, Model, What},
+    compile::{CompileError, compile},
+    model::{Domain, Invalid, Model, What},
     object::{Kind, Object, ObjectKey},
     wire,
 };
@@ -138,7 +138,10 @@ impl Catalog {
         let object = registration.object(stored);
         let what = match stored {
             None => What::Created,
-            Some(stored) if stored.spec == object.spec => What::Unchanged,
+            Some(stored) if stored.spec == object.spec => {
+                // The usual case when agents come back, many at once: it costs no copy of anything.
+                return Ok(Plan { changes: vec![(key, What::Unchanged)], commit: None });
+            }
             Some(_) => What::Changed,
         };
         let mut hosts = self.hosts.clone();
@@ -174,34 +177,9 @@ impl Catalog {
             .collect();
         let mut allocation =
             self.ids.allocate(&wanted).map_err(|error| Refusal::Invalid(vec![number_refused(&error, upserts)]))?;
-        let mut bundles = BTreeMap::new();
-        for (name, domain) in &wanted {
-            let ids = allocation.domains.get(name).and_then(Option::as_ref);
-            let bundle = match domain.zip(ids) {
-                Some((domain, ids)) => Some(
-                    compile(domain, ids, &hosts, revision)
-                        .map_err(|error| Refusal::Invalid(vec![domain_refused(name, error.to_string())]))?,
-                ),
-                None => None,
-            };
-            bundles.insert(name.clone(), bundle);
-        }
+        let bundles = compile_all(&wanted, &allocation, &hosts, revision)?;
         let audit = audit(&objects, self.revision, now);
-        let mut uid = allocation.counters.uid;
-        let mut stored = BTreeMap::new();
-        let mut deletes = Vec::new();
-        for (key, what, object) in objects {
-            match object {
-                None => deletes.push(key),
-                Some(_) if what == What::Unchanged => {}
-                Some(object) => {
-                    let meta = self.meta(&key, revision, &mut uid);
-                    let object = v1::Object { meta: Some(meta), ..object };
-                    stored.insert(key, Arc::new(object));
-                }
-            }
-        }
-        allocation.counters.uid = uid;
+        let (stored, deletes) = self.stored(objects, revision, &mut allocation.counters.uid);
         let transaction = Transaction {
             revision,
             counters: allocation.counters,
@@ -217,6 +195,28 @@ impl Catalog {
         Ok(Plan { changes, commit: Some(Commit { transaction, bundles, model, hosts, allocation }) })
     }
 
+    /// The objects to write, with meta, and the keys to delete.
+    fn stored(
+        &self,
+        objects: Vec<(ObjectKey, What, Option<v1::Object>)>,
+        revision: u64,
+        uid: &mut u64,
+    ) -> (BTreeMap<ObjectKey, Arc<v1::Object>>, Vec<ObjectKey>) {
+        let mut upserts = BTreeMap::new();
+        let mut deletes = Vec::new();
+        for (key, what, object) in objects {
+            match object {
+                None => deletes.push(key),
+                Some(_) if what == What::Unchanged => {}
+                Some(object) => {
+                    let meta = Some(self.meta(&key, revision, uid));
+                    upserts.insert(key, Arc::new(v1::Object { meta, ..object }));
+                }
+            }
+        }
+        (upserts, deletes)
+    }
+
     /// The meta of an object changed at a revision; a new one gets a uid.
     fn meta(&self, key: &ObjectKey, revision: u64, uid: &mut u64) -> v1::ObjectMeta {
         match self.objects.get(key).and_then(|before| before.meta) {
@@ -227,6 +227,22 @@ impl Catalog {
             }
         }
     }
+}
+
+/// Every domain touched, compiled; `None`: gone.
+fn compile_all(
+    touched: &BTreeMap<String, Option<&Domain>>,
+    allocation: &Allocation,
+    hosts: &BTreeMap<String, Vec<IpAddr>>,
+    revision: u64,
+) -> Result<BTreeMap<String, Option<Bundle>>, Refusal> {
+    let compile_one = |(name, domain): (&String, &Option<&Domain>)| {
+        let ids = allocation.domains.get(name).and_then(Option::as_ref);
+        let bundle = domain.zip(ids).map(|(domain, ids)| compile(domain, ids, hosts, revision)).transpose();
+        let refused = |error: CompileError| Refusal::Invalid(vec![domain_refused(name, error.to_string())]);
+        Ok((name.clone(), bundle.map_err(refused)?))
+    };
+    touched.iter().map(compile_one).collect()
 }
 
 fn unknown(key: &ObjectKey) -> Refusal {

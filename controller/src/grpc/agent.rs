@@ -81,7 +81,7 @@ async fn serve(controller: Arc<Controller>, mut incoming: Streaming<v1::AgentMes
         info!(version = %hello.version, held = hello.held.len(), "agent connected");
         match session.run(&mut incoming).await {
             Ended::Left => info!("agent disconnected"),
-            Ended::Failed(status) => warn!(error = %status, "agent connection failed"),
+            Ended::Failed(status) => give_up(outgoing, status).await,
             Ended::Replaced => {
                 warn!("agent replaced by a newer connection of the same host");
                 refuse(outgoing, "a newer connection of this host took its place".to_owned()).await;

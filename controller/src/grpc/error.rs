@@ -11,22 +11,34 @@ use crate::{
     controller::{ChangeError, Outcome},
 };
 
-/// Everything wrong with a request, each under its place: a line for people in the message, and an
-/// encoded `InvalidList` in the details for programs.
-pub(super) fn invalid(list: Vec<v1::Invalid>) -> Status {
-    let lines = list.iter().map(|invalid| {
-        let (kind, name) = match &invalid.key {
-            Some(key) => (key.kind().as_str_name().trim_start_matches("KIND_").to_lowercase(), full_name(key)),
-            None => ("object".to_owned(), invalid.object_index.to_string()),
-        };
-        match invalid.field.as_str() {
-            "" => format!("{kind} {name}: {}", invalid.message),
-            field => format!("{kind} {name}: {field}: {}", invalid.message),
-        }
-    });
-    let message = lines.collect::<Vec<_>>().join("\n");
+/// Faults that the details of a status carry. They travel in a header, which clients bound.
+const FAULTS_CARRIED: usize = 1_000;
+
+/// Faults that the message of a status tells: it is for people, and clients without bounds of their own
+/// take 16 KiB of headers.
+const FAULTS_TOLD: usize = 10;
+
+/// Everything wrong with a request, each under its place: lines for people in the message, and an encoded
+/// `InvalidList` in the details for programs. What is beyond the bounds is counted.
+pub(super) fn invalid(mut list: Vec<v1::Invalid>) -> Status {
+    let mut lines: Vec<String> = list.iter().take(FAULTS_TOLD).map(line).collect();
+    if list.len() > FAULTS_TOLD {
+        lines.push(format!("and {} more", list.len() - FAULTS_TOLD));
+    }
+    list.truncate(FAULTS_CARRIED);
     let details = v1::InvalidList { invalid: list }.encode_to_vec();
-    Status::with_details(Code::InvalidArgument, message, details.into())
+    Status::with_details(Code::InvalidArgument, lines.join("\n"), details.into())
+}
+
+fn line(invalid: &v1::Invalid) -> String {
+    let (kind, name) = match &invalid.key {
+        Some(key) => (key.kind().as_str_name().trim_start_matches("KIND_").to_lowercase(), full_name(key)),
+        None => ("object".to_owned(), invalid.object_index.to_string()),
+    };
+    match invalid.field.as_str() {
+        "" => format!("{kind} {name}: {}", invalid.message),
+        field => format!("{kind} {name}: {field}: {}", invalid.message),
+    }
 }
 
 /// Why a change was not made. `place` finds a key in the request where the model names no place.
@@ -78,4 +90,18 @@ pub(super) fn outcome(outcome: Outcome) -> (u64, Vec<v1::Change>, Vec<v1::Domain
 
 fn full_name(key: &v1::ObjectKey) -> String {
     if key.domain.is_empty() { key.name.clone() } else { format!("{}/{}", key.domain, key.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_faults_than_fit_are_counted() {
+        let fault = |place| v1::Invalid { object_index: place, message: "is wrong".to_owned(), ..Default::default() };
+        let status = invalid((0..5_000).map(fault).collect());
+        assert!(status.message().starts_with("object 0: is wrong\nobject 1: is wrong\n"), "{}", status.message());
+        assert!(status.message().ends_with("object 9: is wrong\nand 4990 more"), "{}", status.message());
+        assert_eq!(v1::InvalidList::decode(status.details()).unwrap().invalid.len(), FAULTS_CARRIED);
+    }
 }

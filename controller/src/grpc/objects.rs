@@ -106,7 +106,7 @@ pub(super) struct Filter {
 // === impl Filter ===
 
 impl Filter {
-    fn new(kind: i32, domain: String) -> Result<Self, Status> {
+    pub(super) fn new(kind: i32, domain: String) -> Result<Self, Status> {
         let kind = wire::kind_from_wire(kind).map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok(Self { kind, domain })
     }

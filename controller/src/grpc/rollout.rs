@@ -44,7 +44,7 @@ pub(super) fn follow(
 impl Follower {
     /// The next state that differs from the one told last; `None` after the last.
     async fn next(&mut self) -> Option<v1::RolloutProgress> {
-        if self.told.as_ref().is_some_and(|told| settled(told)) {
+        if self.told.as_ref().is_some_and(settled) {
             return None;
         }
         loop {

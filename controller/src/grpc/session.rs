@@ -63,7 +63,7 @@ impl Session {
 
     /// Serves the agent until either side ends it.
     pub(super) async fn run(mut self, incoming: &mut Streaming<v1::AgentMessage>) -> Ended {
-        let served = loop {
+        loop {
             let step = tokio::select! {
                 message = incoming.message() => match message {
                     Ok(Some(message)) => self.hear(message).await,
@@ -73,10 +73,9 @@ impl Session {
                 news = self.inbox.take() => self.tell(news).await,
             };
             if let Err(ended) = step {
-                break ended;
+                return ended;
             }
-        };
-        served
+        }
     }
 
     /// What the agent says.

@@ -67,3 +67,39 @@ impl Watcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, time::Duration};
+
+    use futures::StreamExt;
+    use ringfence_policy::object::{Object, Spec};
+    use tonic::Code;
+
+    use super::*;
+    use crate::{
+        catalog::Change,
+        controller::{Mode, WATCH_BACKLOG},
+        store::Memory,
+    };
+
+    async fn make_tenant(controller: &Arc<Controller>, name: String) {
+        let tenant = Object { domain: String::new(), name, spec: Spec::Tenant };
+        let change = Change { upserts: vec![(tenant, String::new())], ..Change::default() };
+        controller.change(change, Mode::Commit).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_is_too_slow_is_told_to_start_again() {
+        let controller = Controller::open(Box::<Memory>::default(), Duration::ZERO).unwrap();
+        let mut slow = pin!(events(&controller, Filter::new(0, String::new()).unwrap()));
+        for place in 0..=WATCH_BACKLOG {
+            make_tenant(&controller, format!("t{place}")).await;
+        }
+        let synced = slow.next().await.unwrap().unwrap();
+        assert_eq!(synced.event, Some(Event::Synced(0)));
+        let status = slow.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Aborted, "{status}");
+        assert!(slow.next().await.is_none());
+    }
+}

@@ -3,8 +3,11 @@
 //! Objects come in the order of blame: those stored before come first, then those of the request in
 //! its order. Of two that cannot both be, the later one is told, and the earlier one named to it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    hash::Hash,
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 
@@ -32,17 +35,21 @@ pub(super) fn build(name: &str, objects: &[(&ObjectKey, &Object)]) -> Result<Dom
     builder.finish()
 }
 
+/// The names there are, whatever is wrong with the objects that bear them.
+type Names<'a> = HashMap<Kind, HashSet<&'a str>>;
+
 struct Builder<'a> {
     domain: Domain,
     objects: &'a [(&'a ObjectKey, &'a Object)],
-    names: HashMap<Kind, std::collections::HashSet<&'a str>>,
+    names: Names<'a>,
+    /// Prefixes held, by their first address.
     prefixes: BTreeMap<IpAddr, (IpNet, Holder)>,
     findings: Vec<Finding>,
 }
 
 impl<'a> Builder<'a> {
     fn new(name: &str, objects: &'a [(&'a ObjectKey, &'a Object)]) -> Self {
-        let mut names: HashMap<_, std::collections::HashSet<_>> = HashMap::new();
+        let mut names = Names::new();
         for (key, _) in objects {
             names.entry(key.kind).or_default().insert(key.name.as_str());
         }
@@ -149,8 +156,6 @@ struct Held {
     macs: HashMap<(String, Mac), Holder>,
 }
 
-type Names<'a> = HashMap<Kind, std::collections::HashSet<&'a str>>;
-
 fn has(names: &Names<'_>, kind: Kind, name: &str) -> bool {
     names.get(&kind).is_some_and(|names| names.contains(name))
 }
@@ -198,15 +203,10 @@ fn check_workload(
 }
 
 /// Takes what nobody holds, or says who does.
-fn claim<K: Eq + std::hash::Hash>(
-    held: &mut HashMap<K, Holder>,
-    wanted: K,
-    key: &ObjectKey,
-    field: String,
-) -> Option<Holder> {
+fn claim<K: Eq + Hash>(held: &mut HashMap<K, Holder>, wanted: K, key: &ObjectKey, field: String) -> Option<Holder> {
     match held.entry(wanted) {
-        std::collections::hash_map::Entry::Occupied(entry) => Some(entry.get().clone()),
-        std::collections::hash_map::Entry::Vacant(entry) => {
+        Entry::Occupied(entry) => Some(entry.get().clone()),
+        Entry::Vacant(entry) => {
             let key = key.clone();
             entry.insert(Holder { key, field });
             None

@@ -1,10 +1,12 @@
 //! One model → the next, all or nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
-    Invalid, Model, Scope,
+    Domain, Invalid, Model, Scope,
     build::build,
     decode::decode,
     exclusive::{Exclusive, claims},
@@ -140,11 +142,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Builds every domain that differs.
-    fn build_domains(&mut self) -> Vec<super::Domain> {
+    fn build_domains(&mut self) -> Vec<Domain> {
         let mut domains = Vec::new();
         for (name, scope) in &self.scopes {
             let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (key, &**object)).collect();
-            objects.sort_by_key(|(key, _)| self.places.get(*key));
+            objects.sort_by_cached_key(|(key, _)| self.places.get(*key));
             if name.is_empty() {
                 let faults = objects.iter().filter_map(|(key, object)| {
                     let faults = decode(object).err()?;
@@ -194,7 +196,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Who holds what in the state to be.
-    fn check_exclusive(&mut self, domains: &[super::Domain]) -> Exclusive {
+    fn check_exclusive(&mut self, domains: &[Domain]) -> Exclusive {
         let mut exclusive = self.before.exclusive.clone();
         for name in self.scopes.keys() {
             if let Some(old) = self.before.domains.get(name) {
@@ -204,12 +206,8 @@ impl<'a> Draft<'a> {
             }
         }
         let mut wanted: Vec<_> = domains.iter().flat_map(claims).collect();
-        wanted.sort_by_key(|claim| self.places.get(&claim.holder.key));
-        for claim in wanted {
-            if let Err(finding) = exclusive.take(claim) {
-                self.findings.push(finding);
-            }
-        }
+        wanted.sort_by_cached_key(|claim| self.places.get(&claim.holder.key));
+        self.findings.extend(wanted.into_iter().filter_map(|claim| exclusive.take(claim)));
         exclusive
     }
 
@@ -218,7 +216,7 @@ impl<'a> Draft<'a> {
         names.cloned().collect()
     }
 
-    fn into_model(self, domains: Vec<super::Domain>, exclusive: Exclusive) -> Model {
+    fn into_model(self, domains: Vec<Domain>, exclusive: Exclusive) -> Model {
         let mut model = self.before.clone();
         model.exclusive = exclusive;
         for (name, scope) in self.scopes {

@@ -1,24 +1,25 @@
 //! One object as written → its validated part, as far as the object alone tells.
 
+use std::{net::IpAddr, ops::RangeInclusive};
+
 use super::{
-    Selector, Subnet, Uplink,
+    Network, Policy, Selector, Subnet, Uplink, Workload,
     address::{check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
+    decode_policy::{policy, selector},
+    decode_workload::workload,
     fault::{Fault, Faults},
     name::{check_device, check_host, check_object, split_domain},
-    types::Network,
 };
-use crate::object::{DomainSpec, Object, Spec, SubnetSpec, UplinkSpec};
-use crate::object::{NetworkSpec, PolicySpec, SegmentSpec, WorkloadSpec};
-use std::net::IpAddr;
+use crate::object::{DomainSpec, NetworkSpec, Object, SegmentSpec, Spec, SubnetSpec, UplinkSpec};
 
 /// Bytes of the inner IP packet: what every IPv4 host takes, and jumbo frames (RFC 791 3.2).
-const MTU: std::ops::RangeInclusive<u32> = 576..=9000;
+const MTU: RangeInclusive<u32> = 576..=9000;
 
 /// The least that IPv6 runs on, RFC 8200 5.
 const MTU_IPV6: u32 = 1280;
 
 /// 24 bits; 0 is kept for "none" (RFC 7348 4).
-const VNI: std::ops::RangeInclusive<u32> = 1..=0xff_ffff;
+const VNI: RangeInclusive<u32> = 1..=0xff_ffff;
 
 /// The validated part that an object becomes.
 #[derive(Clone, Debug)]
@@ -26,9 +27,9 @@ pub(super) enum Part {
     Tenant,
     Domain(Option<Uplink>),
     Network(Network),
-    Workload(super::Workload),
+    Workload(Workload),
     Segment(Selector),
-    Policy(super::Policy),
+    Policy(Policy),
 }
 
 /// Everything that is wrong with an object whatever else there is; empty: nothing.
@@ -44,27 +45,15 @@ pub(super) fn decode(object: &Object) -> Result<Part, Vec<Fault>> {
         Spec::Tenant => Some(Part::Tenant),
         Spec::Domain(spec) => domain(&mut faults, spec).map(Part::Domain),
         Spec::Network(spec) => network(&mut faults, spec).map(Part::Network),
-        Spec::Workload(spec) => workload(&mut faults, object, spec),
-        Spec::Segment(spec) => segment(&mut faults, spec),
-        Spec::Policy(spec) => policy(&mut faults, spec),
+        Spec::Workload(spec) => workload(&mut faults, object, spec).map(Part::Workload),
+        Spec::Segment(SegmentSpec { requirements }) => selector(&mut faults, requirements).map(Part::Segment),
+        Spec::Policy(spec) => policy(&mut faults, spec).map(Part::Policy),
         Spec::Host(_) => {
             faults.add("", "hosts are made by the controller when an agent registers");
             None
         }
     };
     faults.verdict(part)
-}
-
-fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec) -> Option<Part> {
-    super::decode_workload::workload(faults, object, spec).map(Part::Workload)
-}
-
-fn segment(faults: &mut Faults, spec: &SegmentSpec) -> Option<Part> {
-    super::decode_policy::selector(faults, &spec.requirements).map(Part::Segment)
-}
-
-fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Part> {
-    super::decode_policy::policy(faults, spec).map(Part::Policy)
 }
 
 fn check_key(faults: &mut Faults, object: &Object) {

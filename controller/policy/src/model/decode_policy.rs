@@ -24,23 +24,25 @@ pub(super) fn selector(faults: &mut Faults, requirements: &[Requirement]) -> Opt
 fn condition(faults: &mut Faults, field: &str, requirement: &Requirement) -> Option<Condition> {
     let Requirement { key, test } = requirement;
     faults.ok(format!("{field}.key"), check_label_key(key));
-    let mut values = |list: &str, written: &[String]| {
-        let field = format!("{field}.{list}");
-        faults.filled(&field, written, "name a value");
-        let read = faults.each(&field, written, |faults, field, value| {
-            faults.ok(field, check_label_value(value))?;
-            Some(value.clone())
-        });
-        BTreeSet::from_iter(read)
-    };
     let test = match test {
-        LabelTest::Equals(value) => Test::In(values("equals", std::slice::from_ref(value))),
-        LabelTest::In(list) => Test::In(values("in", list)),
-        LabelTest::NotIn(list) => Test::NotIn(values("notIn", list)),
+        LabelTest::Equals(value) => {
+            faults.ok(format!("{field}.equals"), check_label_value(value));
+            Test::In(BTreeSet::from([value.clone()]))
+        }
+        LabelTest::In(list) => Test::In(values(faults, &format!("{field}.in"), list)),
+        LabelTest::NotIn(list) => Test::NotIn(values(faults, &format!("{field}.notIn"), list)),
         LabelTest::Exists(true) => Test::Present,
         LabelTest::Exists(false) => Test::Absent,
     };
     Some(Condition { key: key.clone(), test })
+}
+
+fn values(faults: &mut Faults, field: &str, list: &[String]) -> BTreeSet<String> {
+    faults.filled(field, list, "name a value");
+    for (index, value) in list.iter().enumerate() {
+        faults.ok(format!("{field}[{index}]"), check_label_value(value));
+    }
+    list.iter().cloned().collect()
 }
 
 pub(super) fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Policy> {

@@ -1,7 +1,6 @@
 //! What only one object of all domains may hold: a VNI, and a device on a host.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Domain,
@@ -46,14 +45,14 @@ impl Exclusive {
     }
 
     /// Takes what is claimed, or says who holds it.
-    pub(super) fn take(&mut self, claim: Claim) -> Result<(), Finding> {
+    pub(super) fn take(&mut self, claim: Claim) -> Option<Finding> {
         let Claim { what, holder } = claim;
         let (other, what) = match what {
             What::Vni(vni) => {
                 let vnis = Arc::make_mut(&mut self.vnis);
                 let Some(other) = vnis.get(&vni) else {
                     vnis.insert(vni, holder);
-                    return Ok(());
+                    return None;
                 };
                 (other.clone(), format!("VNI {vni}"))
             }
@@ -61,13 +60,13 @@ impl Exclusive {
                 let devices = Arc::make_mut(self.devices.entry(host.clone()).or_default());
                 let Some(other) = devices.get(&device) else {
                     devices.insert(device, holder);
-                    return Ok(());
+                    return None;
                 };
                 (other.clone(), format!("device {device:?} of host {host}"))
             }
         };
         let message = format!("{what} belongs to {other}: choose another");
-        Err(Finding::new(&holder.key, holder.field, message))
+        Some(Finding::new(&holder.key, holder.field, message))
     }
 }
 

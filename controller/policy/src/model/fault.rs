@@ -1,6 +1,6 @@
 //! Collects what is wrong with one object, so that its author hears of all of it at once.
 
-use std::fmt::Display;
+use std::{collections::HashMap, fmt::Display};
 
 /// One thing wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Faults {
 
     /// Notes a fault at each name that an earlier element of the list has.
     pub(super) fn distinct<'a>(&mut self, list: &str, names: impl Iterator<Item = &'a str>) {
-        let mut seen = std::collections::HashMap::new();
+        let mut seen = HashMap::new();
         for (index, name) in names.enumerate() {
             if let Some(first) = seen.get(name) {
                 self.add(

@@ -9,8 +9,7 @@
 //! A model never changes: [`Model::change`] makes the next one, which shares every domain that the
 //! change does not touch.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 

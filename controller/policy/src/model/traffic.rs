@@ -1,6 +1,6 @@
 //! What a rule says of the protocol and its numbers.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 /// Traffic that a rule speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,9 @@ pub enum TrafficError {
     /// Not a number, or too great.
     #[error("{0:?} is no port: write a number from 0 to 65535, or a range like 8080-8090")]
     NotAPort(String),
+    /// A port that the workload would name.
+    #[error("port name {0:?} is not supported yet: write the number")]
+    PortName(String),
     /// The language has it, this version does not.
     #[error("{0:?} is not supported yet: write any, tcp, udp, icmp or icmp6")]
     NotYet(String),
@@ -80,10 +83,10 @@ impl FromStr for PortRange {
     }
 }
 
-/// `whole` is what the user wrote, for the error. A name is a port that the workload would name.
+/// `whole` is what the user wrote, for the error.
 fn parse_port(text: &str, whole: &str) -> Result<u16, TrafficError> {
     if text == whole && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Err(TrafficError::NotYet(whole.into()));
+        return Err(TrafficError::PortName(whole.into()));
     }
     if text.is_empty() || !text.bytes().all(|c| c.is_ascii_digit()) {
         return Err(TrafficError::NotAPort(whole.into()));
@@ -109,32 +112,6 @@ impl FromStr for Traffic {
             Some(("udp", ports)) => ports.parse().map(Self::Udp),
             Some(("sctp" | "icmp" | "icmp6" | "proto", _)) => Err(TrafficError::NotYet(text.into())),
             Some(_) => Err(TrafficError::Unknown(text.into())),
-        }
-    }
-}
-
-impl fmt::Display for Traffic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Tcp(ports) => write!(f, "tcp{ports}"),
-            Self::Udp(ports) => write!(f, "udp{ports}"),
-            Self::Icmp => f.write_str("icmp"),
-            Self::Icmp6 => f.write_str("icmp6"),
-        }
-    }
-}
-
-/// With the slash before it, so that all ports are nothing.
-impl fmt::Display for PortRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { first, last } = *self;
-        if *self == Self::ALL {
-            Ok(())
-        } else if first == last {
-            write!(f, "/{first}")
-        } else {
-            write!(f, "/{first}-{last}")
         }
     }
 }

@@ -141,9 +141,15 @@ pub fn parse(files: &[SourceFile]) -> Result<Vec<Document>, Vec<TextError>> {
 fn read_document(file: &SourceFile, root: &node::Node, errors: &mut Vec<TextError>) -> Option<Document> {
     let mut reader = reader::Reader::new(&file.name);
     let object = object::read(&mut reader, root);
-    let reader::Reader { title, places, errors: mut found, .. } = reader;
-    let object = object.filter(|_| found.is_empty());
+    let reader::Reader { title, places, errors: unread, .. } = reader;
+    let mut found = unread.clone();
     for fault in object.iter().flat_map(model::check) {
+        // An empty value that stands for one that could not be read is not news.
+        let related =
+            |error: &TextError| is_inside(&fault.field, &error.field) || is_inside(&error.field, &fault.field);
+        if unread.iter().any(related) {
+            continue;
+        }
         found.push(TextError {
             location: locate(&file.name, &places, &fault.field),
             object: title.clone(),
@@ -155,6 +161,12 @@ fn read_document(file: &SourceFile, root: &node::Node, errors: &mut Vec<TextErro
     errors.append(&mut found);
     let document = |object| Document { object, file: file.name.as_str().into(), places };
     object.filter(|_| sound).map(document)
+}
+
+/// Whether a field is another or a part of it.
+fn is_inside(field: &str, other: &str) -> bool {
+    let rest = field.strip_prefix(other);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// An error at each object that an earlier document is already.

@@ -1,4 +1,5 @@
-//! Reads fields out of nodes. It notes where each field stands and what is wrong, and goes on.
+//! Reads fields out of nodes. It notes where each field stands and what is wrong, and goes on with an empty
+//! value in its place.
 
 use super::{
     Places, TextError,
@@ -16,11 +17,12 @@ pub(super) struct Reader<'a> {
     pub(super) errors: Vec<TextError>,
 }
 
-/// A mapping whose keys are all known.
+/// The fields of a mapping.
 pub(super) struct Fields<'n> {
     path: String,
     place: Place,
-    entries: &'n [Entry],
+    /// `None`: it is no mapping, of which its author has been told.
+    entries: Option<&'n [Entry]>,
 }
 
 /// A value and the path to it.
@@ -45,15 +47,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The fields of a mapping; each that is neither known nor accepted is told.
-    pub(super) fn fields<'n>(
-        &mut self,
-        field: &Field<'n>,
-        known: &[&'static str],
-        later: &[Later],
-    ) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, field: &Field<'n>, known: &[&'static str], later: &[Later]) -> Fields<'n> {
+        let mut fields = Fields { path: field.path.clone(), place: field.node.place, entries: None };
         let Content::Map(entries) = &field.node.content else {
             self.mismatch(field, &format!("a mapping of {}", known.join(", ")));
-            return None;
+            return fields;
         };
         for entry in entries {
             let path = join(&field.path, &entry.key);
@@ -62,7 +60,8 @@ impl<'a> Reader<'a> {
                 self.unknown(entry, &path, known, later);
             }
         }
-        Some(Fields { path: field.path.clone(), place: field.node.place, entries })
+        fields.entries = Some(entries);
+        fields
     }
 
     fn unknown(&mut self, entry: &Entry, path: &str, known: &[&'static str], later: &[Later]) {
@@ -83,63 +82,52 @@ impl<'a> Reader<'a> {
     /// A field that must be there.
     pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Field<'n>> {
         let found = fields.get(name);
-        if found.is_none() {
+        if found.is_none() && fields.entries.is_some() {
             self.error(fields.place, &join(&fields.path, name), "is missing: add it");
         }
         found
     }
 
     /// Text, with or without quotes.
-    pub(super) fn text(&mut self, field: &Field<'_>) -> Option<String> {
+    pub(super) fn text(&mut self, field: &Field<'_>) -> String {
         let text = field.node.text().map(str::to_owned);
-        if text.is_none() {
-            self.mismatch(field, "text");
-        }
-        text
+        self.of_sort(field, text, "text")
     }
 
     /// Text of a field that must be there.
-    pub(super) fn required_text(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
-        let field = self.required(fields, name)?;
-        self.text(&field)
+    pub(super) fn required_text(&mut self, fields: &Fields<'_>, name: &str) -> String {
+        self.required(fields, name).map(|field| self.text(&field)).unwrap_or_default()
     }
 
-    /// A whole number that need not be there: `Some(None)` if it is not.
-    pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<Option<u32>> {
-        let Some(field) = fields.get(name) else { return Some(None) };
+    /// A whole number that need not be there.
+    pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u32> {
+        let field = fields.get(name)?;
         let number = field.node.text().and_then(|text| text.parse().ok());
-        if number.is_none() {
-            self.mismatch(&field, "a whole number");
-        }
-        number.map(Some)
+        self.of_sort(&field, number.map(Some), "a whole number")
     }
 
     /// `true` or `false`.
-    pub(super) fn truth(&mut self, field: &Field<'_>) -> Option<bool> {
+    pub(super) fn truth(&mut self, field: &Field<'_>) -> bool {
         let truth = field.node.text().and_then(|text| text.parse().ok());
-        if truth.is_none() {
-            self.mismatch(field, "true or false");
-        }
-        truth
+        self.of_sort(field, truth, "true or false")
     }
 
-    /// Each element of a list, read; nothing if one could not be.
+    /// Each element of a list, read.
     pub(super) fn list<'n, T>(
         &mut self,
         field: &Field<'n>,
-        mut read: impl FnMut(&mut Self, &Field<'n>) -> Option<T>,
-    ) -> Option<Vec<T>> {
+        mut read: impl FnMut(&mut Self, &Field<'n>) -> T,
+    ) -> Vec<T> {
         let Content::List(nodes) = &field.node.content else {
             self.mismatch(field, "a list, like [a, b]");
-            return None;
+            return Vec::new();
         };
-        let mut elements = Vec::with_capacity(nodes.len());
-        for (index, node) in nodes.iter().enumerate() {
+        let elements = nodes.iter().enumerate().map(|(index, node)| {
             let path = format!("{}[{index}]", field.path);
             self.places.insert(path.clone(), node.place);
-            elements.push(read(self, &Field { path, node }));
-        }
-        elements.into_iter().collect()
+            read(self, &Field { path, node })
+        });
+        elements.collect()
     }
 
     /// A list that must be there.
@@ -147,10 +135,17 @@ impl<'a> Reader<'a> {
         &mut self,
         fields: &Fields<'n>,
         name: &str,
-        read: impl FnMut(&mut Self, &Field<'n>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let field = self.required(fields, name)?;
-        self.list(&field, read)
+        read: impl FnMut(&mut Self, &Field<'n>) -> T,
+    ) -> Vec<T> {
+        self.required(fields, name).map(|field| self.list(&field, read)).unwrap_or_default()
+    }
+
+    /// The value, or an empty one and an error.
+    fn of_sort<T: Default>(&mut self, field: &Field<'_>, value: Option<T>, wanted: &str) -> T {
+        if value.is_none() {
+            self.mismatch(field, wanted);
+        }
+        value.unwrap_or_default()
     }
 
     /// Tells that a value is of the wrong sort, unless its author has been told of it.
@@ -171,7 +166,7 @@ impl<'a> Reader<'a> {
 impl<'n> Fields<'n> {
     /// A field that need not be there.
     pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
-        let entry = self.entries.iter().find(|entry| entry.key == name)?;
+        let entry = self.entries?.iter().find(|entry| entry.key == name)?;
         Some(Field { path: join(&self.path, name), node: &entry.value })
     }
 }

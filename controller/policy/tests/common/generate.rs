@@ -28,6 +28,7 @@ const ROLES: [&str; 3] = ["web", "app", "db"];
 const SEGMENTS: usize = 4;
 
 /// Addresses that are no interface's: in the prefixes above and in none, on a subnet and off.
+/// No gateway is among them: what is sent to one is answered or dropped before any rule is asked.
 const OUTSIDE: [&str; 8] =
     ["203.0.113.7", "203.0.113.8", "198.51.100.1", "10.1.0.200", "10.9.9.9", "fd00:1::200", "2001:db8::1", "2600::1"];
 

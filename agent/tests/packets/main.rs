@@ -1,0 +1,36 @@
+//! Packet tests: the real programs, loaded and pinned as the agent does it, on packets made here by
+//! BPF_PROG_TEST_RUN, or on real ones in a network namespace of the test's own.
+//!
+//! Each asserts the verdict, the bytes where they change, and which counters moved and that no
+//! other did. All need root, and fail without it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub
+)]
+
+mod builder;
+mod checksum;
+mod guest;
+mod world;
+
+mod root {
+    mod arp_nd;
+    mod bucket;
+    mod conntrack;
+    mod counters;
+    mod domains_do_not_mix;
+    mod echo_gateway;
+    mod guard;
+    mod icmp_errors;
+    mod overlay;
+    mod parse;
+    mod policy_verdicts;
+    mod port_security;
+    mod too_big;
+    mod traffic;
+    mod uplink;
+    mod verifier_load;
+}

@@ -1,0 +1,171 @@
+//! The life of a connection.
+
+use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::{ConnState, Hook, Reason};
+
+use crate::builder::{ACK, FIN, Packet, RST, SYN};
+use crate::world::{Workload, World};
+
+const FROM: Hook = Hook::FromWorkload;
+
+/// web opens to app, from port 4000 to 80.
+struct Flow {
+    world: World,
+}
+
+impl Flow {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.allow(1, 2, RF_TABLE_TCP);
+        world.allow(1, 2, RF_TABLE_UDP);
+        world.allow(1, 2, RF_TABLE_ICMP);
+        Self { world }
+    }
+
+    fn send(&self, from: &Workload, to: &Workload, packet: Packet) {
+        let frame = self.world.bridged(from, to, packet);
+        self.world.passes(FROM, from.ifindex, &frame);
+    }
+
+    fn web(&self, flags: u8) {
+        let (web, app) = (self.world.web, self.world.app);
+        self.send(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags));
+    }
+
+    fn app(&self, flags: u8) {
+        let (web, app) = (self.world.web, self.world.app);
+        self.send(&app, &web, Packet::tcp(app.v4, web.v4, (80, 4000), flags));
+    }
+
+    fn state(&self) -> ConnState {
+        self.world.only_conn().1.state
+    }
+}
+
+#[test]
+fn tcp_goes_through_its_states() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    assert_eq!(flow.state(), ConnState::RF_CONN_OPENING);
+    flow.app(SYN | ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_ESTABLISHED);
+    flow.web(ACK);
+    flow.web(FIN | ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSING);
+    flow.app(FIN | ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+    flow.web(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+    let (_, conn) = flow.world.only_conn();
+    assert_eq!(conn.packets, [4, 2], "web has the lesser address");
+    assert_eq!(conn.bytes, [160, 80]);
+    assert_eq!((conn.iface, conn.origin, conn.origin_iface), ([1, 2], 0, 1));
+}
+
+#[test]
+fn a_reset_closes() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(RST | ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+}
+
+#[test]
+fn tcp_without_a_connection_must_begin_with_a_syn() {
+    let flow = Flow::new();
+    let world = &flow.world;
+    for flags in [0, ACK, SYN | ACK, RST, FIN, SYN | FIN, SYN | RST] {
+        let packet = Packet::tcp(world.web.v4, world.app.v4, (4000, 80), flags);
+        let frame = world.bridged(&world.web, &world.app, packet);
+        world.drops(FROM, world.web.ifindex, &frame, Reason::TcpNotSyn);
+    }
+    flow.web(SYN);
+}
+
+#[test]
+fn a_syn_on_a_closed_connection_is_judged_in_its_own_direction() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(RST);
+    let world = &flow.world;
+    // From app to web nothing is allowed, whatever web once opened.
+    let packet = Packet::tcp(world.app.v4, world.web.v4, (80, 4000), SYN);
+    let frame = world.bridged(&world.app, &world.web, packet);
+    let decision = world.drops(FROM, world.app.ifindex, &frame, Reason::PolicyDeny);
+    assert_eq!((decision.from_class, decision.to_class), (2, 1));
+    flow.web(SYN);
+    assert_eq!(flow.state(), ConnState::RF_CONN_OPENING);
+    assert_eq!(world.only_conn().1.packets, [1, 0], "a new entry");
+}
+
+#[test]
+fn udp_is_answered_only_where_it_was_asked() {
+    let flow = Flow::new();
+    let world = &flow.world;
+    let (web, app) = (world.web, world.app);
+    let answer = world.bridged(&app, &web, Packet::udp(app.v4, web.v4, (53, 4000)));
+    world.drops(FROM, app.ifindex, &answer, Reason::PolicyDeny);
+    flow.send(&web, &app, Packet::udp(web.v4, app.v4, (4000, 53)));
+    flow.send(&app, &web, Packet::udp(app.v4, web.v4, (53, 4000)));
+    assert_eq!(flow.state(), ConnState::RF_CONN_ESTABLISHED);
+    let elsewhere = world.bridged(&app, &web, Packet::udp(app.v4, web.v4, (53, 4001)));
+    world.drops(FROM, app.ifindex, &elsewhere, Reason::PolicyDeny);
+}
+
+#[test]
+fn an_echo_reply_needs_its_request_and_a_request_back_is_no_reply() {
+    let flow = Flow::new();
+    let world = &flow.world;
+    let (web, app) = (world.web, world.app);
+    for id in [0, 7] {
+        let reply = world.bridged(&app, &web, Packet::echo_reply(app.v4, web.v4, id));
+        world.drops(FROM, app.ifindex, &reply, Reason::NoConnection);
+        flow.send(&web, &app, Packet::echo_request(web.v4, app.v4, id));
+        world.passes(FROM, app.ifindex, &reply);
+    }
+    // The identifier that both could use is zero: there the entry is the same, and refuses.
+    let back = world.bridged(&app, &web, Packet::echo_request(app.v4, web.v4, 7));
+    world.drops(FROM, app.ifindex, &back, Reason::PolicyDeny);
+    let back = world.bridged(&app, &web, Packet::echo_request(app.v4, web.v4, 0));
+    world.drops(FROM, app.ifindex, &back, Reason::NoConnection);
+}
+
+#[test]
+fn an_expired_entry_speaks_for_nothing_and_is_collected() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(SYN | ACK);
+    let world = &flow.world;
+    let maps = world.datapath.maps();
+    let (key, mut conn) = world.only_conn();
+    let now = now_ns();
+    assert_eq!(maps.collect_expired(now).unwrap(), 0);
+    conn.state = ConnState::RF_CONN_CLOSED;
+    conn.seen_ns = now - 11_000_000_000;
+    maps.conns4.put(&key, &conn).unwrap();
+    let packet = Packet::tcp(world.web.v4, world.app.v4, (4000, 80), ACK);
+    let frame = world.bridged(&world.web, &world.app, packet);
+    world.drops(FROM, world.web.ifindex, &frame, Reason::TcpNotSyn);
+    assert_eq!(maps.collect_expired(now).unwrap(), 1);
+    assert_eq!(maps.conns4.entries().unwrap().len(), 0);
+}
+
+fn now_ns() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}
+
+#[test]
+fn both_families_keep_their_own_entries() {
+    let flow = Flow::new();
+    let (web, app) = (flow.world.web, flow.world.app);
+    flow.send(&web, &app, Packet::tcp(web.v6, app.v6, (4000, 80), SYN));
+    flow.send(
+        &app,
+        &web,
+        Packet::tcp(app.v6, web.v6, (80, 4000), SYN | ACK),
+    );
+    let maps = flow.world.datapath.maps();
+    assert_eq!(maps.conns4.entries().unwrap().len(), 0);
+    assert_eq!(maps.conns6.entries().unwrap().len(), 1);
+}

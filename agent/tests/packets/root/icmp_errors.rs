@@ -1,0 +1,88 @@
+//! ICMP errors reach the sender of what they quote, from the other side of its flow.
+
+use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::{Action, Hook, Reason};
+
+use crate::builder::{Packet, SYN, icmp_error};
+use crate::world::{NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, World, ip};
+
+const FROM: Hook = Hook::FromWorkload;
+const UPLINK_MAC: [u8; 6] = [2, 0xee, 0, 0, 0, 0x99];
+
+fn world() -> World {
+    let mut world = World::new();
+    for to in [2, 9] {
+        for table in [RF_TABLE_TCP, RF_TABLE_UDP, RF_TABLE_ICMP] {
+            world.allow(1, to, table);
+        }
+    }
+    world
+}
+
+#[test]
+fn an_error_about_a_flow_passes_to_its_sender() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    for asked in [
+        Packet::udp(web.v4, app.v4, (4000, 53)),
+        Packet::udp(web.v6, app.v6, (4000, 53)),
+        Packet::tcp(web.v4, app.v4, (4000, 80), SYN),
+        Packet::echo_request(web.v4, app.v4, 3),
+    ] {
+        let error = icmp_error(asked.dst, asked.src, &asked.ip());
+        let frame = world.bridged(&app, &web, error);
+        world.drops(FROM, app.ifindex, &frame, Reason::NoConnection);
+        world.passes(FROM, web.ifindex, &world.bridged(&web, &app, asked));
+        let (output, decision) = world.passes(FROM, app.ifindex, &frame);
+        assert_eq!(
+            (decision.action, decision.ifindex),
+            (Action::RF_ACTION_LOCAL, web.ifindex)
+        );
+        assert_eq!(output.packet, frame);
+    }
+}
+
+#[test]
+fn an_error_from_a_third_party_or_to_another_does_not_pass() {
+    let world = world();
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    let asked = Packet::udp(web.v4, app.v4, (4000, 53));
+    world.passes(FROM, web.ifindex, &world.bridged(&web, &app, asked.clone()));
+    let third = world.routed(&cache, icmp_error(cache.v4, web.v4, &asked.ip()));
+    world.drops(FROM, cache.ifindex, &third, Reason::NoConnection);
+    let to_another = world.routed(&app, icmp_error(app.v4, cache.v4, &asked.ip()));
+    world.drops(FROM, app.ifindex, &to_another, Reason::NoConnection);
+    let spoofed = world.bridged(&cache, &web, icmp_error(app.v4, web.v4, &asked.ip()));
+    world.drops(FROM, cache.ifindex, &spoofed, Reason::SourceAddress);
+}
+
+#[test]
+fn an_error_about_a_flow_that_was_cut_does_not_pass() {
+    let mut world = world();
+    let (web, app) = (world.web, world.app);
+    let asked = Packet::udp(web.v4, app.v4, (4000, 53));
+    world.passes(FROM, web.ifindex, &world.bridged(&web, &app, asked.clone()));
+    world.row(0, 1, 2, RF_TABLE_UDP, &[(0, 0, 1, 1)]);
+    world.bump_domain();
+    let frame = world.bridged(&app, &web, icmp_error(app.v4, web.v4, &asked.ip()));
+    world.drops(FROM, app.ifindex, &frame, Reason::NoConnection);
+}
+
+#[test]
+fn a_router_beyond_the_uplink_may_tell_of_a_flow_there() {
+    let world = world();
+    let web = world.web;
+    for (src, dst, router) in [
+        (web.v4, OUTSIDE, "192.0.2.77"),
+        (web.v6, OUTSIDE6, "2001:db8::77"),
+    ] {
+        let asked = Packet::udp(src, ip(dst), (4000, 53));
+        let error = icmp_error(ip(router), src, &asked.ip())
+            .macs(NEXT_HOP_MAC, UPLINK_MAC)
+            .build();
+        world.drops(Hook::FromUplink, world.uplink, &error, Reason::NoConnection);
+        world.passes(FROM, web.ifindex, &world.routed(&web, asked));
+        let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &error);
+        assert_eq!(decision.ifindex, web.ifindex);
+    }
+}

@@ -1,0 +1,496 @@
+//! A small host: devices, two domains with the same addresses, and what the maps say of them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sched::{CloneFlags, unshare};
+use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_VNI_TRANSIT};
+use ringfence_agent::bpf::{
+    Action, Addr, AddrKey, Conn, Conn4Key, Datapath, Decision, Device, DeviceKind, Domain, Hook,
+    Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Reason, Row, RowKey, Run, SubnetKey,
+    TestContext, TestOutput, Vni, be32, bucket,
+};
+
+use crate::builder::{Mac, Packet};
+
+pub const GATEWAY_MAC: Mac = [0x02, 0x52, 0x46, 0, 0, 1];
+pub const NEXT_HOP_MAC: Mac = [0x02, 0xee, 0, 0, 0, 1];
+
+pub const DOMAIN: u32 = 1;
+pub const DOMAIN_ID: u32 = 71;
+pub const FRONT: u32 = 100;
+pub const BACK: u32 = 200;
+pub const TRANSIT: u32 = 900;
+/// Index of the other host, and its underlay addresses.
+pub const FAR: u32 = 1;
+pub const FAR_V4: &str = "198.51.100.2";
+pub const FAR_V6: &str = "2001:db8:f::2";
+
+pub const OUTSIDE_CLASS: u32 = 9;
+pub const OUTSIDE: &str = "203.0.113.9";
+pub const OUTSIDE6: &str = "2001:db8:9::9";
+
+const OK: i32 = -1;
+const SHOT: i32 = 2;
+const REDIRECT: i32 = 7;
+
+/// An interface of the fixture.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    pub index: u32,
+    pub ifindex: u32,
+    pub mac: Mac,
+    pub v4: IpAddr,
+    pub v6: IpAddr,
+    pub class: u32,
+    pub vni: u32,
+    pub host: u32,
+}
+
+/// The address of one family.
+impl Workload {
+    pub fn ip(&self, v6: bool) -> IpAddr {
+        if v6 { self.v6 } else { self.v4 }
+    }
+}
+
+/// A run of a profile's table: first number, verdict bits, both rules.
+pub type TestRun = (u16, u8, u32, u32);
+pub const DENY: u8 = 0;
+pub const ALLOW_FROM: u8 = 1;
+pub const ALLOW_TO: u8 = 2;
+pub const ALLOW: u8 = 3;
+
+pub struct World {
+    pub datapath: Datapath,
+    pub options: Options,
+    /// front, here.
+    pub web: Workload,
+    /// front, here.
+    pub app: Workload,
+    /// back, here.
+    pub cache: Workload,
+    /// back, on the other host.
+    pub db: Workload,
+    pub overlay: u32,
+    pub uplink: u32,
+    next_profile: u32,
+    next_run: u32,
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn be(text: &str) -> u32 {
+    match ip(text) {
+        IpAddr::V4(v4) => be32(v4),
+        IpAddr::V6(_) => panic!("{text} is not IPv4"),
+    }
+}
+
+pub fn sh(command: &str) {
+    let status = Command::new("sh").args(["-ec", command]).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
+pub fn ifindex(name: &str) -> u32 {
+    nix::net::if_::if_nametoindex(name).unwrap()
+}
+
+/// A network namespace of the calling thread's own, gone when the test's thread is.
+pub fn private_network() {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "packet tests load programs: run them as root"
+    );
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    sh("ip link set lo up");
+}
+
+pub fn options() -> Options {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "rf-test-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    Options {
+        pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
+        overlay_ifindex: 0,
+        gateway_mac: GATEWAY_MAC,
+        record: true,
+        #[cfg(debug_assertions)]
+        verdict_off: false,
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+        private_network();
+        for name in ["web", "app", "cache", "out"] {
+            sh(&format!("ip link add {name} type veth peer name {name}-in"));
+        }
+        sh("ip link set dev out address 02:ee:00:00:00:99 up; ip link set dev out-in up");
+        sh("ip link add vx0 type vxlan external dstport 4789; ip link set dev vx0 up");
+        let mut options = options();
+        options.overlay_ifindex = ifindex("vx0");
+        change(&mut options);
+        let datapath = Datapath::open(&options).unwrap();
+        let workload = |n: u8, class, vni, host, device: &str| Workload {
+            index: u32::from(n),
+            ifindex: if device.is_empty() {
+                0
+            } else {
+                ifindex(device)
+            },
+            mac: [2, 0, 0, 0, 1, n],
+            v4: ip(&format!("10.{}.0.{}", vni / 100, 10 + n)),
+            v6: ip(&format!("fd00:{}::{}", vni / 100, 10 + n)),
+            class,
+            vni,
+            host,
+        };
+        let mut world = Self {
+            web: workload(1, 1, FRONT, RF_HOST_HERE, "web"),
+            app: workload(2, 2, FRONT, RF_HOST_HERE, "app"),
+            cache: workload(3, 3, BACK, RF_HOST_HERE, "cache"),
+            db: workload(4, 4, BACK, FAR, ""),
+            overlay: options.overlay_ifindex,
+            uplink: ifindex("out"),
+            datapath,
+            options,
+            next_profile: 1,
+            next_run: 0,
+        };
+        world.fill();
+        world
+    }
+
+    fn fill(&mut self) {
+        let maps = self.datapath.maps();
+        for (index, v4, v6) in [
+            (RF_HOST_HERE, "198.51.100.1", "2001:db8:f::1"),
+            (FAR, FAR_V4, FAR_V6),
+        ] {
+            let host = Host {
+                v4: be(v4),
+                v6: Ip::from(ip(v6)),
+                ..Host::zeroed()
+            };
+            maps.hosts.put(&index, &host).unwrap();
+        }
+        let device = |kind, reference, counter| Device {
+            kind,
+            r#ref: reference,
+            counter,
+        };
+        maps.devices
+            .put(self.overlay, &device(DeviceKind::RF_DEVICE_OVERLAY, 0, 100))
+            .unwrap();
+        maps.devices
+            .put(
+                self.uplink,
+                &device(DeviceKind::RF_DEVICE_UPLINK, DOMAIN, 101),
+            )
+            .unwrap();
+        for workload in [self.web, self.app, self.cache, self.db] {
+            self.put_workload(DOMAIN, DOMAIN_ID, &workload);
+        }
+        self.put_domain(DOMAIN, DOMAIN_ID, TRANSIT, [FRONT, BACK]);
+    }
+
+    /// Networks, gateways, outside and an uplink on this host.
+    pub fn put_domain(&self, index: u32, id: u32, transit: u32, networks: [u32; 2]) {
+        let maps = self.datapath.maps();
+        let domain = Domain {
+            id,
+            transit_vni: transit,
+            uplink_host: RF_HOST_HERE,
+            uplink_ifindex: self.uplink,
+            uplink_mtu: 1500,
+            next_hop4: be("192.0.2.1"),
+            next_hop6: Ip::from(ip("2001:db8::1")),
+        };
+        maps.domains.put(&index, &domain).unwrap();
+        let transit_vni = Vni {
+            domain: index,
+            domain_id: id,
+            flags: RF_VNI_TRANSIT,
+            ..Vni::zeroed()
+        };
+        maps.vnis.put(&transit, &transit_vni).unwrap();
+        for (subnet, vni) in [1, 2].into_iter().zip(networks) {
+            let (v4, v6) = (format!("10.{subnet}.0.1"), format!("fd00:{subnet}::1"));
+            let gateways = (be(&v4), Ip::from(ip(&v6)));
+            let network = Vni {
+                domain: index,
+                domain_id: id,
+                flags: 0,
+                gateway4: gateways.0,
+                gateway6: gateways.1,
+            };
+            maps.vnis.put(&vni, &network).unwrap();
+            for gateway in [ip(&v4), ip(&v6)] {
+                let addr = Addr {
+                    gateway_vni: vni,
+                    epoch: RF_EPOCH_BUCKETS,
+                    ..Addr::zeroed()
+                };
+                maps.addrs.put(&addr_key(id, gateway), &addr).unwrap();
+            }
+            for (prefix, bits) in [
+                (format!("10.{subnet}.0.0"), 120),
+                (format!("fd00:{subnet}::"), 64),
+            ] {
+                let key = SubnetKey {
+                    prefixlen: 32 + bits,
+                    domain_id: id,
+                    ip: ip(&prefix).into(),
+                };
+                maps.subnets.put(&key, &1).unwrap();
+            }
+        }
+        for slot in [0, 1] {
+            for (prefix, bits) in [("0.0.0.0", 96), ("::", 0)] {
+                let key = PrefixKey {
+                    prefixlen: 64 + bits,
+                    domain_id: id,
+                    slot,
+                    ip: ip(prefix).into(),
+                };
+                maps.prefixes.put(&key, &OUTSIDE_CLASS).unwrap();
+            }
+        }
+        maps.words.store(index, 0, 1).unwrap();
+    }
+
+    pub fn put_workload(&self, domain: u32, domain_id: u32, workload: &Workload) {
+        let maps = self.datapath.maps();
+        let iface = Iface {
+            id: 1000 + workload.index,
+            domain_id,
+            domain,
+            host: workload.host,
+            vni: workload.vni,
+            ifindex: workload.ifindex,
+            mtu: 1450,
+            mac: workload.mac,
+        };
+        maps.ifaces.put(&workload.index, &iface).unwrap();
+        for (n, address) in [workload.v4, workload.v6].into_iter().enumerate() {
+            let addr = Addr {
+                iface: workload.index,
+                epoch: epoch_place(workload, n == 1),
+                class_id: [workload.class; 2],
+                gateway_vni: 0,
+            };
+            maps.addrs
+                .put(&addr_key(domain_id, address), &addr)
+                .unwrap();
+        }
+        if workload.ifindex != 0 {
+            let device = Device {
+                kind: DeviceKind::RF_DEVICE_WORKLOAD,
+                r#ref: workload.index,
+                counter: workload.index,
+            };
+            maps.devices.put(workload.ifindex, &device).unwrap();
+        }
+    }
+
+    /// One domain on another host's uplink, or none.
+    pub fn uplink_at(&self, host: u32) {
+        let maps = self.datapath.maps();
+        let mut domain = maps.domains.get(&DOMAIN).unwrap().unwrap();
+        domain.uplink_host = host;
+        domain.uplink_ifindex = 0;
+        maps.domains.put(&DOMAIN, &domain).unwrap();
+        assert!(host == RF_HOST_NONE || host == FAR);
+    }
+
+    /// Puts a table of a row in one slot; its other tables and the other slot stay.
+    pub fn row(&mut self, slot: usize, from: u32, to: u32, table: u32, runs: &[TestRun]) {
+        let maps = self.datapath.maps();
+        let key = RowKey {
+            domain_id: DOMAIN_ID,
+            from_class: from,
+            to_class: to,
+        };
+        let mut row = maps.rows.get(&key).unwrap().unwrap_or_else(Row::zeroed);
+        let old = maps.profiles.get(&row.profile[slot]).unwrap();
+        let mut profile = old.unwrap_or_else(Profile::zeroed);
+        profile.table[table as usize].start = self.next_run;
+        profile.table[table as usize].count = runs.len() as u32;
+        for (first, verdict, from_rule, to_rule) in runs.iter().copied() {
+            let run = Run {
+                first,
+                verdict,
+                pad: 0,
+                from_rule,
+                to_rule,
+            };
+            maps.runs.put(&self.next_run, &run).unwrap();
+            self.next_run += 1;
+        }
+        // What is published is never changed.
+        maps.profiles.put(&self.next_profile, &profile).unwrap();
+        row.profile[slot] = self.next_profile;
+        maps.rows.put(&key, &row).unwrap();
+        self.next_profile += 1;
+    }
+
+    /// Allows a whole table between two classes, by rules 11 and 12, in both slots.
+    pub fn allow(&mut self, from: u32, to: u32, table: u32) {
+        for slot in [0, 1] {
+            self.row(slot, from, to, table, &[(0, ALLOW, 11, 12)]);
+        }
+    }
+
+    /// Raises the domain's epoch in the slot that is in force.
+    pub fn bump_domain(&self) {
+        let (slot, epoch) = self.datapath.maps().words.load(DOMAIN).unwrap();
+        self.datapath
+            .maps()
+            .words
+            .store(DOMAIN, slot, epoch + 1)
+            .unwrap();
+    }
+
+    pub fn bump_address(&self, domain_id: u32, address: IpAddr) {
+        let maps = self.datapath.maps();
+        let place = match maps.addrs.get(&addr_key(domain_id, address)).unwrap() {
+            Some(addr) => addr.epoch,
+            None => bucket(domain_id, &address.into()),
+        };
+        maps.epochs.bump(place).unwrap();
+    }
+
+    pub fn run(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> TestOutput {
+        let context = TestContext {
+            ifindex,
+            ..TestContext::default()
+        };
+        self.datapath.test_run(hook, frame, &context).unwrap()
+    }
+
+    pub fn decision(&self) -> Decision {
+        self.datapath
+            .maps()
+            .decisions
+            .get(&0)
+            .unwrap()
+            .expect("a decision was recorded")
+    }
+
+    /// Every counter that is not zero.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let maps = self.datapath.maps();
+        let mut counters = BTreeMap::new();
+        for row in [1, 2, 3, 4, 5, 6, 100, 101] {
+            let passed = maps.passed.get(&row).unwrap().unwrap();
+            counters.insert(format!("{row} from"), passed.from);
+            counters.insert(format!("{row} to"), passed.to);
+        }
+        for (key, count) in maps.drops.entries().unwrap() {
+            let reason = Reason::from_number(key.reason).unwrap();
+            counters.insert(format!("device {} {}", key.ifindex, reason.name()), count);
+        }
+        counters.retain(|_, count| *count != 0);
+        counters
+    }
+
+    /// What moved while `act` ran, and its result.
+    pub fn moved<T>(&self, act: impl FnOnce() -> T) -> (T, BTreeMap<String, u64>) {
+        let before = self.counters();
+        let result = act();
+        let mut after = self.counters();
+        for (name, count) in before {
+            *after.get_mut(&name).unwrap() -= count;
+        }
+        after.retain(|_, count| *count != 0);
+        (result, after)
+    }
+
+    /// The packet is dropped for this reason, the drop is counted once and nothing else is.
+    #[track_caller]
+    pub fn drops(&self, hook: Hook, ifindex: u32, frame: &[u8], reason: Reason) -> Decision {
+        let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
+        let decision = self.decision();
+        let was = Reason::from_number(decision.reason);
+        assert_eq!(
+            (output.action, was),
+            (SHOT, Some(reason)),
+            "action and reason"
+        );
+        let expected = BTreeMap::from([(format!("device {ifindex} {}", reason.name()), 1)]);
+        assert_eq!(moved, expected);
+        decision
+    }
+
+    /// The packet passes, it is counted once and nothing else is.
+    #[track_caller]
+    pub fn passes(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> (TestOutput, Decision) {
+        let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
+        let decision = self.decision();
+        assert_eq!(Reason::from_number(decision.reason), None, "reason");
+        let counter = self
+            .datapath
+            .maps()
+            .devices
+            .get(ifindex)
+            .unwrap()
+            .unwrap()
+            .counter;
+        let delivered = decision.action == Action::RF_ACTION_DELIVER;
+        let passed = [OK, REDIRECT].contains(&output.action);
+        assert!(passed, "action {}", output.action);
+        let direction = if delivered { "to" } else { "from" };
+        assert_eq!(
+            moved,
+            BTreeMap::from([(format!("{counter} {direction}"), 1)])
+        );
+        (output, decision)
+    }
+
+    /// A packet between two workloads of one network, as the sender's device hands it over.
+    pub fn bridged(&self, from: &Workload, to: &Workload, packet: Packet) -> Vec<u8> {
+        packet.macs(from.mac, to.mac).build()
+    }
+
+    /// A packet to the gateway.
+    pub fn routed(&self, from: &Workload, packet: Packet) -> Vec<u8> {
+        packet.macs(from.mac, GATEWAY_MAC).build()
+    }
+
+    /// The only IPv4 connection.
+    pub fn only_conn(&self) -> (Conn4Key, Conn) {
+        let conns = self.datapath.maps().conns4.entries().unwrap();
+        assert_eq!(conns.len(), 1, "{conns:?}");
+        conns[0]
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.options.pin_dir);
+    }
+}
+
+pub fn addr_key(domain_id: u32, address: IpAddr) -> AddrKey {
+    AddrKey {
+        domain_id,
+        ip: address.into(),
+    }
+}
+
+fn epoch_place(workload: &Workload, v6: bool) -> u32 {
+    RF_EPOCH_BUCKETS + workload.index * 2 + u32::from(v6)
+}
