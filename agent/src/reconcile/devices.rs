@@ -105,7 +105,8 @@ pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>
     steps
 }
 
-/// Steps that open what is enforced by now: addresses, up, and programs of a former role taken away.
+/// Steps that open what is enforced by now: addresses, up, and programs of a former role taken away. A device whose
+/// programs could not be attached is left as it is.
 pub fn open(bundles: &[&Bundle], roles: &BTreeMap<u32, Role>, seen: &Seen<'_>) -> Vec<DeviceAction> {
     let uplinks: BTreeMap<u32, &[IpNet]> = bundles
         .iter()
@@ -121,21 +122,22 @@ pub fn open(bundles: &[&Bundle], roles: &BTreeMap<u32, Role>, seen: &Seen<'_>) -
                 .filter(|hook| !wanted.contains(hook) && seen.attached.contains(&(**hook, link.ifindex)));
             steps.extend(former.map(|hook| DeviceAction::Detach(*hook, link.ifindex)));
         }
-        let addresses = match role {
-            Some(Role::Uplink(domain_id)) => uplinks.get(domain_id).copied().unwrap_or_default(),
-            _ => &[],
-        };
-        if matches!(role, Some(Role::Uplink(_))) {
-            let ipv6 = addresses.iter().any(|net| net.addr().is_ipv6());
-            steps.extend(sysctl::of_uplink(&link.name, ipv6).into_iter().filter(seen.unset).map(DeviceAction::Set));
+        let enforced = role.filter(|role| is_enforced(**role, link.ifindex, seen.attached));
+        let mut up = false;
+        let mut addresses: &[IpNet] = &[];
+        match enforced {
+            Some(Role::Uplink(domain_id)) => {
+                addresses = uplinks.get(domain_id).copied().unwrap_or_default();
+                let ipv6 = addresses.iter().any(|net| net.addr().is_ipv6());
+                let settings = sysctl::of_uplink(&link.name, ipv6);
+                steps.extend(settings.into_iter().filter(seen.unset).map(DeviceAction::Set));
+                up = true;
+            }
+            Some(Role::Workload(interface_id)) => up = seen.may_come_up.contains(interface_id),
+            // The overlay device was set up as it was made; all others are not ours to set.
+            _ => {}
         }
         steps.extend(addresses_of(link, addresses));
-        let up = match role {
-            Some(Role::Workload(interface_id)) => seen.may_come_up.contains(interface_id),
-            Some(Role::Uplink(_)) => true,
-            // The overlay device was set up as it was made; all others are not ours to set.
-            _ => false,
-        };
         if up && !link.up {
             steps.push(DeviceAction::SetUp(link.name.clone()));
         }
@@ -254,10 +256,18 @@ mod tests {
     fn a_workload_device_comes_up_only_when_it_may() {
         let links = BTreeMap::from([link(2, "tap1", LinkKind::Tun)]);
         let roles = BTreeMap::from([(2, Role::Workload(7))]);
-        let (attached, none) = (BTreeSet::new(), BTreeSet::new());
+        let attached = BTreeSet::from([(Hook::FromWorkload, 2), (Hook::ToWorkload, 2)]);
+        let (admitted, none) = (BTreeSet::from([7]), BTreeSet::new());
         assert_eq!(open(&[], &roles, &seen(&links, &attached, &none)), []);
-        let admitted = BTreeSet::from([7]);
         assert_eq!(open(&[], &roles, &seen(&links, &attached, &admitted)), [DeviceAction::SetUp("tap1".to_owned())]);
+    }
+
+    #[test]
+    fn a_device_that_lacks_a_program_stays_down() {
+        let links = BTreeMap::from([link(2, "tap1", LinkKind::Tun), link(3, "out", LinkKind::Other)]);
+        let roles = BTreeMap::from([(2, Role::Workload(7)), (3, Role::Uplink(1))]);
+        let attached = BTreeSet::from([(Hook::FromWorkload, 2), (Hook::ToUplink, 3)]);
+        assert_eq!(open(&[], &roles, &seen(&links, &attached, &BTreeSet::from([7]))), []);
     }
 
     #[test]
@@ -276,14 +286,15 @@ mod tests {
         };
         let topology = Topology { uplink: Some(uplink), ..Topology::default() };
         let bundle = Bundle { domain_id: 1, topology, ..Bundle::default() };
-        let none = (BTreeSet::new(), BTreeSet::new());
+        let attached = BTreeSet::from([(Hook::FromUplink, 2), (Hook::ToUplink, 2)]);
+        let none = BTreeSet::new();
         let roles = BTreeMap::from([(2, Role::Uplink(1))]);
-        let steps = open(&[&bundle], &roles, &seen(&links, &none.0, &none.1));
+        let steps = open(&[&bundle], &roles, &seen(&links, &attached, &none));
         let out = || "out".to_owned();
         let removed = DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap());
         assert_eq!(steps, [removed, DeviceAction::AddAddress(out(), wanted)]);
         // Once it is an uplink no longer, ours go and the device stays closed.
-        let gone = open(&[], &BTreeMap::new(), &seen(&links, &none.0, &none.1));
+        let gone = open(&[], &BTreeMap::new(), &seen(&links, &attached, &none));
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
     }
 

@@ -104,7 +104,7 @@ impl Machine {
         let attached = self.datapath()?.attached()?;
         let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
         for step in devices::open(bundles, &desired.devices, &seen) {
-            self.carry_out(&step)?;
+            self.attempt(&step);
         }
         self.guard()?;
         self.attached.clone_from(&attached);
@@ -175,7 +175,7 @@ impl Machine {
         self.datapath = Some((overlay_ifindex, datapath));
         if self.ownership.dedicated {
             for setting in sysctl::of_devices_to_come().into_iter().filter(|setting| !setting.holds()) {
-                self.carry_out(&DeviceAction::Set(setting))?;
+                self.attempt(&DeviceAction::Set(setting));
             }
         }
         tracing::info!(overlay_ifindex, pins = %self.config.pin_dir.display(), "programs loaded");
@@ -193,7 +193,7 @@ impl Machine {
             {
                 tracing::warn!(%hook, ifindex, "a program was taken off by somebody else; it is put back");
             }
-            self.carry_out(&step)?;
+            self.attempt(&step);
         }
         Ok(())
     }
@@ -233,6 +233,14 @@ impl Machine {
         self.datapath_mut()?.guard(on)?;
         self.guarded = true;
         Ok(())
+    }
+
+    /// One device must not hold up the others: what fails is tried again at the next pass, and until its programs run a
+    /// device is neither reported nor set up.
+    fn attempt(&mut self, step: &DeviceAction) {
+        if let Err(error) = self.carry_out(step) {
+            tracing::warn!(?step, %error, "a step on a device failed; it is tried again");
+        }
     }
 
     fn carry_out(&mut self, step: &DeviceAction) -> Result<(), PassError> {
