@@ -1,6 +1,6 @@
 //! Counters of the programs → what the controller shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_proto::v1;
 
@@ -42,4 +42,11 @@ pub(crate) fn read(
         device.drops.sort_by(|one, other| one.reason.cmp(&other.reason));
     }
     Ok(devices.into_values().collect())
+}
+
+/// Frees the counters of devices that are gone and never were known; those of known ones go with their entry.
+pub(crate) fn forget_gone(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<(), BpfError> {
+    let there: BTreeSet<u32> = links.values().map(|link| link.ifindex).chain(image.devices.keys().copied()).collect();
+    let drops = maps.drops.entries()?;
+    drops.iter().filter(|(key, _)| !there.contains(&key.ifindex)).try_for_each(|(key, _)| maps.drops.reset(key))
 }

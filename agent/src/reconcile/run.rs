@@ -27,7 +27,7 @@ const RESYNC: Duration = Duration::from_secs(2);
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two collections of connections that are over.
+/// Between two collections of connections that are over and of counters of devices that are gone.
 const COLLECT: Duration = Duration::from_secs(5);
 
 /// What the controller says.
@@ -260,7 +260,9 @@ impl Reconciler {
     }
 
     fn collect(&mut self) {
-        let Some((maps, _)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else { return };
+        let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
+            return;
+        };
         match nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC) {
             Ok(now) => {
                 let now_ns = Duration::from(now).as_nanos();
@@ -270,6 +272,9 @@ impl Reconciler {
                 }
             }
             Err(error) => tracing::error!(%error, "the clock cannot be read"),
+        }
+        if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
+            tracing::error!(%error, "counters of devices that are gone cannot be freed");
         }
         self.next_collection = Instant::now() + COLLECT;
     }
