@@ -41,6 +41,8 @@ fn transfer(client: &Guest, server: &Guest, address: IpAddr) -> usize {
     client.inside(move || {
         let timeout = Duration::from_secs(5);
         let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address, 5001), timeout).unwrap();
+        // A path that swallows packets stalls; then this must fail, not hang.
+        stream.set_write_timeout(Some(timeout)).unwrap();
         stream.write_all(&vec![7; BYTES]).unwrap();
     });
     received.join().unwrap()
