@@ -21,14 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let sources = Path::new(SOURCES);
-    fs::write(
-        out.join("reason.rs"),
-        reasons(&fs::read_to_string(sources.join("reasons.def"))?)?,
-    )?;
-    fs::write(
-        out.join("consts.rs"),
-        constants(&fs::read_to_string(sources.join("consts.h"))?)?,
-    )?;
+    fs::write(out.join("reason.rs"), reasons(&fs::read_to_string(sources.join("reasons.def"))?)?)?;
+    fs::write(out.join("consts.rs"), constants(&fs::read_to_string(sources.join("consts.h"))?)?)?;
     SkeletonBuilder::new()
         .source(sources.join("ringfence.bpf.c"))
         .clang_args([
@@ -55,23 +49,14 @@ fn reasons(definitions: &str) -> Result<String, Box<dyn Error>> {
     let mut variants = String::new();
     let mut table = String::new();
     let mut names = Vec::new();
-    for line in definitions
-        .lines()
-        .filter(|line| line.starts_with("RF_REASON("))
-    {
+    for line in definitions.lines().filter(|line| line.starts_with("RF_REASON(")) {
         let quoted: Vec<&str> = line.split('"').collect();
         let [_, name, _, doc, _] = quoted[..] else {
-            return Err(
-                format!("reasons.def: not RF_REASON(NAME, \"name\", \"doc\"): {line}").into(),
-            );
+            return Err(format!("reasons.def: not RF_REASON(NAME, \"name\", \"doc\"): {line}").into());
         };
         let variant: String = name.split('_').map(capitalised).collect();
         let number = names.len() + 1;
-        writeln!(
-            variants,
-            "    /// {}.\n    {variant} = {number},",
-            capitalised(doc)
-        )?;
+        writeln!(variants, "    /// {}.\n    {variant} = {number},", capitalised(doc))?;
         writeln!(table, "    (Reason::{variant}, {name:?}, {doc:?}),")?;
         names.push(variant);
     }
@@ -98,10 +83,7 @@ fn constants(header: &str) -> Result<String, Box<dyn Error>> {
             None => value.parse(),
         };
         if let Ok(number) = number {
-            writeln!(
-                text,
-                "/// `{name}` of `consts.h`.\npub const {name}: u32 = {number};"
-            )?;
+            writeln!(text, "/// `{name}` of `consts.h`.\npub const {name}: u32 = {number};")?;
         }
     }
     Ok(text)
@@ -109,7 +91,5 @@ fn constants(header: &str) -> Result<String, Box<dyn Error>> {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -27,40 +27,19 @@ unsafe impl Sync for Cells {}
 impl Cells {
     fn new(map: &'static str, handle: &MapHandle) -> Result<Self, BpfError> {
         let places = handle.max_entries() as usize;
-        let fail = |source: std::io::Error| BpfError::Map {
-            map,
-            action: "map into memory",
-            source,
-        };
+        let fail = |source: std::io::Error| BpfError::Map { map, action: "map into memory", source };
         let length = NonZeroUsize::new(places * size_of::<AtomicU64>())
             .ok_or_else(|| fail(std::io::ErrorKind::InvalidInput.into()))?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
-        let memory = unsafe {
-            mmap(
-                None,
-                length,
-                access,
-                MapFlags::MAP_SHARED,
-                handle.as_fd(),
-                0,
-            )
-        }
-        .map_err(|errno| fail(errno.into()))?;
-        Ok(Self {
-            map,
-            cells: memory.cast(),
-            places,
-        })
+        let memory = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, handle.as_fd(), 0) }
+            .map_err(|errno| fail(errno.into()))?;
+        Ok(Self { map, cells: memory.cast(), places })
     }
 
     fn cell(&self, index: u32) -> Result<&AtomicU64, BpfError> {
         if index as usize >= self.places {
-            return Err(BpfError::Index {
-                map: self.map,
-                index,
-                places: self.places,
-            });
+            return Err(BpfError::Index { map: self.map, index, places: self.places });
         }
         // SAFETY: within the mapping, aligned as the kernel aligns u64, alive as long as self.
         Ok(unsafe { self.cells.add(index as usize).as_ref() })

@@ -2,8 +2,7 @@
 //! should have gone only takes room, it lets nothing pass.
 
 use super::consts::{
-    RF_TIMEOUT_ANSWERED_S, RF_TIMEOUT_CLOSED_S, RF_TIMEOUT_CLOSING_S, RF_TIMEOUT_OPENING_S,
-    RF_TIMEOUT_TCP_S,
+    RF_TIMEOUT_ANSWERED_S, RF_TIMEOUT_CLOSED_S, RF_TIMEOUT_CLOSING_S, RF_TIMEOUT_OPENING_S, RF_TIMEOUT_TCP_S,
 };
 use super::{BpfError, Conn, ConnState, Maps, Pod, Table};
 
@@ -19,11 +18,7 @@ impl Maps {
     }
 }
 
-fn collect<K: Pod>(
-    conns: &Table<K, Conn>,
-    now_ns: u64,
-    l4_proto: impl Fn(&K) -> u8,
-) -> Result<usize, BpfError> {
+fn collect<K: Pod>(conns: &Table<K, Conn>, now_ns: u64, l4_proto: impl Fn(&K) -> u8) -> Result<usize, BpfError> {
     let mut collected = 0;
     for (key, conn) in conns.entries()? {
         if !expired(&conn, l4_proto(&key), now_ns) {
@@ -60,11 +55,7 @@ mod tests {
 
     #[test]
     fn an_established_tcp_flow_outlives_a_udp_one() {
-        let conn = Conn {
-            state: ConnState::RF_CONN_ESTABLISHED,
-            seen_ns: 5,
-            ..Conn::zeroed()
-        };
+        let conn = Conn { state: ConnState::RF_CONN_ESTABLISHED, seen_ns: 5, ..Conn::zeroed() };
         let after = 5 + u64::from(RF_TIMEOUT_ANSWERED_S) * SECOND_NS + 1;
         assert!(expired(&conn, 17, after));
         assert!(!expired(&conn, 17, after - 1));
@@ -73,11 +64,7 @@ mod tests {
 
     #[test]
     fn a_stamp_from_the_future_is_not_expired() {
-        let conn = Conn {
-            state: ConnState::RF_CONN_CLOSED,
-            seen_ns: u64::MAX,
-            ..Conn::zeroed()
-        };
+        let conn = Conn { state: ConnState::RF_CONN_CLOSED, seen_ns: u64::MAX, ..Conn::zeroed() };
         assert!(!expired(&conn, IPPROTO_TCP, 0));
     }
 }

@@ -59,20 +59,13 @@ impl Datapath {
     pub fn open(options: &Options) -> Result<Self, BpfError> {
         libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, log)));
         let dir = &options.pin_dir;
-        fs::create_dir_all(dir).map_err(|source| BpfError::Pin {
-            path: dir.clone(),
-            action: "create",
-            source,
-        })?;
+        fs::create_dir_all(dir).map_err(|source| BpfError::Pin { path: dir.clone(), action: "create", source })?;
         let links = Links::open(dir.join("links"))?;
 
         let mut storage = MaybeUninit::uninit();
         let mut skel = RingfenceSkelBuilder::default()
             .open(&mut storage)
-            .map_err(|source| BpfError::Load {
-                action: "open",
-                source,
-            })?;
+            .map_err(|source| BpfError::Load { action: "open", source })?;
         pin_maps(&mut skel, dir)?;
         let mark = boot_mark(dir)?;
         if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
@@ -82,48 +75,25 @@ impl Datapath {
             rodata.rf_config.record = u8::from(options.record);
             rodata.rf_config.verdict_off = options.verdict_off();
         }
-        let skel = skel.load().map_err(|source| BpfError::Load {
-            action: "load",
-            source,
-        })?;
+        let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
 
-        let keep = |source| BpfError::Load {
-            action: "keep",
-            source,
-        };
+        let keep = |source| BpfError::Load { action: "keep", source };
         let progs = &skel.progs;
         let datapath = Self {
             maps: Maps::open(&skel.maps)?,
             links,
             programs: vec![
-                (
-                    Hook::FromWorkload,
-                    ProgramHandle::try_from(&progs.from_workload).map_err(keep)?,
-                ),
-                (
-                    Hook::ToWorkload,
-                    ProgramHandle::try_from(&progs.to_workload).map_err(keep)?,
-                ),
-                (
-                    Hook::FromOverlay,
-                    ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?,
-                ),
-                (
-                    Hook::FromUplink,
-                    ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?,
-                ),
-                (
-                    Hook::ToUplink,
-                    ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?,
-                ),
+                (Hook::FromWorkload, ProgramHandle::try_from(&progs.from_workload).map_err(keep)?),
+                (Hook::ToWorkload, ProgramHandle::try_from(&progs.to_workload).map_err(keep)?),
+                (Hook::FromOverlay, ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?),
+                (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
+                (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
             ],
             guard: ProgramHandle::try_from(&progs.guard).map_err(keep)?,
             mark,
         };
         for (hook, ifindex) in datapath.links.list()? {
-            datapath
-                .links
-                .attach(hook, ifindex, datapath.program(hook))?;
+            datapath.links.attach(hook, ifindex, datapath.program(hook))?;
         }
         Ok(datapath)
     }
@@ -163,11 +133,7 @@ impl Datapath {
 
     /// Starts or stops guarding the host's stack in this network namespace.
     pub fn guard(&mut self, on: bool) -> Result<(), BpfError> {
-        if on {
-            self.links.guard(&self.guard)
-        } else {
-            self.links.unguard()
-        }
+        if on { self.links.guard(&self.guard) } else { self.links.unguard() }
     }
 
     pub(super) fn program(&self, hook: Hook) -> &ProgramHandle {
@@ -176,6 +142,7 @@ impl Datapath {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "libbpf-rs asks for this signature")]
 fn log(level: libbpf_rs::PrintLevel, text: String) {
     match level {
         libbpf_rs::PrintLevel::Warn => tracing::warn!(target: "libbpf", "{}", text.trim_end()),
@@ -196,11 +163,7 @@ fn pin_maps(skel: &mut OpenRingfenceSkel<'_>, dir: &Path) -> Result<(), BpfError
         if path.exists() {
             let pinned = open_pinned(&path)?;
             let shapes = [
-                (
-                    "type",
-                    u32::from(pinned.map_type()),
-                    u32::from(map.map_type()),
-                ),
+                ("type", u32::from(pinned.map_type()), u32::from(map.map_type())),
                 ("key size", pinned.key_size(), map.key_size()),
                 ("value size", pinned.value_size(), map.value_size()),
                 ("number of entries", pinned.max_entries(), map.max_entries()),
@@ -209,10 +172,7 @@ fn pin_maps(skel: &mut OpenRingfenceSkel<'_>, dir: &Path) -> Result<(), BpfError
                 same(&path, field, found, wanted)?;
             }
         }
-        map.set_pin_path(&path).map_err(|source| BpfError::Load {
-            action: "pin",
-            source,
-        })?;
+        map.set_pin_path(&path).map_err(|source| BpfError::Load { action: "pin", source })?;
     }
     Ok(())
 }
@@ -222,12 +182,7 @@ fn same(path: &Path, field: &'static str, found: u32, wanted: u32) -> Result<(),
         return Ok(());
     }
     let path = path.to_owned();
-    Err(BpfError::Layout {
-        path,
-        field,
-        found: found.into(),
-        wanted: wanted.into(),
-    })
+    Err(BpfError::Layout { path, field, found: found.into(), wanted: wanted.into() })
 }
 
 fn open_pinned(path: &Path) -> Result<MapHandle, BpfError> {
@@ -249,32 +204,16 @@ fn boot_mark(dir: &Path) -> Result<u32, BpfError> {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
             ..Default::default()
         };
-        MapHandle::create(
-            MapType::Array,
-            Some(MAP),
-            4,
-            size_of::<Boot>() as u32,
-            1,
-            &opts,
-        )
-        .map_err(failed(MAP, "create"))?
+        MapHandle::create(MapType::Array, Some(MAP), 4, size_of::<Boot>() as u32, 1, &opts)
+            .map_err(failed(MAP, "create"))?
     };
-    let found = map
-        .lookup(0u32.bytes(), MapFlags::ANY)
-        .map_err(failed(MAP, "look up"))?;
-    if let Some(boot) = found
-        .and_then(|bytes| Boot::from_bytes(&bytes))
-        .filter(|b| b.mark != 0)
-    {
+    let found = map.lookup(0u32.bytes(), MapFlags::ANY).map_err(failed(MAP, "look up"))?;
+    if let Some(boot) = found.and_then(|bytes| Boot::from_bytes(&bytes)).filter(|b| b.mark != 0) {
         same(&path, "layout", boot.layout, RF_LAYOUT)?;
         return Ok(boot.mark);
     }
-    let boot = Boot {
-        layout: RF_LAYOUT,
-        mark: nonce()?,
-    };
-    map.update(0u32.bytes(), boot.bytes(), MapFlags::ANY)
-        .map_err(failed(MAP, "write"))?;
+    let boot = Boot { layout: RF_LAYOUT, mark: nonce()? };
+    map.update(0u32.bytes(), boot.bytes(), MapFlags::ANY).map_err(failed(MAP, "write"))?;
     // Pinned last, so that a pinned one always bears a mark.
     if !path.exists() {
         map.pin(&path).map_err(failed(MAP, "pin"))?;
@@ -285,11 +224,7 @@ fn boot_mark(dir: &Path) -> Result<u32, BpfError> {
 /// A random number that is not zero, the mark of a packet nobody marked.
 fn nonce() -> Result<u32, BpfError> {
     let path = Path::new("/dev/urandom");
-    let unreadable = |source| BpfError::Pin {
-        path: path.to_owned(),
-        action: "read",
-        source,
-    };
+    let unreadable = |source| BpfError::Pin { path: path.to_owned(), action: "read", source };
     let mut random = fs::File::open(path).map_err(unreadable)?;
     loop {
         let mut bytes = [0; 4];

@@ -10,9 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use libbpf_rs::query::LinkTypeInfo;
-use libbpf_rs::{
-    NF_INET_PRE_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, ProgramAttachType, ProgramHandle,
-};
+use libbpf_rs::{NF_INET_PRE_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, ProgramAttachType, ProgramHandle};
 
 use super::BpfError;
 use super::links::{Links, failed, info, link_create, pin};
@@ -24,9 +22,7 @@ const FAMILIES: [(&str, i32); 2] = [("guard-ipv4", NFPROTO_IPV4), ("guard-ipv6",
 impl Links {
     /// Starts guarding with `program`, in place of an older one if there is.
     pub(super) fn guard(&self, program: &ProgramHandle) -> Result<(), BpfError> {
-        FAMILIES
-            .iter()
-            .try_for_each(|(name, family)| self.guard_family(name, *family, program))
+        FAMILIES.iter().try_for_each(|(name, family)| self.guard_family(name, *family, program))
     }
 
     /// Stops guarding.
@@ -42,41 +38,27 @@ impl Links {
         Ok(())
     }
 
-    fn guard_family(
-        &self,
-        name: &str,
-        family: i32,
-        program: &ProgramHandle,
-    ) -> Result<(), BpfError> {
+    fn guard_family(&self, name: &str, family: i32, program: &ProgramHandle) -> Result<(), BpfError> {
         let path = self.dir().join(name);
         let fresh = self.dir().join(format!("{name}-next"));
-        let taken = if path.exists() {
-            priority(&info(&path, name)?.info)
-        } else {
-            None
-        };
-        let free = if taken == Some(PRIORITIES[0]) {
-            PRIORITIES[1]
-        } else {
-            PRIORITIES[0]
-        };
+        let taken = if path.exists() { priority(&info(&path, name)?.info) } else { None };
+        let free = if taken == Some(PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };
         let mut opts = libbpf_sys::bpf_link_create_opts {
             sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,
             ..Default::default()
         };
-        opts.__bindgen_anon_1.netfilter =
-            libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_5 {
-                pf: family as u32,
-                hooknum: NF_INET_PRE_ROUTING as u32,
-                priority: free,
-                flags: 0,
-            };
+        opts.__bindgen_anon_1.netfilter = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_5 {
+            pf: family as u32,
+            hooknum: NF_INET_PRE_ROUTING as u32,
+            priority: free,
+            flags: 0,
+        };
         // What an agent left that died between pinning and renaming.
         if fresh.exists() {
             fs::remove_file(&fresh).map_err(failed(name, "unpin"))?;
         }
-        let link = link_create(program.as_fd(), 0, ProgramAttachType::Netfilter, &opts)
-            .map_err(failed(name, "attach"))?;
+        let link =
+            link_create(program.as_fd(), 0, ProgramAttachType::Netfilter, &opts).map_err(failed(name, "attach"))?;
         pin(link.as_fd(), &fresh).map_err(failed(name, "pin"))?;
         fs::rename(&fresh, &path).map_err(failed(name, "replace"))
     }

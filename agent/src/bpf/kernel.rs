@@ -25,17 +25,13 @@ pub fn check_kernel() -> Result<(), BpfError> {
 }
 
 fn release() -> Result<String, BpfError> {
-    let uname = nix::sys::utsname::uname().map_err(|errno| BpfError::Kernel {
-        missing: format!("uname failed: {errno}"),
-        remedy: "run on Linux",
-    })?;
+    let uname = nix::sys::utsname::uname()
+        .map_err(|errno| BpfError::Kernel { missing: format!("uname failed: {errno}"), remedy: "run on Linux" })?;
     Ok(uname.release().to_string_lossy().into_owned())
 }
 
 fn check_release(release: &str) -> Result<(), BpfError> {
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|n| n.parse().unwrap_or(0));
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
     let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= OLDEST {
         return Ok(());
@@ -48,14 +44,10 @@ fn check_release(release: &str) -> Result<(), BpfError> {
 
 /// A query of the attached programs fails at once where tcx is unknown.
 fn check_tcx() -> Result<(), BpfError> {
-    let mut opts = libbpf_sys::bpf_prog_query_opts {
-        sz: size_of::<libbpf_sys::bpf_prog_query_opts>() as _,
-        ..Default::default()
-    };
+    let mut opts =
+        libbpf_sys::bpf_prog_query_opts { sz: size_of::<libbpf_sys::bpf_prog_query_opts>() as _, ..Default::default() };
     // SAFETY: opts is valid for the call and asks for no array to be filled.
-    let result = unsafe {
-        libbpf_sys::bpf_prog_query_opts(LOOPBACK, libbpf_sys::BPF_TCX_INGRESS, &raw mut opts)
-    };
+    let result = unsafe { libbpf_sys::bpf_prog_query_opts(LOOPBACK, libbpf_sys::BPF_TCX_INGRESS, &raw mut opts) };
     if result == 0 {
         return Ok(());
     }
@@ -65,10 +57,7 @@ fn check_tcx() -> Result<(), BpfError> {
     } else {
         "boot a kernel with CONFIG_BPF_SYSCALL=y, CONFIG_NET_CLS_ACT=y and CONFIG_NET_INGRESS=y"
     };
-    Err(BpfError::Kernel {
-        missing: format!("tcx cannot be queried: {error}"),
-        remedy,
-    })
+    Err(BpfError::Kernel { missing: format!("tcx cannot be queried: {error}"), remedy })
 }
 
 /// Waits until every program that runs now has ended, so that what it might have read from a map
@@ -94,13 +83,7 @@ mod tests {
         for new in ["6.6.0", "6.18.44-fc", "10.0-rc1", "6.6-rc7"] {
             assert!(check_release(new).is_ok(), "{new}");
         }
-        for old in [
-            "6.5.99",
-            "5.15.0-100-generic",
-            "6.1.0-56-cloud-amd64",
-            "",
-            "weird",
-        ] {
+        for old in ["6.5.99", "5.15.0-100-generic", "6.1.0-56-cloud-amd64", "", "weird"] {
             assert!(check_release(old).is_err(), "{old}");
         }
     }

@@ -32,13 +32,8 @@ pub enum Hook {
 
 impl Hook {
     /// Every hook.
-    pub const ALL: [Self; 5] = [
-        Self::FromWorkload,
-        Self::ToWorkload,
-        Self::FromOverlay,
-        Self::FromUplink,
-        Self::ToUplink,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::FromWorkload, Self::ToWorkload, Self::FromOverlay, Self::FromUplink, Self::ToUplink];
 
     /// The program's name.
     pub fn program(self) -> &'static str {
@@ -53,9 +48,7 @@ impl Hook {
 
     fn attach_type(self) -> ProgramAttachType {
         match self {
-            Self::FromWorkload | Self::FromOverlay | Self::FromUplink => {
-                ProgramAttachType::TcxIngress
-            }
+            Self::FromWorkload | Self::FromOverlay | Self::FromUplink => ProgramAttachType::TcxIngress,
             Self::ToWorkload | Self::ToUplink => ProgramAttachType::TcxEgress,
         }
     }
@@ -71,12 +64,7 @@ impl FromStr for Hook {
     type Err = UnknownHook;
 
     fn from_str(name: &str) -> Result<Self, UnknownHook> {
-        Self::ALL
-            .into_iter()
-            .find(|hook| hook.program() == name)
-            .ok_or_else(|| UnknownHook {
-                name: name.to_owned(),
-            })
+        Self::ALL.into_iter().find(|hook| hook.program() == name).ok_or_else(|| UnknownHook { name: name.to_owned() })
     }
 }
 
@@ -96,22 +84,13 @@ pub(super) struct Links {
 impl Links {
     /// Opens the folder, making it if need be.
     pub(super) fn open(dir: PathBuf) -> Result<Self, BpfError> {
-        fs::create_dir_all(&dir).map_err(|source| BpfError::Pin {
-            path: dir.clone(),
-            action: "create",
-            source,
-        })?;
+        fs::create_dir_all(&dir).map_err(|source| BpfError::Pin { path: dir.clone(), action: "create", source })?;
         Ok(Self { dir })
     }
 
     /// Runs `program` at the hook of the device, before any other program there. A link that is
     /// there already gets the program in place of its own.
-    pub(super) fn attach(
-        &self,
-        hook: Hook,
-        ifindex: u32,
-        program: &ProgramHandle,
-    ) -> Result<(), BpfError> {
+    pub(super) fn attach(&self, hook: Hook, ifindex: u32, program: &ProgramHandle) -> Result<(), BpfError> {
         let name = link_name(hook, ifindex);
         let path = self.dir.join(&name);
         if self.alive(hook, ifindex)?.is_some() {
@@ -127,7 +106,7 @@ impl Links {
         self.unpin(&name)
     }
 
-    /// Which hooks really run one of `programs` (ids); pins of links whose device is gone go too.
+    /// The pinned links that are still on their device; pins of the others are removed.
     pub(super) fn list(&self) -> Result<BTreeSet<(Hook, u32)>, BpfError> {
         let mut live = BTreeSet::new();
         for (hook, ifindex) in self.pinned()? {
@@ -149,8 +128,7 @@ impl Links {
         let info = info(&path, &name)?;
         match info.info {
             LinkTypeInfo::Tcx(tcx)
-                if tcx.ifindex == ifindex
-                    && discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()) =>
+                if tcx.ifindex == ifindex && discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()) =>
             {
                 Ok(Some(info.prog_id))
             }
@@ -163,11 +141,7 @@ impl Links {
 
     /// What the names of the pins say.
     fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
-        let unreadable = |source| BpfError::Pin {
-            path: self.dir.clone(),
-            action: "list",
-            source,
-        };
+        let unreadable = |source| BpfError::Pin { path: self.dir.clone(), action: "list", source };
         let mut pinned = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -178,9 +152,7 @@ impl Links {
 
     fn unpin(&self, name: &str) -> Result<(), BpfError> {
         match fs::remove_file(self.dir.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(name, "unpin")(error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(name, "unpin")(error)),
             _ => Ok(()),
         }
     }
@@ -202,11 +174,7 @@ fn parse_name(name: &str) -> Option<(Hook, u32)> {
 
 pub(super) fn failed(name: &str, action: &'static str) -> impl FnOnce(io::Error) -> BpfError {
     let name = name.to_owned();
-    move |source| BpfError::Link {
-        name,
-        action,
-        source,
-    }
+    move |source| BpfError::Link { name, action, source }
 }
 
 pub(super) fn info(path: &Path, name: &str) -> Result<LinkInfo, BpfError> {
@@ -216,19 +184,11 @@ pub(super) fn info(path: &Path, name: &str) -> Result<LinkInfo, BpfError> {
 }
 
 fn update(path: &Path, name: &str, program: BorrowedFd<'_>) -> Result<(), BpfError> {
-    let link = Link::open(path)
-        .map_err(|error| failed(name, "open")(io::Error::other(error.to_string())))?;
+    let link = Link::open(path).map_err(|error| failed(name, "open")(io::Error::other(error.to_string())))?;
     // SAFETY: both are open file descriptors; no options are passed.
-    let result = unsafe {
-        libbpf_sys::bpf_link_update(
-            link.as_fd().as_raw_fd(),
-            program.as_raw_fd(),
-            std::ptr::null(),
-        )
-    };
-    check(result)
-        .map(drop)
-        .map_err(failed(name, "replace the program"))
+    let result =
+        unsafe { libbpf_sys::bpf_link_update(link.as_fd().as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
+    check(result).map(drop).map_err(failed(name, "replace the program"))
 }
 
 fn create(hook: Hook, ifindex: u32, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -250,9 +210,7 @@ pub(super) fn link_create(
     // An interface index is positive in the kernel, too.
     let target = i32::try_from(target).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: the program is open and opts lives through the call.
-    let fd = unsafe {
-        libbpf_sys::bpf_link_create(program.as_raw_fd(), target, attach_type as u32, opts)
-    };
+    let fd = unsafe { libbpf_sys::bpf_link_create(program.as_raw_fd(), target, attach_type as u32, opts) };
     // SAFETY: on success the call returned a descriptor that nobody else has.
     check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -267,11 +225,7 @@ pub(super) fn pin(link: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 
 /// libbpf returns errors as negative numbers.
 fn check(result: i32) -> io::Result<i32> {
-    if result < 0 {
-        Err(io::Error::from_raw_os_error(-result))
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) }
 }
 
 #[cfg(test)]

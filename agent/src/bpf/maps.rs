@@ -5,9 +5,8 @@ use libbpf_rs::{MapHandle, MapMut};
 use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
-    Addr, AddrKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs,
-    Host, Iface, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, SubnetKey, Table, Vni,
-    Words,
+    Addr, AddrKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs, Host, Iface, Passed,
+    PerCpu, PrefixKey, Profile, Row, RowKey, Run, SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -39,10 +38,7 @@ impl Maps {
         Ok(Self {
             devices: Devices {
                 near: Table::new("rf_devices", handle("rf_devices", &maps.rf_devices)?),
-                far: Table::new(
-                    "rf_devices_far",
-                    handle("rf_devices_far", &maps.rf_devices_far)?,
-                ),
+                far: Table::new("rf_devices_far", handle("rf_devices_far", &maps.rf_devices_far)?),
             },
             ifaces: Table::new("rf_ifaces", handle("rf_ifaces", &maps.rf_ifaces)?),
             hosts: Table::new("rf_hosts", handle("rf_hosts", &maps.rf_hosts)?),
@@ -101,10 +97,6 @@ impl Devices {
     }
 
     fn table(&self, ifindex: u32) -> &Table<u32, Device> {
-        if ifindex < self.near.capacity() {
-            &self.near
-        } else {
-            &self.far
-        }
+        if ifindex < self.near.capacity() { &self.near } else { &self.far }
     }
 }

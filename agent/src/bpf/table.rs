@@ -12,15 +12,8 @@ use super::{BpfError, Pod};
 const BATCH: u32 = 4096;
 
 /// Fills the error with what was tried on which map.
-pub(super) fn failed(
-    map: &'static str,
-    action: &'static str,
-) -> impl Fn(libbpf_rs::Error) -> BpfError {
-    move |error| BpfError::Map {
-        map,
-        action,
-        source: io::Error::new(error_kind(&error), error.to_string()),
-    }
+pub(super) fn failed(map: &'static str, action: &'static str) -> impl Fn(libbpf_rs::Error) -> BpfError {
+    move |error| BpfError::Map { map, action, source: io::Error::new(error_kind(&error), error.to_string()) }
 }
 
 fn error_kind(error: &libbpf_rs::Error) -> io::ErrorKind {
@@ -42,11 +35,7 @@ pub struct Table<K, V> {
 
 impl<K: Pod, V: Pod> Table<K, V> {
     pub(super) fn new(name: &'static str, handle: MapHandle) -> Self {
-        Self {
-            name,
-            handle,
-            types: PhantomData,
-        }
+        Self { name, handle, types: PhantomData }
     }
 
     /// Its name in `maps.h`.
@@ -61,28 +50,18 @@ impl<K: Pod, V: Pod> Table<K, V> {
 
     /// The value under `key`; of a trie, that of the longest prefix that covers it.
     pub fn get(&self, key: &K) -> Result<Option<V>, BpfError> {
-        let found = self
-            .handle
-            .lookup(key.bytes(), MapFlags::ANY)
-            .map_err(failed(self.name, "look up"))?;
-        Ok(found
-            .and_then(|bytes| V::from_bytes(&bytes))
-            .filter(|value| self.counts(value)))
+        let found = self.handle.lookup(key.bytes(), MapFlags::ANY).map_err(failed(self.name, "look up"))?;
+        Ok(found.and_then(|bytes| V::from_bytes(&bytes)).filter(|value| self.counts(value)))
     }
 
     /// Adds or replaces.
     pub fn put(&self, key: &K, value: &V) -> Result<(), BpfError> {
-        self.handle
-            .update(key.bytes(), value.bytes(), MapFlags::ANY)
-            .map_err(failed(self.name, "write"))
+        self.handle.update(key.bytes(), value.bytes(), MapFlags::ANY).map_err(failed(self.name, "write"))
     }
 
     /// Adds unless there is a value; whether it did.
     pub fn put_new(&self, key: &K, value: &V) -> Result<bool, BpfError> {
-        match self
-            .handle
-            .update(key.bytes(), value.bytes(), MapFlags::NO_EXIST)
-        {
+        match self.handle.update(key.bytes(), value.bytes(), MapFlags::NO_EXIST) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(failed(self.name, "write")(error)),
@@ -95,19 +74,14 @@ impl<K: Pod, V: Pod> Table<K, V> {
             return self.put(key, &V::zeroed());
         }
         match self.handle.delete(key.bytes()) {
-            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
-                Err(failed(self.name, "delete")(error))
-            }
+            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => Err(failed(self.name, "delete")(error)),
             _ => Ok(()),
         }
     }
 
     /// Removes and returns, in one step of the kernel. Not for arrays.
     pub fn take(&self, key: &K) -> Result<Option<V>, BpfError> {
-        let taken = self
-            .handle
-            .lookup_and_delete(key.bytes())
-            .map_err(failed(self.name, "take"))?;
+        let taken = self.handle.lookup_and_delete(key.bytes()).map_err(failed(self.name, "take"))?;
         Ok(taken.and_then(|bytes| V::from_bytes(&bytes)))
     }
 
@@ -123,9 +97,7 @@ impl<K: Pod, V: Pod> Table<K, V> {
                 size = size.saturating_mul(2);
                 continue;
             };
-            let pairs = keys
-                .chunks_exact(size_of::<K>())
-                .zip(values.chunks_exact(size_of::<V>()));
+            let pairs = keys.chunks_exact(size_of::<K>()).zip(values.chunks_exact(size_of::<V>()));
             entries.extend(
                 pairs
                     .filter_map(|(key, value)| Some((K::from_bytes(key)?, V::from_bytes(value)?)))
@@ -153,9 +125,7 @@ impl<K: Pod, V: Pod> Table<K, V> {
         let result = unsafe {
             libbpf_sys::bpf_map_lookup_batch(
                 self.handle.as_fd().as_raw_fd(),
-                position.map_or(std::ptr::null_mut(), |bytes| {
-                    bytes.as_ptr().cast_mut().cast()
-                }),
+                position.map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast()),
                 next.as_mut_ptr().cast(),
                 keys.as_mut_ptr().cast(),
                 values.as_mut_ptr().cast(),
@@ -167,26 +137,16 @@ impl<K: Pod, V: Pod> Table<K, V> {
             0 => false,
             nix::libc::ENOENT => true,
             nix::libc::ENOSPC => {
-                return Ok(Batch {
-                    filled: None,
-                    last: false,
-                });
+                return Ok(Batch { filled: None, last: false });
             }
             errno => {
                 let source = io::Error::from_raw_os_error(errno);
-                return Err(BpfError::Map {
-                    map: self.name,
-                    action: "list",
-                    source,
-                });
+                return Err(BpfError::Map { map: self.name, action: "list", source });
             }
         };
         keys.truncate(count as usize * size_of::<K>());
         values.truncate(count as usize * size_of::<V>());
-        Ok(Batch {
-            filled: Some((keys, values, next)),
-            last,
-        })
+        Ok(Batch { filled: Some((keys, values, next)), last })
     }
 
     fn is_array(&self) -> bool {
@@ -214,34 +174,18 @@ pub struct PerCpu<K, V> {
 
 impl<K: Pod + Ord, V: Sum> PerCpu<K, V> {
     pub(super) fn new(name: &'static str, handle: MapHandle) -> Self {
-        Self {
-            name,
-            handle,
-            types: PhantomData,
-        }
+        Self { name, handle, types: PhantomData }
     }
 
     /// The sum over all CPUs; nothing if there is no entry.
     pub fn get(&self, key: &K) -> Result<Option<V>, BpfError> {
-        let found = self
-            .handle
-            .lookup_percpu(key.bytes(), MapFlags::ANY)
-            .map_err(failed(self.name, "look up"))?;
-        Ok(found.map(|values| {
-            values
-                .iter()
-                .filter_map(|bytes| V::from_bytes(bytes))
-                .fold(V::zeroed(), V::plus)
-        }))
+        let found = self.handle.lookup_percpu(key.bytes(), MapFlags::ANY).map_err(failed(self.name, "look up"))?;
+        Ok(found.map(|values| values.iter().filter_map(|bytes| V::from_bytes(bytes)).fold(V::zeroed(), V::plus)))
     }
 
     /// Every sum; an array's zeros too.
     pub fn entries(&self) -> Result<Vec<(K, V)>, BpfError> {
-        let keys: Vec<K> = self
-            .handle
-            .keys()
-            .filter_map(|bytes| K::from_bytes(&bytes))
-            .collect();
+        let keys: Vec<K> = self.handle.keys().filter_map(|bytes| K::from_bytes(&bytes)).collect();
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some(sum) = self.get(&key)? {
@@ -256,15 +200,10 @@ impl<K: Pod + Ord, V: Sum> PerCpu<K, V> {
         if self.handle.map_type() == MapType::PercpuArray {
             let cpus = libbpf_rs::num_possible_cpus().map_err(failed(self.name, "count CPUs"))?;
             let zeros = vec![V::zeroed().bytes().to_vec(); cpus];
-            return self
-                .handle
-                .update_percpu(key.bytes(), &zeros, MapFlags::ANY)
-                .map_err(failed(self.name, "write"));
+            return self.handle.update_percpu(key.bytes(), &zeros, MapFlags::ANY).map_err(failed(self.name, "write"));
         }
         match self.handle.delete(key.bytes()) {
-            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
-                Err(failed(self.name, "delete")(error))
-            }
+            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => Err(failed(self.name, "delete")(error)),
             _ => Ok(()),
         }
     }
@@ -284,9 +223,6 @@ impl Sum for u64 {
 
 impl Sum for super::Passed {
     fn plus(self, other: Self) -> Self {
-        Self {
-            from: self.from.wrapping_add(other.from),
-            to: self.to.wrapping_add(other.to),
-        }
+        Self { from: self.from.wrapping_add(other.from), to: self.to.wrapping_add(other.to) }
     }
 }

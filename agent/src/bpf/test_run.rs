@@ -36,16 +36,10 @@ const HEADROOM: usize = 2048;
 
 impl Datapath {
     /// Runs the hook's program on `packet`, an Ethernet frame, once.
-    pub fn test_run(
-        &self,
-        hook: Hook,
-        packet: &[u8],
-        context: &TestContext,
-    ) -> Result<TestOutput, BpfError> {
+    pub fn test_run(&self, hook: Hook, packet: &[u8], context: &TestContext) -> Result<TestOutput, BpfError> {
         // SAFETY: integers and pointers, of which zero is a value. The kernel wants every byte that
         // is not ours to set to be zero, and Default leaves padding as it is.
-        let (mut skb, mut left): (__sk_buff, __sk_buff) =
-            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        let (mut skb, mut left): (__sk_buff, __sk_buff) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         skb.ifindex = context.ifindex;
         skb.mark = context.mark;
         skb.gso_size = context.gso_size;
@@ -74,10 +68,6 @@ impl Datapath {
             });
         }
         out.truncate(opts.data_size_out as usize);
-        Ok(TestOutput {
-            action: opts.retval as i32,
-            packet: out,
-            mark: left.mark,
-        })
+        Ok(TestOutput { action: opts.retval as i32, packet: out, mark: left.mark })
     }
 }

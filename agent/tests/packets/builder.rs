@@ -36,39 +36,12 @@ pub struct Packet {
 impl Packet {
     fn new(src: IpAddr, dst: IpAddr, l4_proto: u8, l4: Vec<u8>, at: Option<usize>) -> Self {
         let (src_mac, dst_mac) = ([0; 6], [0; 6]);
-        Self {
-            src_mac,
-            dst_mac,
-            src,
-            dst,
-            ttl: 64,
-            l4_proto,
-            options: vec![],
-            l4,
-            checksum_at: at,
-        }
+        Self { src_mac, dst_mac, src, dst, ttl: 64, l4_proto, options: vec![], l4, checksum_at: at }
     }
 
     pub fn tcp(src: IpAddr, dst: IpAddr, ports: (u16, u16), flags: u8) -> Self {
         let mut l4 = ports_header(ports);
-        l4.extend([
-            0,
-            0,
-            0,
-            1,
-            0,
-            0,
-            0,
-            0,
-            5 << 4,
-            flags,
-            0xff,
-            0xff,
-            0,
-            0,
-            0,
-            0,
-        ]);
+        l4.extend([0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
         Self::new(src, dst, TCP, l4, Some(16))
     }
 
@@ -118,11 +91,7 @@ impl Packet {
 
     /// Makes the IP packet `length` bytes long.
     pub fn length(mut self, length: usize) -> Self {
-        let header = if self.src.is_ipv4() {
-            20 + self.options.len()
-        } else {
-            40
-        };
+        let header = if self.src.is_ipv4() { 20 + self.options.len() } else { 40 };
         self.l4.resize(length - header, 0x5a);
         self
     }

@@ -45,19 +45,11 @@ pub fn assert_right(ip: &[u8]) {
         if ip[9] == 1 {
             assert_eq!(sum(&ip[header..]), 0xffff, "ICMP checksum");
         } else {
-            assert_eq!(
-                transport_sum(src, dst, ip[9], &ip[header..]),
-                0xffff,
-                "L4 checksum"
-            );
+            assert_eq!(transport_sum(src, dst, ip[9], &ip[header..]), 0xffff, "L4 checksum");
         }
     } else {
         let (src, dst) = (address6(&ip[8..24]), address6(&ip[24..40]));
-        assert_eq!(
-            transport_sum(src, dst, ip[6], &ip[40..]),
-            0xffff,
-            "L4 checksum"
-        );
+        assert_eq!(transport_sum(src, dst, ip[6], &ip[40..]), 0xffff, "L4 checksum");
     }
 }
 

@@ -21,14 +21,9 @@ impl Guest {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             File::open("/proc/thread-self/ns/net").unwrap()
         });
-        let guest = Self {
-            namespace: made.join().unwrap(),
-        };
+        let guest = Self { namespace: made.join().unwrap() };
         let fd = guest.namespace.as_raw_fd();
-        sh(&format!(
-            "ip link set dev {device} netns /proc/{}/fd/{fd}",
-            std::process::id()
-        ));
+        sh(&format!("ip link set dev {device} netns /proc/{}/fd/{fd}", std::process::id()));
         guest.inside(|| sh("ip link set dev lo up"));
         guest
     }
@@ -36,14 +31,8 @@ impl Guest {
     /// The workload itself, behind its device, which gets its programs.
     pub fn workload(world: &mut World, device: &str, workload: &Workload) -> Self {
         let guest = Self::with_device(&format!("{device}-in"));
-        world
-            .datapath
-            .attach(Hook::FromWorkload, workload.ifindex)
-            .unwrap();
-        world
-            .datapath
-            .attach(Hook::ToWorkload, workload.ifindex)
-            .unwrap();
+        world.datapath.attach(Hook::FromWorkload, workload.ifindex).unwrap();
+        world.datapath.attach(Hook::ToWorkload, workload.ifindex).unwrap();
         sh(&format!("ip link set dev {device} up"));
         let mac = workload.mac.map(|byte| format!("{byte:02x}")).join(":");
         let subnet = workload.vni / 100;

@@ -4,12 +4,7 @@
 //! Each asserts the verdict, the bytes where they change, and which counters moved and that no
 //! other did. All need root, and fail without it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    unreachable_pub
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod builder;
 mod checksum;

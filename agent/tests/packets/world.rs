@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sched::{CloneFlags, unshare};
 use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_VNI_TRANSIT};
 use ringfence_agent::bpf::{
-    Action, Addr, AddrKey, Conn, Conn4Key, Datapath, Decision, Device, DeviceKind, Domain, Hook,
-    Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Reason, Row, RowKey, Run, SubnetKey,
-    TestContext, TestOutput, Vni, be32, bucket,
+    Action, Addr, AddrKey, Conn, Conn4Key, Datapath, Decision, Device, DeviceKind, Domain, Hook, Host, Iface, Ip,
+    Options, Pod, PrefixKey, Profile, Reason, Row, RowKey, Run, SubnetKey, TestContext, TestOutput, Vni, be32, bucket,
 };
 
 use crate::builder::{Mac, Packet};
@@ -103,21 +102,14 @@ pub fn ifindex(name: &str) -> u32 {
 
 /// A network namespace of the calling thread's own, gone when the test's thread is.
 pub fn private_network() {
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "packet tests load programs: run them as root"
-    );
+    assert!(nix::unistd::geteuid().is_root(), "packet tests load programs: run them as root");
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     sh("ip link set lo up");
 }
 
 pub fn options() -> Options {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!(
-        "rf-test-{}-{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name = format!("rf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
@@ -146,11 +138,7 @@ impl World {
         let datapath = Datapath::open(&options).unwrap();
         let workload = |n: u8, class, vni, host, device: &str| Workload {
             index: u32::from(n),
-            ifindex: if device.is_empty() {
-                0
-            } else {
-                ifindex(device)
-            },
+            ifindex: if device.is_empty() { 0 } else { ifindex(device) },
             mac: [2, 0, 0, 0, 1, n],
             v4: ip(&format!("10.{}.0.{}", vni / 100, 10 + n)),
             v6: ip(&format!("fd00:{}::{}", vni / 100, 10 + n)),
@@ -176,31 +164,13 @@ impl World {
 
     fn fill(&mut self) {
         let maps = self.datapath.maps();
-        for (index, v4, v6) in [
-            (RF_HOST_HERE, "198.51.100.1", "2001:db8:f::1"),
-            (FAR, FAR_V4, FAR_V6),
-        ] {
-            let host = Host {
-                v4: be(v4),
-                v6: Ip::from(ip(v6)),
-                ..Host::zeroed()
-            };
+        for (index, v4, v6) in [(RF_HOST_HERE, "198.51.100.1", "2001:db8:f::1"), (FAR, FAR_V4, FAR_V6)] {
+            let host = Host { v4: be(v4), v6: Ip::from(ip(v6)), ..Host::zeroed() };
             maps.hosts.put(&index, &host).unwrap();
         }
-        let device = |kind, reference, counter| Device {
-            kind,
-            r#ref: reference,
-            counter,
-        };
-        maps.devices
-            .put(self.overlay, &device(DeviceKind::RF_DEVICE_OVERLAY, 0, 100))
-            .unwrap();
-        maps.devices
-            .put(
-                self.uplink,
-                &device(DeviceKind::RF_DEVICE_UPLINK, DOMAIN, 101),
-            )
-            .unwrap();
+        let device = |kind, reference, counter| Device { kind, r#ref: reference, counter };
+        maps.devices.put(self.overlay, &device(DeviceKind::RF_DEVICE_OVERLAY, 0, 100)).unwrap();
+        maps.devices.put(self.uplink, &device(DeviceKind::RF_DEVICE_UPLINK, DOMAIN, 101)).unwrap();
         for workload in [self.web, self.app, self.cache, self.db] {
             self.put_workload(DOMAIN, DOMAIN_ID, &workload);
         }
@@ -220,52 +190,25 @@ impl World {
             next_hop6: Ip::from(ip("2001:db8::1")),
         };
         maps.domains.put(&index, &domain).unwrap();
-        let transit_vni = Vni {
-            domain: index,
-            domain_id: id,
-            flags: RF_VNI_TRANSIT,
-            ..Vni::zeroed()
-        };
+        let transit_vni = Vni { domain: index, domain_id: id, flags: RF_VNI_TRANSIT, ..Vni::zeroed() };
         maps.vnis.put(&transit, &transit_vni).unwrap();
         for (subnet, vni) in [1, 2].into_iter().zip(networks) {
             let (v4, v6) = (format!("10.{subnet}.0.1"), format!("fd00:{subnet}::1"));
             let gateways = (be(&v4), Ip::from(ip(&v6)));
-            let network = Vni {
-                domain: index,
-                domain_id: id,
-                flags: 0,
-                gateway4: gateways.0,
-                gateway6: gateways.1,
-            };
+            let network = Vni { domain: index, domain_id: id, flags: 0, gateway4: gateways.0, gateway6: gateways.1 };
             maps.vnis.put(&vni, &network).unwrap();
             for gateway in [ip(&v4), ip(&v6)] {
-                let addr = Addr {
-                    gateway_vni: vni,
-                    epoch: RF_EPOCH_BUCKETS,
-                    ..Addr::zeroed()
-                };
+                let addr = Addr { gateway_vni: vni, epoch: RF_EPOCH_BUCKETS, ..Addr::zeroed() };
                 maps.addrs.put(&addr_key(id, gateway), &addr).unwrap();
             }
-            for (prefix, bits) in [
-                (format!("10.{subnet}.0.0"), 120),
-                (format!("fd00:{subnet}::"), 64),
-            ] {
-                let key = SubnetKey {
-                    prefixlen: 32 + bits,
-                    domain_id: id,
-                    ip: ip(&prefix).into(),
-                };
+            for (prefix, bits) in [(format!("10.{subnet}.0.0"), 120), (format!("fd00:{subnet}::"), 64)] {
+                let key = SubnetKey { prefixlen: 32 + bits, domain_id: id, ip: ip(&prefix).into() };
                 maps.subnets.put(&key, &1).unwrap();
             }
         }
         for slot in [0, 1] {
             for (prefix, bits) in [("0.0.0.0", 96), ("::", 0)] {
-                let key = PrefixKey {
-                    prefixlen: 64 + bits,
-                    domain_id: id,
-                    slot,
-                    ip: ip(prefix).into(),
-                };
+                let key = PrefixKey { prefixlen: 64 + bits, domain_id: id, slot, ip: ip(prefix).into() };
                 maps.prefixes.put(&key, &OUTSIDE_CLASS).unwrap();
             }
         }
@@ -292,16 +235,11 @@ impl World {
                 class_id: [workload.class; 2],
                 gateway_vni: 0,
             };
-            maps.addrs
-                .put(&addr_key(domain_id, address), &addr)
-                .unwrap();
+            maps.addrs.put(&addr_key(domain_id, address), &addr).unwrap();
         }
         if workload.ifindex != 0 {
-            let device = Device {
-                kind: DeviceKind::RF_DEVICE_WORKLOAD,
-                r#ref: workload.index,
-                counter: workload.index,
-            };
+            let device =
+                Device { kind: DeviceKind::RF_DEVICE_WORKLOAD, r#ref: workload.index, counter: workload.index };
             maps.devices.put(workload.ifindex, &device).unwrap();
         }
     }
@@ -319,24 +257,14 @@ impl World {
     /// Puts a table of a row in one slot; its other tables and the other slot stay.
     pub fn row(&mut self, slot: usize, from: u32, to: u32, table: u32, runs: &[TestRun]) {
         let maps = self.datapath.maps();
-        let key = RowKey {
-            domain_id: DOMAIN_ID,
-            from_class: from,
-            to_class: to,
-        };
+        let key = RowKey { domain_id: DOMAIN_ID, from_class: from, to_class: to };
         let mut row = maps.rows.get(&key).unwrap().unwrap_or_else(Row::zeroed);
         let old = maps.profiles.get(&row.profile[slot]).unwrap();
         let mut profile = old.unwrap_or_else(Profile::zeroed);
         profile.table[table as usize].start = self.next_run;
         profile.table[table as usize].count = runs.len() as u32;
         for (first, verdict, from_rule, to_rule) in runs.iter().copied() {
-            let run = Run {
-                first,
-                verdict,
-                pad: 0,
-                from_rule,
-                to_rule,
-            };
+            let run = Run { first, verdict, pad: 0, from_rule, to_rule };
             maps.runs.put(&self.next_run, &run).unwrap();
             self.next_run += 1;
         }
@@ -357,11 +285,7 @@ impl World {
     /// Raises the domain's epoch in the slot that is in force.
     pub fn bump_domain(&self) {
         let (slot, epoch) = self.datapath.maps().words.load(DOMAIN).unwrap();
-        self.datapath
-            .maps()
-            .words
-            .store(DOMAIN, slot, epoch + 1)
-            .unwrap();
+        self.datapath.maps().words.store(DOMAIN, slot, epoch + 1).unwrap();
     }
 
     pub fn bump_address(&self, domain_id: u32, address: IpAddr) {
@@ -374,20 +298,12 @@ impl World {
     }
 
     pub fn run(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> TestOutput {
-        let context = TestContext {
-            ifindex,
-            ..TestContext::default()
-        };
+        let context = TestContext { ifindex, ..TestContext::default() };
         self.datapath.test_run(hook, frame, &context).unwrap()
     }
 
     pub fn decision(&self) -> Decision {
-        self.datapath
-            .maps()
-            .decisions
-            .get(&0)
-            .unwrap()
-            .expect("a decision was recorded")
+        self.datapath.maps().decisions.get(&0).unwrap().expect("a decision was recorded")
     }
 
     /// Every counter that is not zero.
@@ -425,11 +341,7 @@ impl World {
         let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
         let decision = self.decision();
         let was = Reason::from_number(decision.reason);
-        assert_eq!(
-            (output.action, was),
-            (SHOT, Some(reason)),
-            "action and reason"
-        );
+        assert_eq!((output.action, was), (SHOT, Some(reason)), "action and reason");
         let expected = BTreeMap::from([(format!("device {ifindex} {}", reason.name()), 1)]);
         assert_eq!(moved, expected);
         decision
@@ -441,22 +353,12 @@ impl World {
         let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
         let decision = self.decision();
         assert_eq!(Reason::from_number(decision.reason), None, "reason");
-        let counter = self
-            .datapath
-            .maps()
-            .devices
-            .get(ifindex)
-            .unwrap()
-            .unwrap()
-            .counter;
+        let counter = self.datapath.maps().devices.get(ifindex).unwrap().unwrap().counter;
         let delivered = decision.action == Action::RF_ACTION_DELIVER;
         let passed = [OK, REDIRECT].contains(&output.action);
         assert!(passed, "action {}", output.action);
         let direction = if delivered { "to" } else { "from" };
-        assert_eq!(
-            moved,
-            BTreeMap::from([(format!("{counter} {direction}"), 1)])
-        );
+        assert_eq!(moved, BTreeMap::from([(format!("{counter} {direction}"), 1)]));
         (output, decision)
     }
 
@@ -485,10 +387,7 @@ impl Drop for World {
 }
 
 pub fn addr_key(domain_id: u32, address: IpAddr) -> AddrKey {
-    AddrKey {
-        domain_id,
-        ip: address.into(),
-    }
+    AddrKey { domain_id, ip: address.into() }
 }
 
 fn epoch_place(workload: &Workload, v6: bool) -> u32 {

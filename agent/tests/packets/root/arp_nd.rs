@@ -29,10 +29,7 @@ fn arp_is_answered_for_the_gateway_and_for_neighbours() {
     let web = world.web;
     for (target, mac) in [(ip("10.1.0.1"), GATEWAY_MAC), (world.app.v4, world.app.mac)] {
         let (output, decision) = world.passes(FROM, web.ifindex, &request(&web, target));
-        assert_eq!(
-            (decision.action, decision.ifindex),
-            (Action::RF_ACTION_ANSWER, web.ifindex)
-        );
+        assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_ANSWER, web.ifindex));
         let answer = arp(2, (mac, octets(target)), (web.mac, octets(web.v4)));
         assert_eq!(output.packet, ethernet(web.mac, mac, 0x0806, &answer));
         assert_eq!(output.mark, world.datapath.mark());
@@ -44,19 +41,8 @@ fn arp_for_others_and_for_oneself_stays_unanswered() {
     let world = World::new();
     let web = world.web;
     // Unknown, another network's gateway and interface, one's own.
-    for target in [
-        "10.1.0.77",
-        "10.2.0.1",
-        "10.2.0.13",
-        "203.0.113.9",
-        "10.1.0.11",
-    ] {
-        world.drops(
-            FROM,
-            web.ifindex,
-            &request(&web, ip(target)),
-            Reason::UnansweredNeighbour,
-        );
+    for target in ["10.1.0.77", "10.2.0.1", "10.2.0.13", "203.0.113.9", "10.1.0.11"] {
+        world.drops(FROM, web.ifindex, &request(&web, ip(target)), Reason::UnansweredNeighbour);
     }
     let probe = arp(1, (web.mac, [0; 4]), (NOBODY, octets(web.v4)));
     let frame = ethernet([0xff; 6], web.mac, 0x0806, &probe);
@@ -70,17 +56,8 @@ fn arp_for_others_and_for_oneself_stays_unanswered() {
 fn arp_speaks_for_its_own_interface_only() {
     let world = World::new();
     let (web, app) = (world.web, world.app);
-    for sender in [
-        (web.mac, octets(app.v4)),
-        (app.mac, octets(web.v4)),
-        (web.mac, [10, 1, 0, 1]),
-    ] {
-        let frame = ethernet(
-            [0xff; 6],
-            web.mac,
-            0x0806,
-            &arp(1, sender, (NOBODY, [10, 1, 0, 1])),
-        );
+    for sender in [(web.mac, octets(app.v4)), (app.mac, octets(web.v4)), (web.mac, [10, 1, 0, 1])] {
+        let frame = ethernet([0xff; 6], web.mac, 0x0806, &arp(1, sender, (NOBODY, [10, 1, 0, 1])));
         world.drops(FROM, web.ifindex, &frame, Reason::ArpSender);
     }
     let mut short = request(&web, ip("10.1.0.1"));
@@ -89,9 +66,7 @@ fn arp_speaks_for_its_own_interface_only() {
 }
 
 fn solicitation(from: &Workload, src: IpAddr, target: IpAddr) -> Packet {
-    let IpAddr::V6(target) = target else {
-        panic!("{target} is not IPv6")
-    };
+    let IpAddr::V6(target) = target else { panic!("{target} is not IPv6") };
     Packet::icmp(src, ip("ff02::1:ff00:1"), (135, 0), [0; 4])
         .payload(&target.octets())
         .payload(&[1, 1])
@@ -101,9 +76,7 @@ fn solicitation(from: &Workload, src: IpAddr, target: IpAddr) -> Packet {
 }
 
 fn advertisement(mac: Mac, target: IpAddr, dst: IpAddr, flags: u8) -> Packet {
-    let IpAddr::V6(octets) = target else {
-        panic!("{target} is not IPv6")
-    };
+    let IpAddr::V6(octets) = target else { panic!("{target} is not IPv6") };
     Packet::icmp(target, dst, (136, 0), [flags, 0, 0, 0])
         .payload(&octets.octets())
         .payload(&[2, 1])
@@ -116,16 +89,11 @@ fn solicitations_are_answered_for_the_gateway_and_for_neighbours() {
     let world = World::new();
     let web = world.web;
     let link_local = ip("fe80::ff:fe00:101");
-    for (target, mac) in [
-        (ip("fd00:1::1"), GATEWAY_MAC),
-        (world.app.v6, world.app.mac),
-    ] {
+    for (target, mac) in [(ip("fd00:1::1"), GATEWAY_MAC), (world.app.v6, world.app.mac)] {
         for src in [web.v6, link_local] {
             let frame = solicitation(&web, src, target).build();
             let (output, _) = world.passes(FROM, web.ifindex, &frame);
-            let answer = advertisement(mac, target, src, 0x60)
-                .macs(mac, web.mac)
-                .build();
+            let answer = advertisement(mac, target, src, 0x60).macs(mac, web.mac).build();
             assert_eq!(output.packet, answer);
             assert_right(&output.packet[14..]);
         }
@@ -138,9 +106,7 @@ fn a_probe_for_anothers_address_is_told_to_all_nodes_and_one_for_ones_own_is_not
     let (web, app) = (world.web, world.app);
     let frame = solicitation(&web, ip("::"), app.v6).build();
     let (output, _) = world.passes(FROM, web.ifindex, &frame);
-    let answer = advertisement(app.mac, app.v6, ip("ff02::1"), 0x20)
-        .macs(app.mac, [0x33, 0x33, 0, 0, 0, 1])
-        .build();
+    let answer = advertisement(app.mac, app.v6, ip("ff02::1"), 0x20).macs(app.mac, [0x33, 0x33, 0, 0, 0, 1]).build();
     assert_eq!(output.packet, answer);
     let own = solicitation(&web, ip("::"), web.v6).build();
     world.drops(FROM, web.ifindex, &own, Reason::UnansweredNeighbour);
@@ -159,10 +125,7 @@ fn nd_speaks_for_its_own_interface_only_and_comes_from_the_link() {
     // Advertisements and what only routers send.
     for kind in [133, 134, 136, 137] {
         let packet = Packet::icmp(web.v6, ip("ff02::1"), (kind, 0), [0; 4]).payload(&[0; 16]);
-        let frame = packet
-            .ttl(255)
-            .macs(web.mac, [0x33, 0x33, 0, 0, 0, 1])
-            .build();
+        let frame = packet.ttl(255).macs(web.mac, [0x33, 0x33, 0, 0, 0, 1]).build();
         world.drops(FROM, web.ifindex, &frame, Reason::UnansweredNeighbour);
     }
 }

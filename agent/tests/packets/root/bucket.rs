@@ -17,11 +17,7 @@ fn a_connection_to_outside_refers_to_the_bucket_of_its_address() {
         world.passes(Hook::FromWorkload, web.ifindex, &frame);
         let (key, conn) = world.only_conn();
         // web has the lesser address, so outside is the high side.
-        assert_eq!(
-            conn.epoch_ref[1],
-            bucket(DOMAIN_ID, &outside.into()),
-            "{outside}"
-        );
+        assert_eq!(conn.epoch_ref[1], bucket(DOMAIN_ID, &outside.into()), "{outside}");
         world.datapath.maps().conns4.delete(&key).unwrap();
 
         let outside = ip(&format!("2001:db8:{:x}:{n:x}::{:x}", n * 77, n * 991));
@@ -29,11 +25,7 @@ fn a_connection_to_outside_refers_to_the_bucket_of_its_address() {
         world.passes(Hook::FromWorkload, web.ifindex, &frame);
         let conns = world.datapath.maps().conns6.entries().unwrap();
         // 2001:… is less than fd00:….
-        assert_eq!(
-            conns[0].1.epoch_ref[0],
-            bucket(DOMAIN_ID, &outside.into()),
-            "{outside}"
-        );
+        assert_eq!(conns[0].1.epoch_ref[0], bucket(DOMAIN_ID, &outside.into()), "{outside}");
         world.datapath.maps().conns6.delete(&conns[0].0).unwrap();
     }
 }

@@ -160,11 +160,7 @@ fn both_families_keep_their_own_entries() {
     let flow = Flow::new();
     let (web, app) = (flow.world.web, flow.world.app);
     flow.send(&web, &app, Packet::tcp(web.v6, app.v6, (4000, 80), SYN));
-    flow.send(
-        &app,
-        &web,
-        Packet::tcp(app.v6, web.v6, (80, 4000), SYN | ACK),
-    );
+    flow.send(&app, &web, Packet::tcp(app.v6, web.v6, (80, 4000), SYN | ACK));
     let maps = flow.world.datapath.maps();
     assert_eq!(maps.conns4.entries().unwrap().len(), 0);
     assert_eq!(maps.conns6.entries().unwrap().len(), 1);

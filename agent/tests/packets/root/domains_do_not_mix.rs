@@ -11,19 +11,11 @@ const OTHER_ID: u32 = 72;
 
 /// The other domain's twins of web and app: same addresses, MACs and classes, other devices.
 fn twins(world: &World) -> [Workload; 2] {
-    sh(
-        "ip link add web2 type veth peer name web2-in; ip link add app2 type veth peer name app2-in",
-    );
+    sh("ip link add web2 type veth peer name web2-in; ip link add app2 type veth peer name app2-in");
     world.put_domain(OTHER, OTHER_ID, 901, [300, 400]);
     [(world.web, 5, "web2"), (world.app, 6, "app2")].map(|(original, index, device)| {
         let ifindex = crate::world::ifindex(device);
-        let twin = Workload {
-            index,
-            ifindex,
-            vni: 300,
-            host: RF_HOST_HERE,
-            ..original
-        };
+        let twin = Workload { index, ifindex, vni: 300, host: RF_HOST_HERE, ..original };
         world.put_workload(OTHER, OTHER_ID, &twin);
         twin
     })
@@ -36,16 +28,8 @@ fn the_same_packet_is_another_flow_in_another_domain() {
     world.allow(1, 2, RF_TABLE_TCP);
     for v6 in [false, true] {
         let (src, dst) = (world.web.ip(v6), world.app.ip(v6));
-        let syn = world.bridged(
-            &world.web,
-            &world.app,
-            Packet::tcp(src, dst, (4000, 80), SYN),
-        );
-        let reply = world.bridged(
-            &world.app,
-            &world.web,
-            Packet::tcp(dst, src, (80, 4000), SYN | ACK),
-        );
+        let syn = world.bridged(&world.web, &world.app, Packet::tcp(src, dst, (4000, 80), SYN));
+        let reply = world.bridged(&world.app, &world.web, Packet::tcp(dst, src, (80, 4000), SYN | ACK));
         let (_, decision) = world.passes(Hook::FromWorkload, world.web.ifindex, &syn);
         assert_eq!(decision.ifindex, world.app.ifindex);
         // The rows are of the first domain, and so is the connection.
@@ -60,23 +44,13 @@ fn the_same_packet_is_another_flow_in_another_domain() {
 fn an_address_that_only_the_other_domain_has_is_outside() {
     let mut world = World::new();
     twins(&world);
-    let lone = Workload {
-        v4: ip("10.1.0.66"),
-        v6: ip("fd00:1::66"),
-        index: 6,
-        ..world.app
-    };
+    let lone = Workload { v4: ip("10.1.0.66"), v6: ip("fd00:1::66"), index: 6, ..world.app };
     world.put_workload(OTHER, OTHER_ID, &lone);
     world.allow(1, 2, RF_TABLE_TCP);
     for address in [lone.v4, lone.v6] {
         let src = world.web.ip(address.is_ipv6());
         let frame = world.routed(&world.web, Packet::tcp(src, address, (4000, 80), SYN));
-        world.drops(
-            Hook::FromWorkload,
-            world.web.ifindex,
-            &frame,
-            Reason::NoRoute,
-        );
+        world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::NoRoute);
     }
 }
 

@@ -10,19 +10,10 @@ use crate::world::{GATEWAY_MAC, World, ip};
 fn every_gateway_of_the_domain_answers_echo() {
     let world = World::new();
     let web = world.web;
-    for (src, gateway) in [
-        (web.v4, "10.1.0.1"),
-        (web.v4, "10.2.0.1"),
-        (web.v6, "fd00:1::1"),
-        (web.v6, "fd00:2::1"),
-    ] {
+    for (src, gateway) in [(web.v4, "10.1.0.1"), (web.v4, "10.2.0.1"), (web.v6, "fd00:1::1"), (web.v6, "fd00:2::1")] {
         let gateway = ip(gateway);
         let request = Packet::echo_request(src, gateway, 77).payload(b"hello");
-        let (output, _) = world.passes(
-            Hook::FromWorkload,
-            web.ifindex,
-            &world.routed(&web, request),
-        );
+        let (output, _) = world.passes(Hook::FromWorkload, web.ifindex, &world.routed(&web, request));
         let reply = Packet::echo_reply(gateway, src, 77).payload(b"hello");
         assert_eq!(output.packet, reply.macs(GATEWAY_MAC, web.mac).build());
         assert_right(&output.packet[14..]);
@@ -40,18 +31,8 @@ fn nothing_else_is_served_by_a_gateway() {
         Packet::echo_reply(web.v4, gateway, 1),
     ] {
         let frame = world.routed(&web, packet);
-        world.drops(
-            Hook::FromWorkload,
-            web.ifindex,
-            &frame,
-            Reason::GatewayService,
-        );
+        world.drops(Hook::FromWorkload, web.ifindex, &frame, Reason::GatewayService);
     }
     let spoofed = world.routed(&web, Packet::echo_request(world.app.v4, gateway, 1));
-    world.drops(
-        Hook::FromWorkload,
-        web.ifindex,
-        &spoofed,
-        Reason::SourceAddress,
-    );
+    world.drops(Hook::FromWorkload, web.ifindex, &spoofed, Reason::SourceAddress);
 }

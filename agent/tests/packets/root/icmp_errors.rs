@@ -34,10 +34,7 @@ fn an_error_about_a_flow_passes_to_its_sender() {
         world.drops(FROM, app.ifindex, &frame, Reason::NoConnection);
         world.passes(FROM, web.ifindex, &world.bridged(&web, &app, asked));
         let (output, decision) = world.passes(FROM, app.ifindex, &frame);
-        assert_eq!(
-            (decision.action, decision.ifindex),
-            (Action::RF_ACTION_LOCAL, web.ifindex)
-        );
+        assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, web.ifindex));
         assert_eq!(output.packet, frame);
     }
 }
@@ -72,14 +69,9 @@ fn an_error_about_a_flow_that_was_cut_does_not_pass() {
 fn a_router_beyond_the_uplink_may_tell_of_a_flow_there() {
     let world = world();
     let web = world.web;
-    for (src, dst, router) in [
-        (web.v4, OUTSIDE, "192.0.2.77"),
-        (web.v6, OUTSIDE6, "2001:db8::77"),
-    ] {
+    for (src, dst, router) in [(web.v4, OUTSIDE, "192.0.2.77"), (web.v6, OUTSIDE6, "2001:db8::77")] {
         let asked = Packet::udp(src, ip(dst), (4000, 53));
-        let error = icmp_error(ip(router), src, &asked.ip())
-            .macs(NEXT_HOP_MAC, UPLINK_MAC)
-            .build();
+        let error = icmp_error(ip(router), src, &asked.ip()).macs(NEXT_HOP_MAC, UPLINK_MAC).build();
         world.drops(Hook::FromUplink, world.uplink, &error, Reason::NoConnection);
         world.passes(FROM, web.ifindex, &world.routed(&web, asked));
         let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &error);

@@ -9,9 +9,7 @@ use ringfence_agent::bpf::{Action, Decision, Hook, Pod, Reason};
 
 use crate::builder::{Packet, arp, ethernet};
 use crate::guest::Guest;
-use crate::world::{
-    BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World, ip, sh,
-};
+use crate::world::{BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World, ip, sh};
 
 /// A machine that is no host of ours, on the same underlay.
 const STRANGER: &str = "198.51.100.3";
@@ -31,10 +29,8 @@ impl FarHost {
         }
         sh("ip link add under type veth peer name under-in");
         let guest = Guest::with_device("under-in");
-        sh(
-            "ip addr add 198.51.100.1/24 dev under; ip addr add 2001:db8:f::1/64 dev under nodad; \
-            ip link set dev under up",
-        );
+        sh("ip addr add 198.51.100.1/24 dev under; ip addr add 2001:db8:f::1/64 dev under nodad; \
+            ip link set dev under up");
         guest.inside(|| {
             sh("ip addr add 198.51.100.2/24 dev under-in; ip addr add 198.51.100.3/24 dev under-in; \
                 ip addr add 2001:db8:f::2/64 dev under-in nodad; ip link set dev under-in up");
@@ -47,29 +43,15 @@ impl FarHost {
     /// What the host decided about a frame that came in by VXLAN from `outer`.
     fn sends(&self, outer: &str, vni: u32, frame: &[u8]) -> Decision {
         let outer = ip(outer);
-        let here = ip(if outer.is_ipv4() {
-            "198.51.100.1"
-        } else {
-            "2001:db8:f::1"
-        });
+        let here = ip(if outer.is_ipv4() { "198.51.100.1" } else { "2001:db8:f::1" });
         let mut datagram = vec![8, 0, 0, 0];
         datagram.extend((vni << 8).to_be_bytes());
         datagram.extend(frame);
-        let decisions = || {
-            self.world
-                .datapath
-                .maps()
-                .decisions
-                .get(&0)
-                .unwrap()
-                .unwrap_or_else(Decision::zeroed)
-        };
+        let decisions = || self.world.datapath.maps().decisions.get(&0).unwrap().unwrap_or_else(Decision::zeroed);
         let before = decisions().count;
         self.guest.inside(move || {
             let socket = UdpSocket::bind(SocketAddr::new(outer, 0)).unwrap();
-            socket
-                .send_to(&datagram, SocketAddr::new(here, VXLAN_PORT))
-                .unwrap();
+            socket.send_to(&datagram, SocketAddr::new(here, VXLAN_PORT)).unwrap();
         });
         for _ in 0..200 {
             let decision = decisions();
@@ -100,18 +82,10 @@ impl FarHost {
 #[test]
 fn a_frame_from_the_senders_host_is_delivered_over_both_underlays() {
     let far = FarHost::new();
-    for (outer, v6) in [
-        (FAR_V4, false),
-        (FAR_V4, true),
-        (FAR_V6, false),
-        (FAR_V6, true),
-    ] {
+    for (outer, v6) in [(FAR_V4, false), (FAR_V4, true), (FAR_V6, false), (FAR_V6, true)] {
         let decision = far.sends(outer, FRONT, &far.to_web(v6).build());
         assert_eq!(Reason::from_number(decision.reason), None);
-        assert_eq!(
-            (decision.action, decision.ifindex),
-            (Action::RF_ACTION_LOCAL, far.world.web.ifindex)
-        );
+        assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, far.world.web.ifindex));
     }
 }
 
@@ -129,20 +103,9 @@ fn a_frame_from_another_host_is_refused_also_for_a_known_flow() {
 fn sources_of_this_host_and_of_nobody_are_refused() {
     let far = FarHost::new();
     let world = &far.world;
-    for source in [
-        world.app.v4,
-        world.cache.v4,
-        ip("10.1.0.1"),
-        ip("10.2.0.99"),
-        ip(OUTSIDE),
-    ] {
+    for source in [world.app.v4, world.cache.v4, ip("10.1.0.1"), ip("10.2.0.99"), ip(OUTSIDE)] {
         let packet = Packet::udp(source, world.web.v4, (4000, 53));
-        far.refused(
-            FAR_V4,
-            FRONT,
-            &packet.macs(GATEWAY_MAC, world.web.mac).build(),
-            Reason::OuterSource,
-        );
+        far.refused(FAR_V4, FRONT, &packet.macs(GATEWAY_MAC, world.web.mac).build(), Reason::OuterSource);
     }
     // Outside comes from the uplink's host, once that is the other one.
     world.uplink_at(FAR);
@@ -167,10 +130,7 @@ fn the_transit_network_leads_to_the_uplink_and_nowhere_else() {
     let world = &far.world;
     let packet = Packet::udp(world.db.v4, ip(OUTSIDE), (4000, 53)).macs(GATEWAY_MAC, GATEWAY_MAC);
     let decision = far.sends(FAR_V4, TRANSIT, &packet.build());
-    assert_eq!(
-        (decision.action, decision.ifindex),
-        (Action::RF_ACTION_UPLINK, world.uplink)
-    );
+    assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_UPLINK, world.uplink));
     far.refused(FAR_V4, BACK, &packet.build(), Reason::WrongVni);
 }
 
@@ -183,37 +143,19 @@ fn frames_that_no_host_of_ours_sends_are_refused() {
     let question = arp(1, (world.db.mac, [10, 2, 0, 14]), ([0; 6], [10, 1, 0, 11]));
     let frame = ethernet([0xff; 6], world.db.mac, 0x0806, &question);
     far.refused(FAR_V4, FRONT, &frame, Reason::UnansweredNeighbour);
-    let group =
-        Packet::udp(world.db.v4, ip("224.0.0.9"), (1, 2)).macs(GATEWAY_MAC, [1, 0, 0x5e, 0, 0, 9]);
+    let group = Packet::udp(world.db.v4, ip("224.0.0.9"), (1, 2)).macs(GATEWAY_MAC, [1, 0, 0x5e, 0, 0, 9]);
     far.refused(FAR_V4, FRONT, &group.build(), Reason::Multicast);
-    assert!(
-        world
-            .datapath
-            .maps()
-            .domains
-            .get(&DOMAIN)
-            .unwrap()
-            .is_some()
-    );
+    assert!(world.datapath.maps().domains.get(&DOMAIN).unwrap().is_some());
 }
 
 /// What arrives at the other host when web sends one datagram to `target`.
 fn received(far: &mut FarHost, web: &Guest, listen: &str, target: IpAddr) -> (SocketAddr, Vec<u8>) {
     let listen = SocketAddr::new(ip(listen), VXLAN_PORT);
     let socket = far.guest.inside(move || UdpSocket::bind(listen).unwrap());
-    socket
-        .set_read_timeout(Some(Duration::from_secs(2)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     web.inside(move || {
-        let any = if target.is_ipv4() {
-            "0.0.0.0:4000"
-        } else {
-            "[::]:4000"
-        };
-        UdpSocket::bind(any)
-            .unwrap()
-            .send_to(b"hello", SocketAddr::new(target, 53))
-            .unwrap()
+        let any = if target.is_ipv4() { "0.0.0.0:4000" } else { "[::]:4000" };
+        UdpSocket::bind(any).unwrap().send_to(b"hello", SocketAddr::new(target, 53)).unwrap()
     });
     let mut datagram = vec![0; 2000];
     let (length, from) = socket.recv_from(&mut datagram).unwrap();
@@ -226,14 +168,9 @@ fn a_packet_to_another_host_bears_its_vni_and_its_final_macs() {
     let mut far = FarHost::new();
     let workload = far.world.web;
     let web = Guest::workload(&mut far.world, "web", &workload);
-    for (underlay, flags, here) in [
-        (FAR_V4, 0, "198.51.100.1"),
-        (
-            FAR_V6,
-            ringfence_agent::bpf::consts::RF_HOST_V6,
-            "2001:db8:f::1",
-        ),
-    ] {
+    for (underlay, flags, here) in
+        [(FAR_V4, 0, "198.51.100.1"), (FAR_V6, ringfence_agent::bpf::consts::RF_HOST_V6, "2001:db8:f::1")]
+    {
         let maps = far.world.datapath.maps();
         let mut host = maps.hosts.get(&FAR).unwrap().unwrap();
         host.flags = flags;
@@ -245,10 +182,7 @@ fn a_packet_to_another_host_bears_its_vni_and_its_final_macs() {
             assert_eq!(datagram[..4], [8, 0, 0, 0]);
             assert_eq!(datagram[4..8], (BACK << 8).to_be_bytes());
             let inner = &datagram[8..];
-            assert_eq!(
-                (&inner[..6], &inner[6..12]),
-                (&far.world.db.mac[..], &GATEWAY_MAC[..])
-            );
+            assert_eq!((&inner[..6], &inner[6..12]), (&far.world.db.mac[..], &GATEWAY_MAC[..]));
             let ttl = if v6 { inner[14 + 7] } else { inner[14 + 8] };
             assert_eq!(ttl, 63);
             assert!(inner.ends_with(b"hello"), "{src} to {dst}");

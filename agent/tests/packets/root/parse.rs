@@ -25,12 +25,7 @@ fn every_cut_of_a_packet_is_malformed() {
         // The kernel test-runs nothing shorter than its IP header.
         let header = if frame[12] == 8 { 34 } else { 54 };
         for length in header..frame.len() {
-            world.drops(
-                Hook::FromWorkload,
-                world.web.ifindex,
-                &frame[..length],
-                Reason::Malformed,
-            );
+            world.drops(Hook::FromWorkload, world.web.ifindex, &frame[..length], Reason::Malformed);
         }
         world.passes(Hook::FromWorkload, world.web.ifindex, &frame);
     }
@@ -54,22 +49,14 @@ fn headers_that_contradict_themselves_are_malformed() {
         ("total length less than the headers", with_byte(&v4, 17, 39)),
         ("total length more than the frame", with_byte(&v4, 17, 41)),
         ("TCP header of 16 bytes", with_byte(&v4, 46, 0x40)),
-        (
-            "TCP header longer than the packet",
-            with_byte(&v4, 46, 0x60),
-        ),
+        ("TCP header longer than the packet", with_byte(&v4, 46, 0x60)),
         ("version 4 in IPv6", with_byte(&v6, 14, 0x40)),
         ("payload less than the header", with_byte(&v6, 19, 19)),
         ("payload more than the frame", with_byte(&v6, 19, 21)),
     ];
     for (what, frame) in cases {
         eprintln!("{what}");
-        world.drops(
-            Hook::FromWorkload,
-            world.web.ifindex,
-            &frame,
-            Reason::Malformed,
-        );
+        world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::Malformed);
     }
 }
 
@@ -88,17 +75,8 @@ fn ipv4_options_are_stepped_over() {
 fn fragments_have_a_reason_in_both_families() {
     let world = world();
     let [v4, v6] = packets(&world).map(|packet| world.bridged(&world.web, &world.app, packet));
-    for frame in [
-        with_byte(&v4, 20, 0x20),
-        with_byte(&v4, 21, 1),
-        with_byte(&v6, 20, 44),
-    ] {
-        world.drops(
-            Hook::FromWorkload,
-            world.web.ifindex,
-            &frame,
-            Reason::Fragment,
-        );
+    for frame in [with_byte(&v4, 20, 0x20), with_byte(&v4, 21, 1), with_byte(&v6, 20, 44)] {
+        world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::Fragment);
     }
 }
 
@@ -108,21 +86,11 @@ fn extension_headers_and_the_other_familys_icmp_are_not_supported() {
     let [_, v6] = packets(&world).map(|packet| world.bridged(&world.web, &world.app, packet));
     for next_header in [0, 43, 51, 60, 1] {
         let frame = with_byte(&v6, 20, next_header);
-        world.drops(
-            Hook::FromWorkload,
-            world.web.ifindex,
-            &frame,
-            Reason::UnsupportedProtocol,
-        );
+        world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnsupportedProtocol);
     }
     let odd = Packet::other(world.web.v4, world.app.v4, 58);
     let frame = world.bridged(&world.web, &world.app, odd);
-    world.drops(
-        Hook::FromWorkload,
-        world.web.ifindex,
-        &frame,
-        Reason::UnsupportedProtocol,
-    );
+    world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnsupportedProtocol);
 }
 
 #[test]
@@ -135,12 +103,7 @@ fn a_tag_is_dropped_unless_it_names_no_vlan() {
         inner.extend(v4.ip());
         ethernet(world.app.mac, world.web.mac, 0x8100, &inner)
     };
-    world.drops(
-        Hook::FromWorkload,
-        world.web.ifindex,
-        &tagged(5),
-        Reason::VlanTagged,
-    );
+    world.drops(Hook::FromWorkload, world.web.ifindex, &tagged(5), Reason::VlanTagged);
     let (output, _) = world.passes(Hook::FromWorkload, world.web.ifindex, &tagged(0));
     let untagged = world.bridged(&world.web, &world.app, v4);
     assert_eq!(output.packet, untagged);
@@ -150,10 +113,5 @@ fn a_tag_is_dropped_unless_it_names_no_vlan() {
 fn an_ethertype_of_no_use_is_refused() {
     let world = world();
     let frame = ethernet(world.app.mac, world.web.mac, 0x88cc, &[0; 64]);
-    world.drops(
-        Hook::FromWorkload,
-        world.web.ifindex,
-        &frame,
-        Reason::UnsupportedEthertype,
-    );
+    world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnsupportedEthertype);
 }

@@ -16,13 +16,8 @@ fn syn(world: &World, port: u16) -> Vec<u8> {
 #[test]
 fn each_number_gets_the_verdict_and_the_rules_of_its_run() {
     let mut world = World::new();
-    let runs = [
-        (0, DENY, 1, 2),
-        (80, ALLOW, 3, 4),
-        (81, ALLOW_FROM, 5, 6),
-        (443, ALLOW_TO, 7, 8),
-        (8080, ALLOW, 9, 10),
-    ];
+    let runs =
+        [(0, DENY, 1, 2), (80, ALLOW, 3, 4), (81, ALLOW_FROM, 5, 6), (443, ALLOW_TO, 7, 8), (8080, ALLOW, 9, 10)];
     world.row(0, 1, 2, RF_TABLE_TCP, &runs);
     let cases = [
         (0, DENY, 1, 2),
@@ -39,21 +34,13 @@ fn each_number_gets_the_verdict_and_the_rules_of_its_run() {
         let frame = syn(&world, port);
         let decision = if verdict == ALLOW {
             let (_, decision) = world.passes(FROM, world.web.ifindex, &frame);
-            assert_eq!(
-                (decision.action, decision.ifindex),
-                (Action::RF_ACTION_LOCAL, world.app.ifindex)
-            );
+            assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, world.app.ifindex));
             decision
         } else {
             world.drops(FROM, world.web.ifindex, &frame, Reason::PolicyDeny)
         };
         assert_eq!(
-            (
-                decision.judged,
-                decision.allows,
-                decision.from_rule,
-                decision.to_rule
-            ),
+            (decision.judged, decision.allows, decision.from_rule, decision.to_rule),
             (1, u32::from(verdict), from_rule, to_rule),
             "port {port}"
         );
@@ -64,19 +51,9 @@ fn each_number_gets_the_verdict_and_the_rules_of_its_run() {
 #[test]
 fn a_missing_row_and_a_missing_table_deny() {
     let mut world = World::new();
-    world.drops(
-        FROM,
-        world.web.ifindex,
-        &syn(&world, 80),
-        Reason::PolicyDeny,
-    );
+    world.drops(FROM, world.web.ifindex, &syn(&world, 80), Reason::PolicyDeny);
     world.allow(1, 2, RF_TABLE_UDP);
-    let decision = world.drops(
-        FROM,
-        world.web.ifindex,
-        &syn(&world, 80),
-        Reason::PolicyDeny,
-    );
+    let decision = world.drops(FROM, world.web.ifindex, &syn(&world, 80), Reason::PolicyDeny);
     assert_eq!((decision.from_rule, decision.to_rule), (0, 0));
     world.allow(1, 2, RF_TABLE_TCP);
     world.passes(FROM, world.web.ifindex, &syn(&world, 80));
@@ -86,12 +63,7 @@ fn a_missing_row_and_a_missing_table_deny() {
 fn the_word_chooses_the_slot() {
     let mut world = World::new();
     world.row(1, 1, 2, RF_TABLE_TCP, &[(0, ALLOW, 1, 2)]);
-    world.drops(
-        FROM,
-        world.web.ifindex,
-        &syn(&world, 80),
-        Reason::PolicyDeny,
-    );
+    world.drops(FROM, world.web.ifindex, &syn(&world, 80), Reason::PolicyDeny);
     world.datapath.maps().words.store(DOMAIN, 1, 2).unwrap();
     let (_, decision) = world.passes(FROM, world.web.ifindex, &syn(&world, 80));
     assert_eq!((decision.slot, decision.domain_epoch), (1, 2));
@@ -105,12 +77,7 @@ fn an_interface_that_the_slot_does_not_know_is_not_outside() {
     let mut addr = world.datapath.maps().addrs.get(&key).unwrap().unwrap();
     addr.class_id = [0, 1];
     world.datapath.maps().addrs.put(&key, &addr).unwrap();
-    world.drops(
-        FROM,
-        world.web.ifindex,
-        &syn(&world, 80),
-        Reason::PolicyDeny,
-    );
+    world.drops(FROM, world.web.ifindex, &syn(&world, 80), Reason::PolicyDeny);
 }
 
 #[test]
@@ -119,11 +86,7 @@ fn a_new_deny_cuts_the_flow_in_both_directions_and_a_new_allow_lets_it_go_on() {
     world.row(0, 1, 2, RF_TABLE_TCP, &[(0, ALLOW, 1, 2)]);
     let (web, app) = (world.web, world.app);
     let there = world.bridged(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), ACK));
-    let back = world.bridged(
-        &app,
-        &web,
-        Packet::tcp(app.v4, web.v4, (80, 4000), SYN | ACK),
-    );
+    let back = world.bridged(&app, &web, Packet::tcp(app.v4, web.v4, (80, 4000), SYN | ACK));
     world.passes(FROM, web.ifindex, &syn_of(&world, 4000));
     let (_, decision) = world.passes(FROM, app.ifindex, &back);
     assert_eq!(decision.judged, 0, "a reply goes by the connection");
@@ -134,10 +97,7 @@ fn a_new_deny_cuts_the_flow_in_both_directions_and_a_new_allow_lets_it_go_on() {
     world.bump_domain();
     // The reply comes first: judged in the direction the flow was opened in, by class 1 to 2.
     let decision = world.drops(FROM, app.ifindex, &back, Reason::PolicyDeny);
-    assert_eq!(
-        (decision.judged, decision.from_class, decision.to_rule),
-        (1, 1, 9)
-    );
+    assert_eq!((decision.judged, decision.from_class, decision.to_rule), (1, 1, 9));
     let decision = world.drops(FROM, web.ifindex, &there, Reason::PolicyDeny);
     assert_eq!(decision.judged, 0, "known to be denied");
     assert_eq!(world.only_conn().1.denied, 1);
@@ -161,12 +121,7 @@ fn an_epoch_of_either_address_makes_a_flow_be_judged_again_and_no_other_does() {
     world.allow(1, 2, RF_TABLE_TCP);
     let frame = syn(&world, 80);
     world.passes(FROM, world.web.ifindex, &frame);
-    for (address, judged) in [
-        (world.web.v4, 1),
-        (world.app.v4, 1),
-        (world.db.v4, 0),
-        (world.web.v6, 0),
-    ] {
+    for (address, judged) in [(world.web.v4, 1), (world.app.v4, 1), (world.db.v4, 0), (world.web.v6, 0)] {
         world.bump_address(DOMAIN_ID, address);
         let (_, decision) = world.passes(FROM, world.web.ifindex, &frame);
         assert_eq!(decision.judged, judged, "{address}");
@@ -178,17 +133,7 @@ fn an_epoch_of_either_address_makes_a_flow_be_judged_again_and_no_other_does() {
 #[test]
 fn icmp_is_judged_by_type_and_code() {
     let mut world = World::new();
-    world.row(
-        0,
-        1,
-        2,
-        RF_TABLE_ICMP,
-        &[
-            (0, DENY, 0, 0),
-            (8 << 8, ALLOW, 1, 2),
-            ((8 << 8) + 1, DENY, 0, 0),
-        ],
-    );
+    world.row(0, 1, 2, RF_TABLE_ICMP, &[(0, DENY, 0, 0), (8 << 8, ALLOW, 1, 2), ((8 << 8) + 1, DENY, 0, 0)]);
     let (web, app) = (world.web, world.app);
     let echo = world.bridged(&web, &app, Packet::echo_request(web.v4, app.v4, 7));
     world.passes(FROM, web.ifindex, &echo);

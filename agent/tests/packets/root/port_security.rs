@@ -29,13 +29,7 @@ fn the_source_mac_is_the_interfaces() {
 #[test]
 fn the_source_address_is_the_interfaces() {
     let world = world();
-    for source in [
-        world.app.v4,
-        world.cache.v4,
-        ip(OUTSIDE),
-        ip("10.1.0.99"),
-        ip("10.1.0.1"),
-    ] {
+    for source in [world.app.v4, world.cache.v4, ip(OUTSIDE), ip("10.1.0.99"), ip("10.1.0.1")] {
         let packet = Packet::udp(source, world.app.v4, (1, 2));
         let frame = world.bridged(&world.web, &world.app, packet);
         world.drops(FROM, world.web.ifindex, &frame, Reason::SourceAddress);
@@ -46,11 +40,7 @@ fn the_source_address_is_the_interfaces() {
 fn a_connection_is_no_way_round_the_guard() {
     let world = world();
     let packet = Packet::udp(world.web.v4, world.app.v4, (1, 2));
-    world.passes(
-        FROM,
-        world.web.ifindex,
-        &world.bridged(&world.web, &world.app, packet.clone()),
-    );
+    world.passes(FROM, world.web.ifindex, &world.bridged(&world.web, &world.app, packet.clone()));
     // The same tuple by the other interface, with its own MAC and the other's address.
     let frame = packet.macs(world.cache.mac, GATEWAY_MAC).build();
     world.drops(FROM, world.cache.ifindex, &frame, Reason::SourceAddress);
@@ -63,9 +53,7 @@ fn the_destination_mac_is_the_gateways_or_the_destinations() {
     let near = Packet::udp(web.v4, app.v4, (1, 2));
     let frame = near.macs(web.mac, world.cache.mac).build();
     world.drops(FROM, web.ifindex, &frame, Reason::DestinationMac);
-    let outside = Packet::udp(web.v4, ip(OUTSIDE), (1, 2))
-        .macs(web.mac, app.mac)
-        .build();
+    let outside = Packet::udp(web.v4, ip(OUTSIDE), (1, 2)).macs(web.mac, app.mac).build();
     world.drops(FROM, web.ifindex, &outside, Reason::DestinationMac);
 }
 
@@ -78,20 +66,13 @@ fn another_network_is_reached_by_the_gateway_only() {
     world.drops(FROM, cache.ifindex, &frame, Reason::DestinationMac);
     let (output, _) = world.passes(FROM, cache.ifindex, &world.routed(&cache, packet.clone()));
     let expected = packet.ttl(63).macs(GATEWAY_MAC, app.mac).build();
-    assert_eq!(
-        output.packet, expected,
-        "MACs and TTL as a router leaves them"
-    );
+    assert_eq!(output.packet, expected, "MACs and TTL as a router leaves them");
 }
 
 #[test]
 fn a_bridged_packet_is_left_as_it_is() {
     let world = world();
-    let frame = world.bridged(
-        &world.web,
-        &world.app,
-        Packet::udp(world.web.v4, world.app.v4, (1, 2)),
-    );
+    let frame = world.bridged(&world.web, &world.app, Packet::udp(world.web.v4, world.app.v4, (1, 2)));
     let (output, _) = world.passes(FROM, world.web.ifindex, &frame);
     assert_eq!(output.packet, frame);
     assert_eq!(output.mark, world.datapath.mark());
@@ -107,20 +88,13 @@ fn groups_and_link_local_have_their_reasons() {
         ("10.1.0.255", [0xff; 6]),
         ("127.0.0.1", GATEWAY_MAC),
     ] {
-        let frame = Packet::udp(web.v4, ip(dst), (1, 2))
-            .macs(web.mac, mac)
-            .build();
+        let frame = Packet::udp(web.v4, ip(dst), (1, 2)).macs(web.mac, mac).build();
         world.drops(FROM, web.ifindex, &frame, Reason::Multicast);
     }
     let group = Packet::udp(web.v6, ip("ff02::fb"), (1, 2)).macs(web.mac, [0x33, 0x33, 0, 0, 0, 1]);
     world.drops(FROM, web.ifindex, &group.build(), Reason::Multicast);
-    for (src, dst) in [
-        (web.v6, ip("fe80::1")),
-        (ip("fe80::ff:fe00:101"), world.app.v6),
-    ] {
-        let frame = Packet::udp(src, dst, (1, 2))
-            .macs(web.mac, world.app.mac)
-            .build();
+    for (src, dst) in [(web.v6, ip("fe80::1")), (ip("fe80::ff:fe00:101"), world.app.v6)] {
+        let frame = Packet::udp(src, dst, (1, 2)).macs(web.mac, world.app.mac).build();
         world.drops(FROM, web.ifindex, &frame, Reason::LinkLocal);
     }
 }
@@ -128,38 +102,20 @@ fn groups_and_link_local_have_their_reasons() {
 #[test]
 fn a_device_without_an_interface_passes_nothing() {
     let world = world();
-    let frame = world.bridged(
-        &world.web,
-        &world.app,
-        Packet::udp(world.web.v4, world.app.v4, (1, 2)),
-    );
+    let frame = world.bridged(&world.web, &world.app, Packet::udp(world.web.v4, world.app.v4, (1, 2)));
     for hook in Hook::ALL {
         world.drops(hook, 1, &frame, Reason::UnknownDevice);
     }
     // Known, but as something else.
     world.drops(FROM, world.uplink, &frame, Reason::UnknownDevice);
-    world.drops(
-        Hook::FromOverlay,
-        world.web.ifindex,
-        &frame,
-        Reason::UnknownDevice,
-    );
+    world.drops(Hook::FromOverlay, world.web.ifindex, &frame, Reason::UnknownDevice);
 }
 
 #[test]
 fn the_last_hop_of_a_route_is_counted_and_ttl_one_ends() {
     let world = world();
     let packet = Packet::udp(world.cache.v4, world.app.v4, (1, 2)).ttl(1);
-    world.drops(
-        FROM,
-        world.cache.ifindex,
-        &world.routed(&world.cache, packet),
-        Reason::TtlExpired,
-    );
+    world.drops(FROM, world.cache.ifindex, &world.routed(&world.cache, packet), Reason::TtlExpired);
     let near = Packet::udp(world.web.v4, world.app.v4, (1, 2)).ttl(1);
-    world.passes(
-        FROM,
-        world.web.ifindex,
-        &world.bridged(&world.web, &world.app, near),
-    );
+    world.passes(FROM, world.web.ifindex, &world.bridged(&world.web, &world.app, near));
 }

@@ -24,19 +24,11 @@ fn world() -> World {
 fn assert_answer(answer: &[u8], sent: &Packet, gateway: &str, mtu: u16) {
     let asked = sent.ip();
     assert_right(answer);
-    let (header, kind, length) = if sent.src.is_ipv4() {
-        (20, [3, 4], 576)
-    } else {
-        (40, [2, 0], 1280)
-    };
+    let (header, kind, length) = if sent.src.is_ipv4() { (20, [3, 4], 576) } else { (40, [2, 0], 1280) };
     assert_eq!(answer.len(), length);
     assert_eq!(answer[header..header + 2], kind);
     assert_eq!(answer[header + 6..header + 8], mtu.to_be_bytes());
-    assert_eq!(
-        answer[header + 8..],
-        asked[..length - header - 8],
-        "the quote"
-    );
+    assert_eq!(answer[header + 8..], asked[..length - header - 8], "the quote");
     let about = Packet::other(ip(gateway), sent.src, 0).ip();
     let addresses = if sent.src.is_ipv4() { 12..20 } else { 8..40 };
     assert_eq!(answer[addresses.clone()], about[addresses]);
@@ -46,33 +38,20 @@ fn assert_answer(answer: &[u8], sent: &Packet, gateway: &str, mtu: u16) {
 fn a_long_packet_is_answered_by_the_gateway_of_its_senders_network() {
     let world = world();
     let web = world.web;
-    for (src, dst, gateway) in [
-        (web.v4, world.cache.v4, "10.1.0.1"),
-        (web.v6, world.cache.v6, "fd00:1::1"),
-    ] {
+    for (src, dst, gateway) in [(web.v4, world.cache.v4, "10.1.0.1"), (web.v6, world.cache.v6, "fd00:1::1")] {
         let fits = Packet::udp(src, dst, (4000, 53)).length(1450);
-        world.passes(
-            Hook::FromWorkload,
-            web.ifindex,
-            &world.routed(&web, fits.clone()),
-        );
+        world.passes(Hook::FromWorkload, web.ifindex, &world.routed(&web, fits.clone()));
         let sent = fits.length(1451);
         let frame = world.routed(&web, sent.clone());
         let ((), moved) = world.moved(|| {
             let output = world.run(Hook::FromWorkload, web.ifindex, &frame);
-            assert_eq!(
-                (output.action, output.mark),
-                (REDIRECT, world.datapath.mark())
-            );
+            assert_eq!((output.action, output.mark), (REDIRECT, world.datapath.mark()));
             assert_eq!(output.packet[..6], web.mac);
             assert_eq!(output.packet[6..12], GATEWAY_MAC);
             assert_answer(&output.packet[14..], &sent, gateway, 1450);
         });
         assert_eq!(world.decision().reason, Reason::TooBig as u32);
-        assert_eq!(
-            moved,
-            [(format!("device {} too_big", web.ifindex), 1)].into()
-        );
+        assert_eq!(moved, [(format!("device {} too_big", web.ifindex), 1)].into());
     }
 }
 
@@ -91,25 +70,15 @@ fn options_of_the_quoted_header_do_not_upset_the_checksum() {
 fn the_uplinks_mtu_and_what_comes_in_by_it_count_too() {
     let world = world();
     let web = world.web;
-    for (inside, outside, gateway) in [
-        (web.v4, ip(OUTSIDE), "10.1.0.1"),
-        (web.v6, ip(OUTSIDE6), "fd00:1::1"),
-    ] {
+    for (inside, outside, gateway) in [(web.v4, ip(OUTSIDE), "10.1.0.1"), (web.v6, ip(OUTSIDE6), "fd00:1::1")] {
         let out = Packet::udp(inside, outside, (4000, 53)).length(1501);
-        let output = world.run(
-            Hook::FromWorkload,
-            web.ifindex,
-            &world.routed(&web, out.clone()),
-        );
+        let output = world.run(Hook::FromWorkload, web.ifindex, &world.routed(&web, out.clone()));
         assert_answer(&output.packet[14..], &out, gateway, 1500);
         let back = Packet::udp(outside, inside, (5000, 53)).length(1451);
         let frame = back.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build();
         let output = world.run(Hook::FromUplink, world.uplink, &frame);
         assert_eq!(output.action, REDIRECT);
-        assert_eq!(
-            (&output.packet[..6], &output.packet[6..12]),
-            (&NEXT_HOP_MAC[..], &UPLINK_MAC[..])
-        );
+        assert_eq!((&output.packet[..6], &output.packet[6..12]), (&NEXT_HOP_MAC[..], &UPLINK_MAC[..]));
         assert_answer(&output.packet[14..], &back, gateway, 1450);
     }
 }
@@ -124,16 +93,8 @@ fn a_segmented_packet_is_measured_by_its_segments() {
     let frame = world.routed(&web, long);
     // 20 of IPv4, 20 of TCP, and the segment's payload.
     for (gso_size, reason) in [(1410, 0), (1411, Reason::TooBig as u32)] {
-        let context = TestContext {
-            ifindex: web.ifindex,
-            gso_size,
-            gso_segs: 3,
-            mark: 0,
-        };
-        world
-            .datapath
-            .test_run(Hook::FromWorkload, &frame, &context)
-            .unwrap();
+        let context = TestContext { ifindex: web.ifindex, gso_size, gso_segs: 3, mark: 0 };
+        world.datapath.test_run(Hook::FromWorkload, &frame, &context).unwrap();
         assert_eq!(world.decision().reason, reason, "segments of {gso_size}");
     }
 }
@@ -146,11 +107,6 @@ fn without_a_gateway_or_with_less_than_the_quote_nothing_is_said() {
     iface.mtu = 400;
     maps.ifaces.put(&world.db.index, &iface).unwrap();
     let short = Packet::udp(web.v4, world.db.v4, (4000, 53)).length(500);
-    world.drops(
-        Hook::FromWorkload,
-        web.ifindex,
-        &world.routed(&web, short),
-        Reason::TooBig,
-    );
+    world.drops(Hook::FromWorkload, web.ifindex, &world.routed(&web, short), Reason::TooBig);
     assert_eq!(world.db.vni, BACK);
 }

@@ -26,10 +26,7 @@ fn a_packet_to_outside_leaves_by_the_uplink_and_its_reply_comes_back() {
     let (web, outside) = (world.web, ip(OUTSIDE));
     let out = world.routed(&web, Packet::tcp(web.v4, outside, (4000, 443), SYN));
     let (output, decision) = world.passes(Hook::FromWorkload, web.ifindex, &out);
-    assert_eq!(
-        (decision.action, decision.ifindex),
-        (Action::RF_ACTION_UPLINK, world.uplink)
-    );
+    assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_UPLINK, world.uplink));
     assert_eq!(decision.to_class, 9);
     assert_eq!(output.packet[22], 63, "TTL");
     let reply = from_outside(Packet::tcp(outside, web.v4, (443, 4000), SYN | ACK));
@@ -47,10 +44,7 @@ fn the_uplink_of_another_host_is_reached_by_the_transit_network() {
     let out = world.routed(&web, Packet::tcp(web.v4, ip(OUTSIDE), (4000, 443), SYN));
     let (output, decision) = world.passes(Hook::FromWorkload, web.ifindex, &out);
     assert_eq!(decision.action, Action::RF_ACTION_OVERLAY);
-    assert_eq!(
-        (decision.vni, decision.remote_host, decision.ifindex),
-        (TRANSIT, FAR, world.overlay)
-    );
+    assert_eq!((decision.vni, decision.remote_host, decision.ifindex), (TRANSIT, FAR, world.overlay));
     assert_eq!(&output.packet[..6], GATEWAY_MAC);
 }
 
@@ -58,10 +52,7 @@ fn the_uplink_of_another_host_is_reached_by_the_transit_network() {
 fn a_domain_without_an_uplink_has_no_route_out() {
     let world = world();
     world.uplink_at(RF_HOST_NONE);
-    let out = world.routed(
-        &world.web,
-        Packet::tcp(world.web.v4, ip(OUTSIDE), (4000, 443), SYN),
-    );
+    let out = world.routed(&world.web, Packet::tcp(world.web.v4, ip(OUTSIDE), (4000, 443), SYN));
     world.drops(Hook::FromWorkload, world.web.ifindex, &out, Reason::NoRoute);
 }
 
@@ -71,17 +62,11 @@ fn what_comes_in_goes_to_its_network_here_or_by_the_overlay() {
     let outside = ip(OUTSIDE);
     let here = from_outside(Packet::tcp(outside, world.web.v4, (4000, 443), SYN));
     let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &here);
-    assert_eq!(
-        (decision.action, decision.ifindex),
-        (Action::RF_ACTION_LOCAL, world.web.ifindex)
-    );
+    assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, world.web.ifindex));
     let there = from_outside(Packet::tcp(outside, world.db.v4, (4000, 443), SYN));
     let (output, decision) = world.passes(Hook::FromUplink, world.uplink, &there);
     assert_eq!((decision.vni, decision.remote_host), (BACK, FAR));
-    assert_eq!(
-        (&output.packet[..6], &output.packet[6..12]),
-        (&world.db.mac[..], &GATEWAY_MAC[..])
-    );
+    assert_eq!((&output.packet[..6], &output.packet[6..12]), (&world.db.mac[..], &GATEWAY_MAC[..]));
     assert_ne!(BACK, FRONT);
     let unasked = from_outside(Packet::udp(outside, world.web.v4, (4000, 443)));
     world.drops(Hook::FromUplink, world.uplink, &unasked, Reason::PolicyDeny);
@@ -90,15 +75,7 @@ fn what_comes_in_goes_to_its_network_here_or_by_the_overlay() {
 #[test]
 fn sources_of_the_domains_own_and_other_nonsense_do_not_come_in() {
     let world = world();
-    for source in [
-        "10.1.0.12",
-        "10.1.0.1",
-        "10.1.0.77",
-        "10.2.0.14",
-        "127.0.0.1",
-        "224.0.0.1",
-        "0.0.0.0",
-    ] {
+    for source in ["10.1.0.12", "10.1.0.1", "10.1.0.77", "10.2.0.14", "127.0.0.1", "224.0.0.1", "0.0.0.0"] {
         let frame = from_outside(Packet::tcp(ip(source), world.web.v4, (4000, 443), SYN));
         world.drops(Hook::FromUplink, world.uplink, &frame, Reason::Spoofed);
     }
@@ -126,24 +103,14 @@ fn what_is_for_no_interface_goes_nowhere() {
     }
     let elsewhere = Packet::tcp(ip(OUTSIDE), world.web.v4, (4000, 443), SYN);
     let frame = elsewhere.macs(NEXT_HOP_MAC, [2, 9, 9, 9, 9, 9]).build();
-    world.drops(
-        Hook::FromUplink,
-        world.uplink,
-        &frame,
-        Reason::DestinationMac,
-    );
+    world.drops(Hook::FromUplink, world.uplink, &frame, Reason::DestinationMac);
 }
 
 #[test]
 fn outside_never_passes_through_to_outside() {
     let mut world = world();
     world.allow(9, 9, RF_TABLE_TCP);
-    let frame = from_outside(Packet::tcp(
-        ip(OUTSIDE),
-        ip("198.51.100.77"),
-        (4000, 443),
-        SYN,
-    ));
+    let frame = from_outside(Packet::tcp(ip(OUTSIDE), ip("198.51.100.77"), (4000, 443), SYN));
     world.drops(Hook::FromUplink, world.uplink, &frame, Reason::NoRoute);
 }
 
@@ -153,10 +120,7 @@ fn neighbours_on_the_uplink_are_the_stacks_and_routers_there_are_not() {
     let question = arp(1, (NEXT_HOP_MAC, [192, 0, 2, 1]), ([0; 6], [192, 0, 2, 2]));
     let frame = ethernet([0xff; 6], NEXT_HOP_MAC, 0x0806, &question);
     let (output, decision) = world.passes(Hook::FromUplink, world.uplink, &frame);
-    assert_eq!(
-        (output.action, decision.action),
-        (-1, Action::RF_ACTION_STACK)
-    );
+    assert_eq!((output.action, decision.action), (-1, Action::RF_ACTION_STACK));
     let nd = |kind, ttl| {
         Packet::icmp(ip("2001:db8::1"), ip("ff02::1"), (kind, 0), [0; 4])
             .payload(&[0; 16])
@@ -166,49 +130,22 @@ fn neighbours_on_the_uplink_are_the_stacks_and_routers_there_are_not() {
     };
     world.passes(Hook::FromUplink, world.uplink, &nd(135, 255));
     world.passes(Hook::FromUplink, world.uplink, &nd(136, 255));
-    world.drops(
-        Hook::FromUplink,
-        world.uplink,
-        &nd(135, 64),
-        Reason::UnansweredNeighbour,
-    );
-    world.drops(
-        Hook::FromUplink,
-        world.uplink,
-        &nd(134, 255),
-        Reason::UnansweredNeighbour,
-    );
+    world.drops(Hook::FromUplink, world.uplink, &nd(135, 64), Reason::UnansweredNeighbour);
+    world.drops(Hook::FromUplink, world.uplink, &nd(134, 255), Reason::UnansweredNeighbour);
 }
 
 #[test]
 fn only_admitted_packets_and_questions_for_the_next_hop_leave() {
     let world = world();
     let packet = Packet::udp(ip("192.0.2.2"), ip(OUTSIDE), (1, 2)).macs(UPLINK_MAC, NEXT_HOP_MAC);
-    world.drops(
-        Hook::ToUplink,
-        world.uplink,
-        &packet.build(),
-        Reason::FromHost,
-    );
-    let marked = TestContext {
-        ifindex: world.uplink,
-        mark: world.datapath.mark(),
-        ..TestContext::default()
-    };
-    let output = world
-        .datapath
-        .test_run(Hook::ToUplink, &packet.build(), &marked)
-        .unwrap();
+    world.drops(Hook::ToUplink, world.uplink, &packet.build(), Reason::FromHost);
+    let marked = TestContext { ifindex: world.uplink, mark: world.datapath.mark(), ..TestContext::default() };
+    let output = world.datapath.test_run(Hook::ToUplink, &packet.build(), &marked).unwrap();
     assert_eq!((output.action, output.mark), (-1, 0), "the mark ends here");
     let ask = |target| {
         let question = arp(1, (UPLINK_MAC, [192, 0, 2, 2]), ([0; 6], target));
         ethernet([0xff; 6], UPLINK_MAC, 0x0806, &question)
     };
     world.passes(Hook::ToUplink, world.uplink, &ask([192, 0, 2, 1]));
-    world.drops(
-        Hook::ToUplink,
-        world.uplink,
-        &ask([192, 0, 2, 7]),
-        Reason::FromHost,
-    );
+    world.drops(Hook::ToUplink, world.uplink, &ask([192, 0, 2, 7]), Reason::FromHost);
 }

@@ -7,11 +7,7 @@ use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, check_k
 use crate::world::{ifindex, options, private_network, sh};
 
 fn device() -> Device {
-    Device {
-        kind: DeviceKind::RF_DEVICE_HOST,
-        r#ref: 5,
-        counter: 6,
-    }
+    Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6 }
 }
 
 #[test]
@@ -32,14 +28,8 @@ fn every_program_loads_and_a_restart_keeps_maps_mark_and_links() {
 
     let second = Datapath::open(&options).unwrap();
     assert_eq!(second.mark(), mark);
-    assert_eq!(
-        second.maps().devices.entries().unwrap(),
-        [(4, device()), (70_000, device())]
-    );
-    assert_eq!(
-        second.attached().unwrap(),
-        BTreeSet::from([(Hook::FromWorkload, 1)])
-    );
+    assert_eq!(second.maps().devices.entries().unwrap(), [(4, device()), (70_000, device())]);
+    assert_eq!(second.attached().unwrap(), BTreeSet::from([(Hook::FromWorkload, 1)]));
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
 }
 
@@ -48,19 +38,11 @@ fn a_pinned_map_of_another_shape_is_refused_by_name() {
     let options = options();
     std::fs::create_dir_all(&options.pin_dir).unwrap();
     let path = options.pin_dir.join("rf_hosts");
-    sh(&format!(
-        "bpftool map create {} type array key 4 value 8 entries 3 name rf_hosts",
-        path.display()
-    ));
+    sh(&format!("bpftool map create {} type array key 4 value 8 entries 3 name rf_hosts", path.display()));
     let error = Datapath::open(&options).unwrap_err();
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
     match error {
-        BpfError::Layout {
-            path: named,
-            field: "value size",
-            found: 8,
-            wanted: 24,
-        } => {
+        BpfError::Layout { path: named, field: "value size", found: 8, wanted: 24 } => {
             assert_eq!(named, path);
         }
         other => panic!("{other}"),
@@ -79,17 +61,9 @@ fn links_that_are_gone_are_not_listed_and_their_pins_go() {
     let both = BTreeSet::from([(Hook::FromWorkload, a), (Hook::ToWorkload, a)]);
     assert_eq!(datapath.attached().unwrap(), both);
     datapath.detach(Hook::ToWorkload, a).unwrap();
-    assert_eq!(
-        datapath.attached().unwrap(),
-        BTreeSet::from([(Hook::FromWorkload, a)])
-    );
+    assert_eq!(datapath.attached().unwrap(), BTreeSet::from([(Hook::FromWorkload, a)]));
     sh("ip link del dev veth0");
     assert_eq!(datapath.attached().unwrap(), BTreeSet::new());
-    assert_eq!(
-        std::fs::read_dir(options.pin_dir.join("links"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(options.pin_dir.join("links")).unwrap().count(), 0);
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
 }
