@@ -200,3 +200,40 @@ fn uplink(domain: &str, spec: &UplinkSpec) -> Result<Uplink> {
         via: own.iter().map(IpNet::addr).collect(),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::files::{example, read_objects};
+
+    fn shop() -> Vec<Object> {
+        read_objects(&[&example("shop.yaml")]).unwrap()
+    }
+
+    #[test]
+    fn the_example_needs_three_hosts_and_an_uplink_for_each_tenant() {
+        let layout = Layout::of(&shop(), Underlay::Ipv4).unwrap();
+        let hosts: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(hosts, ["h1", "h2", "h3"]);
+        let uplinks: Vec<&str> = layout.uplinks.iter().map(|uplink| uplink.device.as_str()).collect();
+        assert_eq!(uplinks, ["out-acme", "out-globex"]);
+    }
+
+    #[test]
+    fn a_network_without_an_mtu_has_what_the_overlay_leaves() {
+        for (underlay, front) in [(Underlay::Ipv4, 1450), (Underlay::Ipv6, 1430)] {
+            let layout = Layout::of(&shop(), underlay).unwrap();
+            let mtu_of = |workload: &str| layout.attachments.iter().find(|link| link.workload == workload).unwrap().mtu;
+            assert_eq!((mtu_of("web-1"), mtu_of("app-1")), (front, 1400));
+        }
+    }
+
+    #[test]
+    fn an_interface_in_a_network_that_is_not_there_is_refused() {
+        let mut objects = shop();
+        objects.retain(|object| !matches!(object.spec, Spec::Network(_)));
+        let error = Layout::of(&objects, Underlay::Ipv4).unwrap_err().to_string();
+        assert_eq!(error, "Workload acme/prod/web-1: no such network");
+    }
+}

@@ -1,6 +1,7 @@
 //! Who reaches whom: real sockets ask, real sockets answer, and every payload says whose it is.
 
 pub mod asker;
+pub mod checksum;
 pub mod expectation;
 pub mod matrix;
 pub mod message;

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ringfence_lab::probe::checksum::internet_checksum;
+
 pub(super) const UDP: u8 = 17;
 pub(super) const TCP: u8 = 6;
 pub(super) const ICMP: u8 = 1;
@@ -41,7 +43,7 @@ fn ipv4(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec
     header.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
     header.extend(source.octets());
     header.extend(target.octets());
-    let sum = checksum(&header);
+    let sum = internet_checksum(&header);
     header[10..12].copy_from_slice(&sum);
     [&header, payload].concat()
 }
@@ -69,9 +71,9 @@ fn transport(source: IpAddr, target: IpAddr, protocol: u8, tag: u32) -> Vec<u8> 
         _ => panic!("protocol {protocol} is not known here"),
     };
     let sum = if protocol == ICMP {
-        checksum(&segment)
+        internet_checksum(&segment)
     } else {
-        checksum(&[&pseudo_header(source, target, protocol, segment.len()), &segment[..]].concat())
+        internet_checksum(&[&pseudo_header(source, target, protocol, segment.len()), &segment[..]].concat())
     };
     segment[place..place + 2].copy_from_slice(&sum);
     segment
@@ -89,14 +91,4 @@ fn pseudo_header(source: IpAddr, target: IpAddr, protocol: u8, length: usize) ->
     header.extend((length as u32).to_be_bytes());
     header.extend([0, 0, 0, protocol]);
     header
-}
-
-/// RFC 1071.
-fn checksum(octets: &[u8]) -> [u8; 2] {
-    let pairs = octets.chunks(2).map(|it| u32::from(it[0]) << 8 | u32::from(*it.get(1).unwrap_or(&0)));
-    let mut sum: u32 = pairs.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    (!(sum as u16)).to_be_bytes()
 }
