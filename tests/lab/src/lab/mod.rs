@@ -1,0 +1,192 @@
+//! A whole lab: raised from policy files, removed when dropped.
+
+mod build;
+mod operate;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+pub use self::operate::Printed;
+use crate::{
+    cabling,
+    daemon::{Daemon, find_program},
+    files::read_objects,
+    interrupt,
+    layout::{Layout, Underlay, machine},
+    netns::Namespace,
+    probe::Endpoint,
+    registry::{self, Registration},
+};
+
+/// Where the controller is on the underlay; hosts come after it.
+const CONTROLLER_NUMBER: u8 = 1;
+
+const CONTROLLER_PORT: u16 = 7420;
+
+/// What kind of lab.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What the overlay runs on.
+    pub underlay: Underlay,
+    /// No controller and no agents: bare kernels, for negative controls.
+    pub bare: bool,
+}
+
+/// A machine of the lab.
+#[derive(Debug)]
+pub struct Host {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its underlay addresses: IPv4, IPv6.
+    pub underlay: [IpAddr; 2],
+    /// Its agent; none in a bare lab.
+    pub agent: Option<Daemon>,
+}
+
+/// A raised lab.
+#[derive(Debug)]
+pub struct Lab {
+    registration: Registration,
+    layout: Layout,
+    /// The namespace of the controller's machine, where the CLI runs too.
+    controller_machine: Namespace,
+    listen: SocketAddr,
+    /// The controller; none in a bare lab.
+    pub controller: Option<Daemon>,
+    /// By name.
+    pub hosts: BTreeMap<String, Host>,
+    /// Workloads and the outside of every domain.
+    pub endpoints: Vec<Endpoint>,
+    failed: bool,
+}
+
+impl Lab {
+    /// Builds all that the objects in `files` name, and starts the daemons. Nothing is applied yet.
+    pub fn raise(files: &[&Path], options: &Options) -> Result<Self> {
+        let registration = Registration::new()?;
+        let layout = Layout::of(&read_objects(files)?, options.underlay)?;
+        let fabric = Namespace::create(&registration.namespace("fabric"))?;
+        cabling::make_fabric(&fabric)?;
+        let plan = machine("controller", CONTROLLER_NUMBER);
+        let controller_machine = Namespace::create(&registration.namespace(&plan.name))?;
+        cabling::connect(&fabric, &controller_machine, &plan)?;
+        let mut lab = Self {
+            listen: SocketAddr::new(plan.addresses[0].addr(), CONTROLLER_PORT),
+            registration,
+            controller_machine,
+            controller: None,
+            hosts: BTreeMap::new(),
+            endpoints: Vec::new(),
+            failed: false,
+            layout,
+        };
+        let built = lab.build(&fabric, options);
+        lab.note(built)?;
+        Ok(lab)
+    }
+
+    /// The id that all it made bears.
+    pub fn id(&self) -> &str {
+        self.registration.id()
+    }
+
+    /// The host of this name.
+    pub fn host(&self, name: &str) -> Result<&Host> {
+        self.hosts.get(name).with_context(|| format!("the lab has no host {name}"))
+    }
+
+    /// The agent on the host of this name.
+    pub fn agent(&mut self, host: &str) -> Result<&mut Daemon> {
+        let agent = self.hosts.get_mut(host).and_then(|host| host.agent.as_mut());
+        agent.with_context(|| format!("the lab has no agent on {host}"))
+    }
+
+    /// Every host's agent.
+    pub fn agents(&mut self) -> impl Iterator<Item = &mut Daemon> {
+        self.hosts.values_mut().filter_map(|host| host.agent.as_mut())
+    }
+
+    /// The endpoint of this name in this domain.
+    pub fn endpoint(&self, domain: &str, name: &str) -> Result<&Endpoint> {
+        self.endpoints
+            .iter()
+            .find(|endpoint| endpoint.domain == domain && endpoint.name == name)
+            .with_context(|| format!("the lab has no {domain} {name}"))
+    }
+
+    /// What the objects it was raised from need.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The controller's address, as the CLI takes it.
+    fn controller_url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// Keeps the logs when the lab goes, since something was not as it should be.
+    pub fn keep_logs(&mut self) {
+        self.failed = true;
+    }
+
+    /// Passes a result on, and keeps the logs if it is an error.
+    pub fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.failed |= result.is_err();
+        result
+    }
+
+    fn keep_logs_now(&self) -> Result<()> {
+        let kept = std::env::temp_dir().join(format!("ringfence-lab-{}", self.id()));
+        fs::create_dir_all(&kept)?;
+        for entry in fs::read_dir(self.registration.directory())? {
+            let path = entry?.path();
+            if let (Some("log"), Some(name)) = (path.extension().and_then(|end| end.to_str()), path.file_name()) {
+                fs::copy(&path, kept.join(name))?;
+            }
+        }
+        eprintln!("the daemons' logs are kept in {}", kept.display());
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let failed = self.failed || std::thread::panicking();
+        if failed
+            && !interrupt::requested()
+            && let Err(error) = self.keep_logs_now()
+        {
+            eprintln!("the logs could not be kept: {error:#}");
+        }
+        // Children are awaited before the registration removes what they run in.
+        self.controller = None;
+        self.hosts.clear();
+    }
+}
+
+/// How a person enters the namespaces of a lab and talks to its controller.
+pub fn enter_help(id: &str) -> Result<String> {
+    let mut help = String::from("\nEnter a namespace:\n");
+    for name in registry::namespaces(id)? {
+        help += &format!("  ip netns exec {name} bash\n");
+    }
+    help += &format!(
+        "Talk to the controller:\n  \
+         ip netns exec {}controller env RINGFENCE_ADDRESS=http://{} {} status\n",
+        registry::prefix_of(id),
+        SocketAddr::new(machine("controller", CONTROLLER_NUMBER).addresses[0].addr(), CONTROLLER_PORT),
+        find_program("ringfence")?.display()
+    );
+    Ok(help)
+}
+
+/// `acme/prod` and `web-1` become `acme.prod.web-1`: a namespace's name is a file's.
+fn in_domain(domain: &str, name: &str) -> String {
+    format!("{}.{name}", domain.replace('/', "."))
+}
