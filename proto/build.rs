@@ -6,14 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .file_descriptor_set_path(out.join("ringfence.bin"))
         .btree_map(".")
-        .compile_protos(
-            &[
-                "ringfence/v1/object.proto",
-                "ringfence/v1/api.proto",
-                "ringfence/v1/agent.proto",
-            ],
-            &["."],
-        )?;
+        .compile_protos(&["ringfence/v1/object.proto", "ringfence/v1/api.proto", "ringfence/v1/agent.proto"], &["."])?;
     println!("cargo::rerun-if-changed=ringfence");
     Ok(())
 }

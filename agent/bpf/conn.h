@@ -88,19 +88,19 @@ static __always_inline int rf_conn_expired(const struct rf_conn *conn, __u8 l4_p
 	return now > conn->seen_ns && now - conn->seen_ns > timeout * RF_SECOND_NS;
 }
 
+static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tuple)
+{
+	if (tuple->is_v6)
+		return bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
+	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
+}
+
 /* The entry that is still good for something; the agent collects the others. */
 static __always_inline struct rf_conn *rf_conn_find(const struct rf_tuple *tuple, __u64 now)
 {
-	struct rf_conn *conn;
-	__u8 l4_proto;
+	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
+	struct rf_conn *conn = rf_conn_look_up(tuple);
 
-	if (tuple->is_v6) {
-		conn = bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
-		l4_proto = tuple->v6.l4_proto;
-	} else {
-		conn = bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
-		l4_proto = tuple->v4.l4_proto;
-	}
 	return conn && !rf_conn_expired(conn, l4_proto, now) ? conn : NULL;
 }
 
@@ -171,8 +171,7 @@ static __always_inline void rf_conn_advance(struct rf_conn *conn, const struct r
 }
 
 /* Puts a judgement into an entry; sides turn from (who opened, who was asked) to (low, high). */
-static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf_judgement *j,
-					   int allowed)
+static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf_judgement *j)
 {
 	__u32 low = conn->origin & 1;
 
@@ -183,7 +182,7 @@ static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf
 	conn->epoch[1] = low ? j->epoch[0] : j->epoch[1];
 	conn->from_rule = j->rule[0];
 	conn->to_rule = j->rule[1];
-	conn->denied = !allowed;
+	conn->denied = !rf_allows(j);
 }
 
 static __always_inline void rf_tuple_ip(const struct rf_tuple *tuple, __u32 side, struct rf_ip *ip)
@@ -232,24 +231,6 @@ static __always_inline void rf_conn_question(const struct rf_tuple *tuple, __u32
 		q->table = RF_TABLE_OTHER;
 		q->number = l4_proto;
 	}
-}
-
-/* Judges a connection again, in the direction it was opened in. It stays, also
- * when denied: a later change may allow it again. NULL: there is no room. */
-static __noinline struct rf_conn *rf_conn_judge_again(const struct rf_tuple *tuple,
-						      const struct rf_conn *conn, __u32 domain,
-						      struct rf_judgement *j)
-{
-	struct rf_question q = {};
-	struct rf_conn fresh = *conn;
-
-	rf_conn_question(tuple, conn->origin & 1, domain, &q);
-	rf_conn_judged(&fresh, j, rf_judge(&q, j));
-	if (rf_conn_put(tuple, &fresh))
-		return NULL;
-	if (tuple->is_v6)
-		return bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
-	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
 }
 
 #endif

@@ -12,8 +12,6 @@
 
 #include "too_big.h"
 
-#define RF_AF_INET 2
-#define RF_AF_INET6 10
 #define RF_OUTER_TTL 64
 #ifndef BPF_F_DONT_FRAGMENT
 #define BPF_F_DONT_FRAGMENT (1ULL << 2)

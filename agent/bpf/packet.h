@@ -15,6 +15,10 @@ enum rf_icmp_role {
 	RF_ICMP_OTHER,	 /* judged one by one, without a connection */
 };
 
+/* As AF_INET and AF_INET6 of the kernel. */
+#define RF_AF_INET 2
+#define RF_AF_INET6 10
+
 struct rf_pkt {
 	/* set by the entry program */
 	enum rf_device_kind from; /* where it came from */
@@ -23,7 +27,7 @@ struct rf_pkt {
 	__u32 domain_id;
 	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
-	__u32 outer_family; /* from the overlay: who sent the frame */
+	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
 
 	/* set by rf_parse */

@@ -106,6 +106,12 @@ static __always_inline struct rf_run *rf_find_run(const struct rf_span *span, __
 	return run && left && run->first <= number ? run : NULL;
 }
 
+/* Whether neither side objects. */
+static __always_inline int rf_allows(const struct rf_judgement *j)
+{
+	return j->allows == (RF_ALLOW_FROM | RF_ALLOW_TO);
+}
+
 /* Fills the judgement; whether the packet may pass. */
 static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement *j)
 {
@@ -143,7 +149,7 @@ static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement 
 	}
 	if (rf_config.verdict_off)
 		j->allows = RF_ALLOW_FROM | RF_ALLOW_TO;
-	return j->allows == (RF_ALLOW_FROM | RF_ALLOW_TO);
+	return rf_allows(j);
 }
 
 #endif

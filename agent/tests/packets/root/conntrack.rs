@@ -1,10 +1,10 @@
 //! The life of a connection.
 
 use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
-use ringfence_agent::bpf::{ConnState, Hook, Reason};
+use ringfence_agent::bpf::{Action, ConnState, Hook, Reason};
 
 use crate::builder::{ACK, FIN, Packet, RST, SYN};
-use crate::world::{Workload, World};
+use crate::world::{DOMAIN, DOMAIN_ID, FAR, Workload, World, addr_key};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -164,4 +164,37 @@ fn both_families_keep_their_own_entries() {
     let maps = flow.world.datapath.maps();
     assert_eq!(maps.conns4.entries().unwrap().len(), 0);
     assert_eq!(maps.conns6.entries().unwrap().len(), 1);
+}
+
+#[test]
+fn a_flow_follows_an_address_that_moves_to_another_host() {
+    let mut world = World::new();
+    world.allow(1, 3, RF_TABLE_TCP);
+    let (web, cache) = (world.web, world.cache);
+    let from_web = |flags| world.routed(&web, Packet::tcp(web.v4, cache.v4, (4000, 80), flags));
+    let from_cache = |flags| world.routed(&cache, Packet::tcp(cache.v4, web.v4, (80, 4000), flags));
+    world.passes(FROM, web.ifindex, &from_web(SYN));
+    world.passes(FROM, cache.ifindex, &from_cache(SYN | ACK));
+
+    world.bump_address(DOMAIN_ID, cache.v4);
+    let moved = Workload { index: 7, ifindex: 0, host: FAR, ..cache };
+    world.put_workload(DOMAIN, DOMAIN_ID, &moved);
+
+    let (_, decision) = world.passes(FROM, web.ifindex, &from_web(ACK));
+    assert_eq!((decision.action, decision.remote_host), (Action::RF_ACTION_OVERLAY, FAR));
+    let (_, conn) = world.only_conn();
+    assert_eq!((conn.iface, conn.remote_host, conn.state), ([1, 7], FAR, ConnState::RF_CONN_ESTABLISHED));
+    world.drops(FROM, cache.ifindex, &from_cache(ACK), Reason::SourceAddress);
+}
+
+#[test]
+fn a_flow_ends_when_its_address_is_nobodys() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    let world = &flow.world;
+    world.datapath.maps().addrs.delete(&addr_key(DOMAIN_ID, world.app.v4)).unwrap();
+    world.bump_domain();
+    let packet = Packet::tcp(world.web.v4, world.app.v4, (4000, 80), ACK);
+    let frame = world.bridged(&world.web, &world.app, packet);
+    world.drops(FROM, world.web.ifindex, &frame, Reason::NoRoute);
 }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A packet's flow: what is found out about it, and what of that goes into its
+ * connection's entry.
+ */
+#ifndef RINGFENCE_FLOW_H
+#define RINGFENCE_FLOW_H
+
+#include "conn.h"
+#include "ends.h"
+
+/* What is found out about a packet's flow; off the stack, as the packet is. */
+struct rf_flow {
+	struct rf_tuple tuple;
+	struct rf_judgement j;
+	struct rf_ends ends;
+};
+
+RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
+
+static __always_inline struct rf_flow *rf_flow_begin(void)
+{
+	__u32 zero = 0;
+	struct rf_flow *flow = bpf_map_lookup_elem(&flow_scratch, &zero);
+
+	if (flow)
+		__builtin_memset(flow, 0, sizeof(*flow));
+	return flow;
+}
+
+/* The ends of a connection as those of a packet of that side. */
+static __always_inline void rf_conn_ends(const struct rf_conn *conn, __u32 side,
+					 struct rf_ends *ends)
+{
+	ends->from = side ? conn->iface[1] : conn->iface[0];
+	ends->to = side ? conn->iface[0] : conn->iface[1];
+}
+
+/* The host of the side that is not here. */
+static __always_inline __u32 rf_remote_host(__u32 domain_index, __u32 from, __u32 to)
+{
+	__u32 ends[2] = {from, to};
+
+	for (int i = 0; i < 2; i++) {
+		__u32 host = RF_HOST_NONE, index = ends[i];
+
+		if (index) {
+			struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+
+			host = iface ? iface->host : RF_HOST_NONE;
+		} else {
+			struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &domain_index);
+
+			host = domain ? domain->uplink_host : RF_HOST_NONE;
+		}
+		if (host != RF_HOST_HERE)
+			return host;
+	}
+	return RF_HOST_HERE;
+}
+
+/* Puts into an entry where its ends are, given those of a packet of that side. */
+static __always_inline void rf_conn_place(struct rf_conn *conn, __u32 domain, __u32 side,
+					  const struct rf_ends *ends)
+{
+	conn->iface[0] = side ? ends->to : ends->from;
+	conn->iface[1] = side ? ends->from : ends->to;
+	conn->origin_iface = conn->origin == side ? ends->from : ends->to;
+	conn->remote_host = rf_remote_host(domain, ends->from, ends->to);
+}
+
+static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
+{
+	struct rf_conn conn = {
+		.state = RF_CONN_OPENING,
+		.origin = flow->tuple.side,
+	};
+
+	rf_conn_place(&conn, pkt->domain, flow->tuple.side, &flow->ends);
+	rf_conn_judged(&conn, &flow->j);
+	rf_conn_advance(&conn, pkt, flow->tuple.side, bpf_ktime_get_coarse_ns());
+	return rf_conn_put(&flow->tuple, &conn);
+}
+
+/* Judges a connection again, in the direction it was opened in. */
+static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_conn *conn,
+				      struct rf_flow *flow)
+{
+	struct rf_question q = {};
+
+	rf_conn_question(&flow->tuple, conn->origin & 1, pkt->domain, &q);
+	rf_judge(&q, &flow->j);
+}
+
+/* Puts the new judgement into a connection's entry, and where its ends are by
+ * now: an address may have moved, joined or left. The entry stays, also when
+ * denied: a later change may allow it again. NULL: there is no room. */
+static __noinline struct rf_conn *
+rf_renew_conn(const struct rf_pkt *pkt, const struct rf_conn *conn, const struct rf_flow *flow)
+{
+	struct rf_conn fresh = *conn;
+
+	rf_conn_place(&fresh, pkt->domain, flow->tuple.side, &flow->ends);
+	rf_conn_judged(&fresh, &flow->j);
+	if (rf_conn_put(&flow->tuple, &fresh))
+		return NULL;
+	return rf_conn_look_up(&flow->tuple);
+}
+
+#endif
