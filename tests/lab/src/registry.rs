@@ -41,9 +41,8 @@ impl Registration {
     pub fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
 
-        require_root()?;
-        mount_bpffs()?;
         sweep()?;
+        mount_bpffs()?;
         let _exclusive = lock_labs()?;
         let id = format!("{}x{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = directory_of(&id);
@@ -168,8 +167,10 @@ fn is_dead(directory: &Path) -> Result<bool> {
 
 /// Held while labs are registered or swept, so that a new one is not taken for dead.
 fn lock_labs() -> Result<File> {
-    fs::create_dir_all(LABS).with_context(|| format!("cannot make {LABS}; are you root?"))?;
-    let file = File::create(Path::new(LABS).join("lock"))?;
+    require_root()?;
+    fs::create_dir_all(LABS).with_context(|| format!("cannot make {LABS}"))?;
+    let path = Path::new(LABS).join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
     file.lock().with_context(|| format!("cannot lock {LABS}"))?;
     Ok(file)
 }
