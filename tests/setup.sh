@@ -23,6 +23,10 @@ need ip iproute2
 need git git
 need curl curl
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
+if [ "${1:-}" = test ]; then
+    need ethtool ethtool
+    need ping iputils-ping
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ]; then

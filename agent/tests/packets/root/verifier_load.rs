@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use libbpf_rs::{MapHandle, MapType};
 use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, check_kernel};
 
 use crate::world::{ifindex, options, private_network, sh};
@@ -38,7 +39,10 @@ fn a_pinned_map_of_another_shape_is_refused_by_name() {
     let options = options();
     std::fs::create_dir_all(&options.pin_dir).unwrap();
     let path = options.pin_dir.join("rf_hosts");
-    sh(&format!("bpftool map create {} type array key 4 value 8 entries 3 name rf_hosts", path.display()));
+    let opts =
+        libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
+    let mut other = MapHandle::create(MapType::Array, Some("rf_hosts"), 4, 8, 3, &opts).unwrap();
+    other.pin(&path).unwrap();
     let error = Datapath::open(&options).unwrap_err();
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
     match error {
