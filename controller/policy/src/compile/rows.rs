@@ -33,7 +33,7 @@ pub(super) fn compile(
         (0..numbered.len()).filter(matched).collect()
     };
     let mut seen: Vec<Seen> =
-        numbered.iter().map(|(id, class)| Seen { id: *id, votes: class.is_interface, as_source: Vec::new() }).collect();
+        numbered.iter().map(|(id, class)| Seen { id: *id, votes: class.votes(), as_source: Vec::new() }).collect();
     let mut destinations = Vec::with_capacity(ordered.rules.len());
     for (place, ordered) in ordered.rules.iter().enumerate() {
         for source in matching(&ordered.rule.from) {
