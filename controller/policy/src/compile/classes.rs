@@ -121,14 +121,13 @@ impl Class {
         self.sort == Sort::Interface
     }
 
-    /// Whether a peer of a rule matches the addresses of this class.
-    pub(super) fn is_matched_by(&self, peer: &Peer) -> bool {
-        match peer {
-            Peer::Any => self.sort != Sort::NotUnicast,
-            Peer::Outside => self.sort == Sort::Outside,
-            Peer::Segment(name) => self.segments.binary_search(name).is_ok(),
-            Peer::Cidr(prefix) => self.prefixes.contains(prefix),
-        }
+    /// Every peer that matches its addresses.
+    pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
+        let any = (self.sort != Sort::NotUnicast).then_some(Peer::Any);
+        let outside = (self.sort == Sort::Outside).then_some(Peer::Outside);
+        let segments = self.segments.iter().cloned().map(Peer::Segment);
+        let prefixes = self.prefixes.iter().copied().map(Peer::Cidr);
+        any.into_iter().chain(outside).chain(segments).chain(prefixes)
     }
 
     /// What makes it this class, and no other.
