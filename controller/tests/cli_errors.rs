@@ -139,6 +139,26 @@ fn a_controller_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[test]
+fn a_change_that_is_not_answered_may_have_been_made() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yaml"), "kind: Tenant\nname: acme\n").unwrap();
+    let run = |line: &str| {
+        let mut command = ringfence(&format!("{line} --controller {url} --timeout 200ms"));
+        Run::of(command.current_dir(dir.path()).output().unwrap())
+    };
+    for (line, may_be_done) in
+        [("apply -f a.yaml", true), ("delete -f a.yaml", true), ("apply -f a.yaml --dry-run", false), ("status", false)]
+    {
+        let Run { code, stderr, .. } = run(line);
+        assert_eq!(code, 3, "{line}: {stderr}");
+        let said = stderr.contains("the change may have been made; see `ringfence status`");
+        assert_eq!(said, may_be_done, "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn a_url_that_is_none_is_bad_input() {
     let run = Run::of(ringfence("status --controller localhost:7420").output().unwrap());
     assert_eq!(run.code, 2);
