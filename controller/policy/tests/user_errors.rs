@@ -273,6 +273,43 @@ fn a_value_of_the_wrong_sort_is_told_what_to_write() {
 }
 
 #[test]
+fn a_value_that_is_nearly_right_is_refused() {
+    let network = |fields: &str| format!("kind: Network\ndomain: acme/prod\nname: n\n{fields}\n");
+    let subnet = |cidr: &str| network(&format!("subnets: [{{cidr: {cidr}, gateway: 160.0.0.1}}]"));
+    for (field, written) in [("vni", "+5"), ("mtu", "+1400"), ("mtu", "1_400")] {
+        let told =
+            text_errors(&network(&format!("subnets: [{{cidr: 10.0.0.0/24, gateway: 10.0.0.1}}]\n{field}: {written}")));
+        assert!(told.ends_with(&format!("{field}: is {written:?}: write a whole number")), "{told}");
+    }
+    for (cidr, held) in
+        [("128.0.0.0/1", "169.254.0.0/16"), ("192.0.0.0/2", "224.0.0.0/3"), ("126.0.0.0/7", "127.0.0.0/8")]
+    {
+        let told = text_errors(&subnet(cidr));
+        assert!(
+            told.ends_with(&format!(
+                "{cidr} holds {held}, in which no workload can have an address: write a longer prefix"
+            )),
+            "{told}"
+        );
+    }
+    let uplink = |device: &str, address: &str| {
+        format!(
+            "kind: Domain\nname: acme/prod\n\
+             uplink: {{host: h1, device: {device}, addresses: [{address}], nextHops: [192.0.2.1]}}\n"
+        )
+    };
+    for length in [0, 7, 32] {
+        let told = text_errors(&uplink("out", &format!("192.0.2.2/{length}")));
+        assert!(told.contains(&format!("addresses[0]: /{length} is no link's prefix: write /8 to /31")), "{told}");
+    }
+    for device in ["\"a%d\"", "\"a b\"", "\"a*\"", "\"é\"", "a/b"] {
+        let told = text_errors(&uplink(device, "192.0.2.2/24"));
+        assert!(told.contains("is no device name: write 1 to 15 letters, digits,"), "{told}");
+    }
+    assert!(read(&uplink("out-1.2_b", "192.0.2.0/31")).is_ok());
+}
+
+#[test]
 fn empty_selectors_and_lists_are_refused() {
     assert_eq!(
         text_errors("kind: Segment\ndomain: acme/prod\nname: web\nmatch: {}\n"),
