@@ -146,10 +146,7 @@ fn what_the_language_lacks_as_yet_is_refused_by_name() {
             "rules[0].from[0]: peer \"addresses/office\" is not supported yet: write any, outside, segment/NAME or {cidr: PREFIX}",
         ),
         ("[{labels: {role: web}}]", "rules[0].from[0].labels: is not supported yet: remove it"),
-        (
-            "[{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}]",
-            "rules[0].from[0].except: is not supported yet: remove it, or leave it empty",
-        ),
+        ("[{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}]", "rules[0].from[0].except: is not supported yet: remove it"),
     ];
     for (peer, expected) in cases {
         let text = text_errors(&rule(&format!("from: {peer}, to: [any], action: allow, traffic: [any]")));
@@ -191,10 +188,26 @@ fn a_later_field_that_says_what_is_so_anyway_is_accepted() {
     let text = "kind: Domain\nname: acme/prod\ndefault: deny\n---\n\
                 kind: Policy\ndomain: acme/prod\nname: shop\ntier: tenant\nmode: enforce\nstateless: false\n\
                 rules:\n- {name: r, from: [any], to: [any], action: allow, traffic: [any], log: false}\n---\n\
-                kind: Workload\ndomain: acme/prod\nname: web-1\nports: {}\ninterfaces:\n\
+                kind: Workload\ndomain: acme/prod\nname: web-1\ninterfaces:\n\
                 - {name: eth0, network: front, mac: 02:00:00:00:01:01, addresses: [10.1.0.11], host: h1,\n\
                    addressPairs: [], portSecurity: true}\n";
     assert_eq!(read(text).unwrap().len(), 3);
+    let network = |field: &str, subnet_field: &str| {
+        format!(
+            "kind: Network\ndomain: acme/prod\nname: n\n{field}\n\
+             subnets: [{{cidr: 10.0.0.0/24, gateway: 10.0.0.1, {subnet_field}}}]\n"
+        )
+    };
+    assert!(read(&network("", "dhcp: false, ra: false")).is_ok());
+    for (text, field) in [
+        (network("", "dns: []"), "subnets[0].dns"),
+        (network("multicast: false", ""), "multicast"),
+        (WORKLOAD.replace("labels: {role: web}", "ports: {}"), "ports"),
+        (WORKLOAD.replace("host: h1", "host: h1, addressPairs: {}"), "interfaces[0].addressPairs"),
+    ] {
+        let told = text_errors(&text);
+        assert!(told.contains(&format!(": {field}: is not supported yet: remove it")), "{told}");
+    }
     assert_eq!(
         text_errors("kind: Domain\nname: acme/prod\ndefault: allow\n"),
         "f.yaml:3:1: Domain acme/prod: default: is not supported yet: remove it, or write deny"
