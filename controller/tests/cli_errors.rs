@@ -178,6 +178,21 @@ fn what_is_still_needed_is_not_deleted() {
 }
 
 #[test]
+fn a_domain_that_does_not_exist_is_not_answered_with_an_empty_table() {
+    let controller = Controller::start();
+    let (ground, _) = SHOP.split_once("---\nkind: Network").unwrap();
+    controller.file("ground.yaml", ground);
+    assert_eq!(controller.run("apply -f ground.yaml --no-wait").code, 0);
+    for command in ["get --domain", "get workloads --domain", "get interfaces --domain", "counters --domain"] {
+        let run = controller.run(&format!("{command} no/such"));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{command}: {}", run.stderr);
+        assert_eq!(run.stderr, "there is no Domain no/such; see `ringfence get domains`\n");
+        let run = controller.run(&format!("{command} acme/prod"));
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn what_does_not_exist_is_not_found() {
     let controller = Controller::start();
     for line in ["get workload web-9 --domain acme/prod", "delete workload web-9 --domain acme/prod"] {
