@@ -249,25 +249,48 @@ fn a_value_that_cannot_be_is_told_beside_a_field_that_cannot_be_read() {
 #[test]
 fn what_yaml_has_and_the_language_does_not_is_refused() {
     let cases = [
-        ("kind: Tenant\nname: a\nname: b\n", "3:1: duplicate key \"name\": line 2 has it already; keep one"),
-        ("kind: Tenant\nname: &x a\n", "2:10: anchors are not part of the language: write the value out"),
-        ("kind: Tenant\nname: !!str a\n", "2:13: tags are not part of the language: remove it"),
-        ("kind: Tenant\n1: x\nname: a\n", "2:1: key 1 is no text: put it in quotes"),
-        ("kind: Tenant\n[a]: x\nname: a\n", "2:1: a key must be text"),
+        (
+            "kind: Tenant\nname: a\nname: b\n",
+            "3:1: Tenant a: name: duplicate key \"name\": line 2 has it already; keep one",
+        ),
+        (
+            "kind: Tenant\nname: &x a\n",
+            "2:10: Tenant a: name: anchors are not part of the language: write the value out",
+        ),
+        ("kind: Tenant\nname: !!str a\n", "2:13: Tenant a: name: tags are not part of the language: remove it"),
+        ("kind: Tenant\n1: x\nname: a\n", "2:1: Tenant a: key 1 is no text: put it in quotes"),
+        ("kind: Tenant\n[a]: x\nname: a\n", "2:1: Tenant a: a key must be text"),
         (
             "kind: Tenant\n<<: {name: a}\nname: b\n",
-            "2:1: merge keys are not part of the language: write the fields out",
+            "2:1: Tenant b: merge keys are not part of the language: write the fields out",
         ),
     ];
     for (text, expected) in cases {
         assert_eq!(text_errors(text), format!("f.yaml:{expected}"), "{text}");
     }
     let alias = text_errors("kind: Tenant\nname: &x a\n---\nkind: Tenant\nname: *x\n");
-    assert!(alias.contains("f.yaml:5:7: is no YAML"), "{alias}");
+    assert!(alias.contains("f.yaml:5:7: Tenant: name: is no YAML"), "{alias}");
     let deep = format!("kind: Tenant\nname: {}{}\n", "[".repeat(100), "]".repeat(100));
-    assert_eq!(text_errors(&deep), "f.yaml:2:22: is nested more than 16 deep: no object is");
+    let path = format!("name{}", "[0]".repeat(15));
+    assert_eq!(text_errors(&deep), format!("f.yaml:2:22: Tenant: {path}: is nested more than 16 deep: no object is"));
     let cut = text_errors("kind: Tenant\nname: \"acme\n");
-    assert!(cut.starts_with("f.yaml:2:7: is no YAML: "), "{cut}");
+    assert!(cut.starts_with("f.yaml:2:7: Tenant: name: is no YAML: "), "{cut}");
+    assert!(text_errors("@\n").starts_with("f.yaml:1:1: is no YAML: "), "{}", text_errors("@\n"));
+}
+
+#[test]
+fn what_is_wrong_inside_a_value_names_object_and_path_and_hides_what_follows_from_it() {
+    let segment = |fields: &str| text_errors(&format!("kind: Segment\ndomain: acme/prod\n{fields}\nname: web\n"));
+    let at = "Segment acme/prod/web: match";
+    assert_eq!(
+        segment("match: {role: web, role: db}"),
+        format!("f.yaml:3:20: {at}.role: duplicate key \"role\": line 3 has it already; keep one")
+    );
+    assert_eq!(segment("match: {1: a}"), format!("f.yaml:3:9: {at}: key 1 is no text: put it in quotes"));
+    assert_eq!(
+        segment("match: [{key: role, in: [web, !!str app]}]"),
+        format!("f.yaml:3:37: {at}[0].in[1]: tags are not part of the language: remove it")
+    );
 }
 
 #[test]

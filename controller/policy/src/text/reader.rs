@@ -32,8 +32,8 @@ pub(super) struct Field<'n> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a str) -> Self {
-        Self { file, title: String::new(), places: Places::new(), errors: Vec::new() }
+    pub(super) fn new(file: &'a str, title: String) -> Self {
+        Self { file, title, places: Places::new(), errors: Vec::new() }
     }
 
     /// Notes what is wrong with a field.
