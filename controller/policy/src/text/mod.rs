@@ -19,6 +19,7 @@ use crate::{
     object::{Object, ObjectKey},
 };
 
+pub(crate) mod flat;
 mod later;
 mod node;
 mod object;
