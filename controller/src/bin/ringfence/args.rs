@@ -64,7 +64,7 @@ pub(crate) struct Apply {
     /// Check and compile everything, and store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The name of this set of files, kept with its objects. Without it: the paths as given.
+    /// The name of this set of files, kept with its objects. Without it: the paths, from the current directory on.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     #[command(flatten)]
