@@ -139,6 +139,26 @@ fn a_controller_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[test]
+fn a_change_that_is_not_answered_may_have_been_made() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yaml"), "kind: Tenant\nname: acme\n").unwrap();
+    let run = |line: &str| {
+        let mut command = ringfence(&format!("{line} --controller {url} --timeout 200ms"));
+        Run::of(command.current_dir(dir.path()).output().unwrap())
+    };
+    for (line, may_be_done) in
+        [("apply -f a.yaml", true), ("delete -f a.yaml", true), ("apply -f a.yaml --dry-run", false), ("status", false)]
+    {
+        let Run { code, stderr, .. } = run(line);
+        assert_eq!(code, 3, "{line}: {stderr}");
+        let said = stderr.contains("the change may have been made; see `ringfence status`");
+        assert_eq!(said, may_be_done, "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn a_url_that_is_none_is_bad_input() {
     let run = Run::of(ringfence("status --controller localhost:7420").output().unwrap());
     assert_eq!(run.code, 2);
@@ -155,6 +175,21 @@ fn what_is_still_needed_is_not_deleted() {
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains("Segment acme/prod/web: ") && run.stderr.contains("shop"), "{}", run.stderr);
     assert_eq!(controller.revision(), revision);
+}
+
+#[test]
+fn a_domain_that_does_not_exist_is_not_answered_with_an_empty_table() {
+    let controller = Controller::start();
+    let (ground, _) = SHOP.split_once("---\nkind: Network").unwrap();
+    controller.file("ground.yaml", ground);
+    assert_eq!(controller.run("apply -f ground.yaml --no-wait").code, 0);
+    for command in ["get --domain", "get workloads --domain", "get interfaces --domain", "counters --domain"] {
+        let run = controller.run(&format!("{command} no/such"));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{command}: {}", run.stderr);
+        assert_eq!(run.stderr, "there is no Domain no/such; see `ringfence get domains`\n");
+        let run = controller.run(&format!("{command} acme/prod"));
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}: {}", run.stdout);
+    }
 }
 
 #[test]

@@ -62,6 +62,29 @@ fn yaml_that_was_got_applies_again_as_unchanged() {
 }
 
 #[test]
+fn objects_that_come_from_another_file_only_change_their_source() {
+    let controller = shop();
+    let generation = || controller.run("status -o json").json()["domains"][0]["generation"].clone();
+    let before = generation();
+    controller.file("got.yaml", &controller.run("get -o yaml").stdout);
+    let run = controller.run("apply -f got.yaml");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert!(run.stdout.contains("8 changed (source only); the store"), "{}", run.stdout);
+    assert_eq!(generation(), before);
+    assert_eq!(controller.json("get tenant acme -o json")["objects"][0]["source"], "got.yaml");
+}
+
+#[test]
+fn a_file_is_the_same_source_however_its_path_is_written() {
+    let controller = shop();
+    let path = controller.file("shop.yaml", SHOP).display().to_string();
+    for path in ["./shop.yaml", path.as_str()] {
+        let answer = controller.json(&format!("apply -f {path} --no-wait -o json"));
+        assert_eq!(what(&answer), ["unchanged"; 8], "{path}");
+    }
+}
+
+#[test]
 fn a_folder_is_applied_as_one_set_named_by_its_path() {
     let controller = Controller::start();
     let (first, rest) = SHOP.split_once("---\n").unwrap();

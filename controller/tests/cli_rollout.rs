@@ -73,6 +73,20 @@ fn a_deletion_is_followed_to_the_hosts() {
 }
 
 #[test]
+fn a_host_is_deleted_once_its_agent_is_gone() {
+    let controller = Controller::start();
+    let h9 = Agent::start(&controller, "h9", Answer::Ack);
+    let run = controller.run("delete host h9");
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("Host h9: its agent is connected"), "{}", run.stderr);
+
+    drop(h9);
+    let run = controller.until("delete host h9", |run| run.code == 0);
+    assert!(run.stdout.contains("Host  -       h9    deleted\n"), "{}", run.stdout);
+    assert_eq!(controller.json("get hosts -o json")["objects"], json!([]));
+}
+
+#[test]
 fn json_ends_with_the_last_state_of_the_rollout() {
     let controller = controller();
     let _agents = ["h1", "h2"].map(|host| Agent::start(&controller, host, Answer::Ack));

@@ -5,13 +5,13 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::Deserialize;
+use crate::text::{SourceFile, TextError, flat};
 
 /// One thing wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {key}: {message}")]
 pub struct SettingError {
-    /// Where it was given: `flag or environment`, or the file's name.
+    /// Where it was given: `flag or environment`, or file, line and column.
     pub origin: String,
     /// The setting.
     pub key: String,
@@ -27,26 +27,10 @@ pub struct SettingErrors(pub Vec<SettingError>);
 #[derive(Debug)]
 pub struct Settings {
     given: BTreeMap<&'static str, Vec<String>>,
-    file: BTreeMap<String, Vec<String>>,
-    file_name: String,
+    /// Place and values; without values: of those there the operator is told already.
+    file: BTreeMap<String, (String, Option<Vec<String>>)>,
     known: Vec<&'static str>,
     errors: Vec<SettingError>,
-}
-
-/// A value of the file: one scalar or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(Scalar),
-    Many(Vec<Scalar>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Bool(bool),
-    Number(i64),
-    Text(String),
 }
 
 const GIVEN: &str = "flag or environment";
@@ -72,25 +56,19 @@ impl std::error::Error for SettingErrors {}
 impl Settings {
     /// Settings from what flags and environment gave: a setting they did not name is absent or has an empty list.
     pub fn new(given: BTreeMap<&'static str, Vec<String>>) -> Self {
-        Self { given, file: BTreeMap::new(), file_name: String::new(), known: Vec::new(), errors: Vec::new() }
+        Self { given, file: BTreeMap::new(), known: Vec::new(), errors: Vec::new() }
     }
 
     /// Adds the file: a YAML mapping of setting to scalar or list of scalars.
     #[must_use]
     pub fn with_file(mut self, name: &str, text: &str) -> Self {
-        self.file_name = name.to_owned();
-        // An empty file is a file with no settings.
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return self;
-        }
-        match serde_yaml::from_str::<BTreeMap<String, OneOrMany>>(text) {
-            Ok(values) => self.file = values.into_iter().map(|(key, value)| (key, value.texts())).collect(),
-            Err(error) => self.errors.push(SettingError {
-                origin: self.file_name.clone(),
-                key: "(file)".to_owned(),
-                message: format!("is no mapping of setting to value or list of values: {error}"),
-            }),
-        }
+        let (pairs, errors) = flat::parse(&SourceFile { name: name.to_owned(), text: text.to_owned() });
+        self.file = pairs.into_iter().map(|pair| (pair.key, (pair.location.to_string(), pair.values))).collect();
+        self.errors.extend(errors.into_iter().map(|TextError { location, field, message, .. }| SettingError {
+            origin: location.to_string(),
+            key: if field.is_empty() { "(file)".to_owned() } else { field },
+            message,
+        }));
         self
     }
 
@@ -115,7 +93,8 @@ impl Settings {
     pub fn required<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str) -> Option<T> {
         let noted = self.errors.len();
         let value = self.optional(key);
-        if value.is_none() && self.errors.len() == noted {
+        let in_file = self.file.contains_key(key);
+        if value.is_none() && self.errors.len() == noted && !in_file {
             let environment = key.replace('-', "_").to_uppercase();
             self.push(
                 "settings",
@@ -141,11 +120,11 @@ impl Settings {
 
     /// All that is wrong, including settings of the file that nobody read.
     pub fn finish(mut self) -> Result<(), SettingErrors> {
-        let unknown: Vec<String> =
-            self.file.keys().filter(|key| !self.known.contains(&key.as_str())).cloned().collect();
-        for key in unknown {
-            let message = format!("is no setting; there are: {}", self.known.join(", "));
-            self.errors.push(SettingError { origin: self.file_name.clone(), key, message });
+        for (key, (origin, _)) in self.file {
+            if !self.known.contains(&key.as_str()) {
+                let message = format!("is no setting; there are: {}", self.known.join(", "));
+                self.errors.push(SettingError { origin, key, message });
+            }
         }
         if self.errors.is_empty() { Ok(()) } else { Err(SettingErrors(self.errors)) }
     }
@@ -157,10 +136,15 @@ impl Settings {
         if let Some(values) = self.given.get(key).filter(|values| !values.is_empty()) {
             return Some((GIVEN.to_owned(), values.clone()));
         }
-        self.file.get(key).map(|values| (self.file_name.clone(), values.clone()))
+        let (origin, values) = self.file.get(key)?;
+        Some((origin.clone(), values.clone()?))
     }
 
     fn parse<T: FromStr<Err: fmt::Display>>(&mut self, origin: &str, key: &str, value: &str) -> Option<T> {
+        if value.is_empty() {
+            self.push(origin, key, "is empty: give it a value, or leave it out".to_owned());
+            return None;
+        }
         match value.parse() {
             Ok(parsed) => Some(parsed),
             Err(error) => {
@@ -172,29 +156,6 @@ impl Settings {
 
     fn push(&mut self, origin: &str, key: &str, message: String) {
         self.errors.push(SettingError { origin: origin.to_owned(), key: key.to_owned(), message });
-    }
-}
-
-// === impl OneOrMany ===
-
-impl OneOrMany {
-    fn texts(self) -> Vec<String> {
-        match self {
-            Self::One(scalar) => vec![scalar.text()],
-            Self::Many(scalars) => scalars.into_iter().map(Scalar::text).collect(),
-        }
-    }
-}
-
-// === impl Scalar ===
-
-impl Scalar {
-    fn text(self) -> String {
-        match self {
-            Self::Bool(value) => value.to_string(),
-            Self::Number(value) => value.to_string(),
-            Self::Text(value) => value,
-        }
     }
 }
 
@@ -260,16 +221,38 @@ mod tests {
         assert_eq!(
             errors,
             "flag or environment: port: \"x\" cannot be used: invalid digit found in string\n\
-             c.yaml: size: \"-1\" cannot be used: invalid digit found in string\n\
+             c.yaml:1:7: size: \"-1\" cannot be used: invalid digit found in string\n\
              settings: host: is missing: give --host, the environment variable that ends in _HOST, or `host:` in the configuration file\n\
-             c.yaml: colour: is no setting; there are: port, size, host"
+             c.yaml:2:9: colour: is no setting; there are: port, size, host"
         );
     }
 
     #[test]
     fn a_file_that_is_no_mapping_is_named() {
         let errors = given(&[]).with_file("c.yaml", "- a\n").finish().unwrap_err();
-        assert!(errors.to_string().starts_with("c.yaml: (file): is no mapping of setting to value"), "{errors}");
+        assert!(errors.to_string().starts_with("c.yaml:1:1: (file): is a list: write a mapping of"), "{errors}");
+    }
+
+    #[test]
+    fn each_bad_key_of_a_file_has_its_own_error_and_place() {
+        let file = "dir: [a, b]\ndeadline: 1.5\ndir: x\nhost: {name: h1}\nport:\nsizes: [1, [2]]\nstate: \"\"\n";
+        let mut settings = given(&[]).with_file("c.yaml", file);
+        settings.optional::<std::path::PathBuf>("dir");
+        settings.optional::<Period>("deadline");
+        settings.required::<String>("host");
+        settings.optional::<u16>("port");
+        settings.list::<u16>("sizes");
+        settings.optional::<std::path::PathBuf>("state");
+        assert_eq!(
+            settings.finish().unwrap_err().to_string(),
+            "c.yaml:3:1: dir: duplicate key \"dir\": line 1 has it already; keep one\n\
+             c.yaml:4:7: host: is a mapping: write a value, or a list of values\n\
+             c.yaml:5:5: port: has no value: write a value, or a list of values\n\
+             c.yaml:6:12: sizes[1]: is a list: write text\n\
+             c.yaml:1:6: dir: takes one value\n\
+             c.yaml:2:11: deadline: \"1.5\" cannot be used: write a whole number and a unit: 500ms, 5s, 2m\n\
+             c.yaml:7:8: state: is empty: give it a value, or leave it out"
+        );
     }
 
     #[test]

@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use common::{bundle, domain, generate, ground, ids, network, policy, segment, try_bundle, workload};
 use proptest::prelude::*;
@@ -55,12 +58,23 @@ fn a_table_covers_every_number_and_joins_equal_neighbours() {
 #[test]
 fn a_side_that_is_no_workload_allows_by_ordinal_0() {
     let bundle = bundle(&domain(&shop(&["in deny outside -> segment/web any"])));
-    let everywhere: BTreeSet<u32> = bundle.policy.prefixes.iter().map(|(_, class)| *class).collect();
-    assert_eq!(everywhere.len(), 1);
+    let everywhere = bundle.policy.prefixes.iter().find(|(prefix, _)| prefix.prefix_len() == 0).unwrap();
     assert_eq!(bundle.policy.rows.len(), 1);
-    assert!(everywhere.contains(&bundle.policy.rows[0].from_class));
+    assert_eq!(bundle.policy.rows[0].from_class, everywhere.1);
     let denied = Run { first: 0, from_allows: true, to_allows: false, from_rule: 0, to_rule: 1 };
     assert_eq!(bundle.policy.profiles[0].icmp6, [denied]);
+}
+
+#[test]
+fn gateways_and_what_is_not_unicast_are_classes_of_their_own_without_outside() {
+    let bundle = bundle(&domain(&shop(&["out allow segment/web -> outside any"])));
+    let prefixes = &bundle.policy.prefixes;
+    let class = |text: &str| prefixes.iter().find(|(prefix, _)| prefix.to_string() == text).unwrap().1;
+    let gateways: BTreeSet<u32> = ["10.1.0.1/32", "10.2.0.1/32", "fd00:1::1/128"].map(class).into();
+    let not_unicast: BTreeSet<u32> = ["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"].map(class).into();
+    assert_eq!((prefixes.len(), gateways.len(), not_unicast.len()), (8, 1, 1));
+    let outside: BTreeSet<u32> = bundle.policy.rows.iter().map(|row| row.to_class).collect();
+    assert_eq!(outside, BTreeSet::from([class("0.0.0.0/0")]));
 }
 
 #[test]
@@ -160,6 +174,17 @@ fn as_many_classes_as_fit_are_compiled_and_one_more_is_refused_by_name() {
         "{told}"
     );
     assert!(told.contains("segment/b0"), "{told}");
+}
+
+#[test]
+fn a_rule_of_very_many_prefixes_costs_in_proportion() {
+    let prefixes: Vec<_> = (0..20_000).map(|n| format!("100.{}.{}.0/24", n >> 8, n & 255)).collect();
+    let domain = domain(&shop(&[&format!("r allow {} -> any any", prefixes.join(","))]));
+    let start = Instant::now();
+    let bundle = bundle(&domain);
+    // Every pair of prefixes looked at would take minutes; this takes about a second on a slow machine.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(bundle.policy.rows.len(), 20_000);
 }
 
 #[test]

@@ -146,10 +146,7 @@ fn what_the_language_lacks_as_yet_is_refused_by_name() {
             "rules[0].from[0]: peer \"addresses/office\" is not supported yet: write any, outside, segment/NAME or {cidr: PREFIX}",
         ),
         ("[{labels: {role: web}}]", "rules[0].from[0].labels: is not supported yet: remove it"),
-        (
-            "[{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}]",
-            "rules[0].from[0].except: is not supported yet: remove it, or leave it empty",
-        ),
+        ("[{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}]", "rules[0].from[0].except: is not supported yet: remove it"),
     ];
     for (peer, expected) in cases {
         let text = text_errors(&rule(&format!("from: {peer}, to: [any], action: allow, traffic: [any]")));
@@ -191,10 +188,26 @@ fn a_later_field_that_says_what_is_so_anyway_is_accepted() {
     let text = "kind: Domain\nname: acme/prod\ndefault: deny\n---\n\
                 kind: Policy\ndomain: acme/prod\nname: shop\ntier: tenant\nmode: enforce\nstateless: false\n\
                 rules:\n- {name: r, from: [any], to: [any], action: allow, traffic: [any], log: false}\n---\n\
-                kind: Workload\ndomain: acme/prod\nname: web-1\nports: {}\ninterfaces:\n\
+                kind: Workload\ndomain: acme/prod\nname: web-1\ninterfaces:\n\
                 - {name: eth0, network: front, mac: 02:00:00:00:01:01, addresses: [10.1.0.11], host: h1,\n\
                    addressPairs: [], portSecurity: true}\n";
     assert_eq!(read(text).unwrap().len(), 3);
+    let network = |field: &str, subnet_field: &str| {
+        format!(
+            "kind: Network\ndomain: acme/prod\nname: n\n{field}\n\
+             subnets: [{{cidr: 10.0.0.0/24, gateway: 10.0.0.1, {subnet_field}}}]\n"
+        )
+    };
+    assert!(read(&network("", "dhcp: false, ra: false")).is_ok());
+    for (text, field) in [
+        (network("", "dns: []"), "subnets[0].dns"),
+        (network("multicast: false", ""), "multicast"),
+        (WORKLOAD.replace("labels: {role: web}", "ports: {}"), "ports"),
+        (WORKLOAD.replace("host: h1", "host: h1, addressPairs: {}"), "interfaces[0].addressPairs"),
+    ] {
+        let told = text_errors(&text);
+        assert!(told.contains(&format!(": {field}: is not supported yet: remove it")), "{told}");
+    }
     assert_eq!(
         text_errors("kind: Domain\nname: acme/prod\ndefault: allow\n"),
         "f.yaml:3:1: Domain acme/prod: default: is not supported yet: remove it, or write deny"
@@ -236,25 +249,48 @@ fn a_value_that_cannot_be_is_told_beside_a_field_that_cannot_be_read() {
 #[test]
 fn what_yaml_has_and_the_language_does_not_is_refused() {
     let cases = [
-        ("kind: Tenant\nname: a\nname: b\n", "3:1: duplicate key \"name\": line 2 has it already; keep one"),
-        ("kind: Tenant\nname: &x a\n", "2:10: anchors are not part of the language: write the value out"),
-        ("kind: Tenant\nname: !!str a\n", "2:13: tags are not part of the language: remove it"),
-        ("kind: Tenant\n1: x\nname: a\n", "2:1: key 1 is no text: put it in quotes"),
-        ("kind: Tenant\n[a]: x\nname: a\n", "2:1: a key must be text"),
+        (
+            "kind: Tenant\nname: a\nname: b\n",
+            "3:1: Tenant a: name: duplicate key \"name\": line 2 has it already; keep one",
+        ),
+        (
+            "kind: Tenant\nname: &x a\n",
+            "2:10: Tenant a: name: anchors are not part of the language: write the value out",
+        ),
+        ("kind: Tenant\nname: !!str a\n", "2:13: Tenant a: name: tags are not part of the language: remove it"),
+        ("kind: Tenant\n1: x\nname: a\n", "2:1: Tenant a: key 1 is no text: put it in quotes"),
+        ("kind: Tenant\n[a]: x\nname: a\n", "2:1: Tenant a: a key must be text"),
         (
             "kind: Tenant\n<<: {name: a}\nname: b\n",
-            "2:1: merge keys are not part of the language: write the fields out",
+            "2:1: Tenant b: merge keys are not part of the language: write the fields out",
         ),
     ];
     for (text, expected) in cases {
         assert_eq!(text_errors(text), format!("f.yaml:{expected}"), "{text}");
     }
     let alias = text_errors("kind: Tenant\nname: &x a\n---\nkind: Tenant\nname: *x\n");
-    assert!(alias.contains("f.yaml:5:7: is no YAML"), "{alias}");
+    assert!(alias.contains("f.yaml:5:7: Tenant: name: is no YAML"), "{alias}");
     let deep = format!("kind: Tenant\nname: {}{}\n", "[".repeat(100), "]".repeat(100));
-    assert_eq!(text_errors(&deep), "f.yaml:2:22: is nested more than 16 deep: no object is");
+    let path = format!("name{}", "[0]".repeat(15));
+    assert_eq!(text_errors(&deep), format!("f.yaml:2:22: Tenant: {path}: is nested more than 16 deep: no object is"));
     let cut = text_errors("kind: Tenant\nname: \"acme\n");
-    assert!(cut.starts_with("f.yaml:2:7: is no YAML: "), "{cut}");
+    assert!(cut.starts_with("f.yaml:2:7: Tenant: name: is no YAML: "), "{cut}");
+    assert!(text_errors("@\n").starts_with("f.yaml:1:1: is no YAML: "), "{}", text_errors("@\n"));
+}
+
+#[test]
+fn what_is_wrong_inside_a_value_names_object_and_path_and_hides_what_follows_from_it() {
+    let segment = |fields: &str| text_errors(&format!("kind: Segment\ndomain: acme/prod\n{fields}\nname: web\n"));
+    let at = "Segment acme/prod/web: match";
+    assert_eq!(
+        segment("match: {role: web, role: db}"),
+        format!("f.yaml:3:20: {at}.role: duplicate key \"role\": line 3 has it already; keep one")
+    );
+    assert_eq!(segment("match: {1: a}"), format!("f.yaml:3:9: {at}: key 1 is no text: put it in quotes"));
+    assert_eq!(
+        segment("match: [{key: role, in: [web, !!str app]}]"),
+        format!("f.yaml:3:37: {at}[0].in[1]: tags are not part of the language: remove it")
+    );
 }
 
 #[test]
@@ -270,6 +306,43 @@ fn a_value_of_the_wrong_sort_is_told_what_to_write() {
     let mtu =
         "kind: Network\ndomain: acme/prod\nname: n\nsubnets: [{cidr: 10.0.0.0/24, gateway: 10.0.0.1}]\nmtu: big\n";
     assert_eq!(text_errors(mtu), "f.yaml:5:6: Network acme/prod/n: mtu: is \"big\": write a whole number");
+}
+
+#[test]
+fn a_value_that_is_nearly_right_is_refused() {
+    let network = |fields: &str| format!("kind: Network\ndomain: acme/prod\nname: n\n{fields}\n");
+    let subnet = |cidr: &str| network(&format!("subnets: [{{cidr: {cidr}, gateway: 160.0.0.1}}]"));
+    for (field, written) in [("vni", "+5"), ("mtu", "+1400"), ("mtu", "1_400")] {
+        let told =
+            text_errors(&network(&format!("subnets: [{{cidr: 10.0.0.0/24, gateway: 10.0.0.1}}]\n{field}: {written}")));
+        assert!(told.ends_with(&format!("{field}: is {written:?}: write a whole number")), "{told}");
+    }
+    for (cidr, held) in
+        [("128.0.0.0/1", "169.254.0.0/16"), ("192.0.0.0/2", "224.0.0.0/3"), ("126.0.0.0/7", "127.0.0.0/8")]
+    {
+        let told = text_errors(&subnet(cidr));
+        assert!(
+            told.ends_with(&format!(
+                "{cidr} holds {held}, in which no workload can have an address: write a longer prefix"
+            )),
+            "{told}"
+        );
+    }
+    let uplink = |device: &str, address: &str| {
+        format!(
+            "kind: Domain\nname: acme/prod\n\
+             uplink: {{host: h1, device: {device}, addresses: [{address}], nextHops: [192.0.2.1]}}\n"
+        )
+    };
+    for length in [0, 7, 32] {
+        let told = text_errors(&uplink("out", &format!("192.0.2.2/{length}")));
+        assert!(told.contains(&format!("addresses[0]: /{length} is no link's prefix: write /8 to /31")), "{told}");
+    }
+    for device in ["\"a%d\"", "\"a b\"", "\"a*\"", "\"é\"", "a/b"] {
+        let told = text_errors(&uplink(device, "192.0.2.2/24"));
+        assert!(told.contains("is no device name: write 1 to 15 letters, digits,"), "{told}");
+    }
+    assert!(read(&uplink("out-1.2_b", "192.0.2.0/31")).is_ok());
 }
 
 #[test]

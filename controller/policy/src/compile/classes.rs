@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -17,15 +17,35 @@ const CLASSES_MAX: usize = 4096;
 /// How many peers the error about too many classes names.
 const PEERS_NAMED: usize = 5;
 
+/// Addresses that are not unicast: IPv4 multicast and broadcast (RFC 1112 4, RFC 919 7), IPv6 multicast
+/// (RFC 4291 2.7).
+const NOT_UNICAST: [IpNet; 3] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::BROADCAST, 32)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
+];
+
 /// What rules can tell of an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Class {
-    /// Whether it is an interface's, and its side votes.
-    pub(super) is_interface: bool,
+    sort: Sort,
     /// Segments in use that its workload is in, by name.
     segments: Vec<String>,
     /// Prefixes in use that hold it, the shortest first.
     prefixes: Vec<IpNet>,
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Sort {
+    /// An interface's: its side votes.
+    Interface,
+    /// A gateway's.
+    Gateway,
+    /// Nobody's in the domain.
+    Outside,
+    /// Nobody's anywhere.
+    NotUnicast,
 }
 
 /// Every class of a domain.
@@ -43,7 +63,7 @@ impl Classes {
             let segments: Vec<String> = peers.segments_of(&workload.labels).iter().map(ToString::to_string).collect();
             for address in workload.interfaces.iter().flat_map(|interface| &interface.addresses) {
                 let prefixes = peers.prefixes_of(*address);
-                addresses.push((*address, Class { is_interface: true, segments: segments.clone(), prefixes }));
+                addresses.push((*address, Class { sort: Sort::Interface, segments: segments.clone(), prefixes }));
             }
         }
         let inside: BTreeSet<&Class> = addresses.iter().map(|(_, class)| class).collect();
@@ -51,12 +71,22 @@ impl Classes {
             return Err(too_many(domain, &inside));
         }
         let everywhere = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
-        let external: BTreeSet<IpNet> = peers.prefixes().chain(everywhere).collect();
+        let subnets = domain.networks.values().flat_map(|network| &network.subnets);
+        let gateways: BTreeSet<IpNet> = subnets.map(|subnet| IpNet::from(subnet.gateway)).collect();
+        let told_apart = peers.prefixes().chain(everywhere).chain(NOT_UNICAST).chain(gateways.iter().copied());
+        let external: BTreeSet<IpNet> = told_apart.collect();
         let external: Vec<_> = external
             .into_iter()
             .map(|prefix| {
+                let sort = if gateways.contains(&prefix) {
+                    Sort::Gateway
+                } else if NOT_UNICAST.iter().any(|holding| holding.contains(&prefix)) {
+                    Sort::NotUnicast
+                } else {
+                    Sort::Outside
+                };
                 let prefixes = peers.prefixes_holding(&prefix);
-                (prefix, Class { is_interface: false, segments: Vec::new(), prefixes })
+                (prefix, Class { sort, segments: Vec::new(), prefixes })
             })
             .collect();
         let ids = number(inside.into_iter().chain(external.iter().map(|(_, class)| class)));
@@ -86,21 +116,37 @@ impl Classes {
 }
 
 impl Class {
-    /// Whether a peer of a rule matches the addresses of this class.
-    pub(super) fn is_matched_by(&self, peer: &Peer) -> bool {
-        match peer {
-            Peer::Any => true,
-            Peer::Outside => !self.is_interface,
-            Peer::Segment(name) => self.segments.binary_search(name).is_ok(),
-            Peer::Cidr(prefix) => self.prefixes.contains(prefix),
-        }
+    /// Whether its side votes.
+    pub(super) fn votes(&self) -> bool {
+        self.sort == Sort::Interface
+    }
+
+    /// Every peer that matches its addresses.
+    pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
+        let any = (self.sort != Sort::NotUnicast).then_some(Peer::Any);
+        let outside = (self.sort == Sort::Outside).then_some(Peer::Outside);
+        let segments = self.segments.iter().cloned().map(Peer::Segment);
+        let prefixes = self.prefixes.iter().copied().map(Peer::Cidr);
+        any.into_iter().chain(outside).chain(segments).chain(prefixes)
     }
 
     /// What makes it this class, and no other.
     fn identity(&self) -> String {
-        let Self { is_interface, segments, prefixes } = self;
+        let Self { sort, segments, prefixes } = self;
         let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
-        format!("{is_interface} {} {}", segments.join(","), prefixes.join(","))
+        format!("{} {} {}", sort.word(), segments.join(","), prefixes.join(","))
+    }
+}
+
+impl Sort {
+    /// What it is called in the identity of a class, on which its number rests.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::Gateway => "gateway",
+            Self::Outside => "outside",
+            Self::NotUnicast => "not-unicast",
+        }
     }
 }
 

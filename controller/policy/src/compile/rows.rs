@@ -1,8 +1,13 @@
 //! Which pairs of classes have rules, and what those rules come to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{CompileError, classes::Classes, order::Ordered, tables};
+use super::{
+    CompileError,
+    classes::{Class, Classes},
+    order::Ordered,
+    tables,
+};
 use crate::{
     bundle::{Profile, Row},
     model::{Domain, Peer},
@@ -28,32 +33,30 @@ pub(super) fn compile(
     classes: &Classes,
 ) -> Result<(Vec<Row>, Vec<Profile>), CompileError> {
     let numbered = classes.numbered();
-    let matching = |peers: &[Peer]| -> Vec<usize> {
-        let matched = |place: &usize| peers.iter().any(|peer| numbered[*place].1.is_matched_by(peer));
-        (0..numbered.len()).filter(matched).collect()
-    };
+    let matching = Matching::new(&numbered);
     let mut seen: Vec<Seen> =
-        numbered.iter().map(|(id, class)| Seen { id: *id, votes: class.is_interface, as_source: Vec::new() }).collect();
+        numbered.iter().map(|(id, class)| Seen { id: *id, votes: class.votes(), as_source: Vec::new() }).collect();
     let mut destinations = Vec::with_capacity(ordered.rules.len());
     for (place, ordered) in ordered.rules.iter().enumerate() {
-        for source in matching(&ordered.rule.from) {
-            seen[source].as_source.push(place);
+        for source in matching.any_of(&ordered.rule.from) {
+            if let Some(source) = seen.get_mut(source) {
+                source.as_source.push(place);
+            }
         }
-        destinations.push(matching(&ordered.rule.to));
+        destinations.push(Destinations::new(matching.any_of(&ordered.rule.to), &numbered));
     }
     let mut rows = Vec::new();
     let mut profiles = Profiles::new(ordered);
     for source in &seen {
-        let mut matched: Vec<Vec<usize>> = vec![Vec::new(); seen.len()];
+        // Only what some rule matches is visited: most sources meet few of the classes.
+        let mut matched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for rule in &source.as_source {
-            for destination in &destinations[*rule] {
-                matched[*destination].push(*rule);
+            for destination in destinations.get(*rule).into_iter().flat_map(|d| d.judged_from(source)) {
+                matched.entry(*destination).or_default().push(*rule);
             }
         }
-        for (destination, rules) in seen.iter().zip(matched) {
-            if rules.is_empty() || !(source.votes || destination.votes) {
-                continue;
-            }
+        for (destination, rules) in matched {
+            let Some(destination) = seen.get(destination) else { continue };
             let profile = profiles.of(rules, source.votes, destination.votes);
             rows.push(Row { from_class: source.id, to_class: destination.id, profile });
         }
@@ -62,6 +65,45 @@ pub(super) fn compile(
         }
     }
     Ok((rows, profiles.list))
+}
+
+/// Places of classes by the peers that match them.
+struct Matching(BTreeMap<Peer, Vec<usize>>);
+
+impl Matching {
+    fn new(numbered: &[(u32, &Class)]) -> Self {
+        let mut places: BTreeMap<Peer, Vec<usize>> = BTreeMap::new();
+        for (place, (_, class)) in numbered.iter().enumerate() {
+            for peer in class.peers() {
+                places.entry(peer).or_default().push(place);
+            }
+        }
+        Self(places)
+    }
+
+    /// The places of the classes that one of these peers matches, in order.
+    fn any_of(&self, peers: &[Peer]) -> BTreeSet<usize> {
+        peers.iter().filter_map(|peer| self.0.get(peer)).flatten().copied().collect()
+    }
+}
+
+/// The places of the classes that a rule has as destinations.
+struct Destinations {
+    all: Vec<usize>,
+    /// Those whose side votes.
+    voting: Vec<usize>,
+}
+
+impl Destinations {
+    fn new(places: BTreeSet<usize>, numbered: &[(u32, &Class)]) -> Self {
+        let votes = |place: &usize| numbered.get(*place).is_some_and(|(_, class)| class.votes());
+        Self { voting: places.iter().copied().filter(votes).collect(), all: places.into_iter().collect() }
+    }
+
+    /// Those that are judged from a source: of two sides one votes at least.
+    fn judged_from(&self, source: &Seen) -> &[usize] {
+        if source.votes { &self.all } else { &self.voting }
+    }
 }
 
 /// Profiles, each of them once.
@@ -96,8 +138,8 @@ impl<'a> Profiles<'a> {
 }
 
 /// Names the rule that speaks of the most destinations.
-fn too_many(domain: &Domain, ordered: &Ordered<'_>, destinations: &[Vec<usize>]) -> CompileError {
-    let widest = ordered.rules.iter().zip(destinations).max_by_key(|(_, destinations)| destinations.len());
+fn too_many(domain: &Domain, ordered: &Ordered<'_>, destinations: &[Destinations]) -> CompileError {
+    let widest = ordered.rules.iter().zip(destinations).max_by_key(|(_, destinations)| destinations.all.len());
     let name = widest.and_then(|(widest, _)| ordered.names.get(usize::try_from(widest.ordinal).ok()?));
     let name = name.map_or("", |name| &name.name);
     CompileError::TooManyRows(format!(

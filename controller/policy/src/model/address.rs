@@ -1,8 +1,29 @@
 //! Addresses and prefixes, read strictly: one way to write each.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// What no workload's address is in: this network, loopback, link-local, multicast and reserved (RFC 6890);
+/// unspecified, loopback, link-local and multicast (RFC 4291 2.4).
+const NOT_ROUTED: [IpNet; 8] = [
+    v4([0, 0, 0, 0], 8),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([224, 0, 0, 0], 3),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
 
 /// A text that is no address of the sort asked for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -14,6 +35,9 @@ pub enum AddressError {
     /// Multicast, broadcast, loopback, unspecified or link-local.
     #[error("{0} is no address a workload can have: write a unicast address that is routed")]
     NotRouted(IpAddr),
+    /// Addresses that are none of a workload's are inside.
+    #[error("{0} holds {1}, in which no workload can have an address: write a longer prefix")]
+    HoldsNotRouted(IpNet, IpNet),
     /// `::ffff:a.b.c.d`.
     #[error("{0} is an IPv4 address inside an IPv6 address: write the IPv4 address alone")]
     Mapped(IpAddr),
@@ -105,14 +129,19 @@ pub(super) fn parse_interface_prefix(text: &str) -> Result<IpNet, AddressError> 
 /// Whether packets are routed to this address.
 pub(super) fn check_routed(address: IpAddr) -> Result<(), AddressError> {
     check_unmapped(address)?;
-    let reserved = match address {
-        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.octets()[0] >= 224 || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local(),
-    };
-    if reserved || address.is_loopback() {
-        return Err(AddressError::NotRouted(address));
+    match NOT_ROUTED.iter().any(|prefix| prefix.contains(&address)) {
+        true => Err(AddressError::NotRouted(address)),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether packets are routed to every address of a prefix.
+pub(super) fn check_all_routed(prefix: IpNet) -> Result<(), AddressError> {
+    check_routed(prefix.network())?;
+    match NOT_ROUTED.iter().find(|other| overlap(other, &prefix)) {
+        Some(other) => Err(AddressError::HoldsNotRouted(prefix, *other)),
+        None => Ok(()),
+    }
 }
 
 fn check_unmapped(address: IpAddr) -> Result<(), AddressError> {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive};
 
 use super::{
     Network, Policy, Selector, Subnet, Uplink, Workload,
-    address::{check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
+    address::{check_all_routed, check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
     decode_policy::{policy, selector},
     decode_workload::workload,
     fault::{Fault, Faults},
@@ -20,6 +20,10 @@ const MTU_IPV6: u32 = 1280;
 
 /// 24 bits; 0 is kept for "none" (RFC 7348 4).
 const VNI: RangeInclusive<u32> = 1..=0xff_ffff;
+
+/// Lengths of the prefix on an uplink: it holds the next hop too, and is a link, not a good part of the Internet.
+const UPLINK_LENGTHS_V4: RangeInclusive<u8> = 8..=31;
+const UPLINK_LENGTHS_V6: RangeInclusive<u8> = 16..=127;
 
 /// The validated part that an object becomes.
 #[derive(Clone, Debug)]
@@ -96,6 +100,13 @@ fn uplink(faults: &mut Faults, spec: &UplinkSpec) -> Option<Uplink> {
         addresses: faults.each("uplink.addresses", addresses, |faults, field, text| {
             let prefix = faults.ok(field, parse_interface_prefix(text))?;
             faults.ok(field, check_routed(prefix.addr()))?;
+            let lengths = if prefix.addr().is_ipv4() { UPLINK_LENGTHS_V4 } else { UPLINK_LENGTHS_V6 };
+            if !lengths.contains(&prefix.prefix_len()) {
+                let (least, most) = lengths.into_inner();
+                let length = prefix.prefix_len();
+                faults.add(field, format!("/{length} is no link's prefix: write /{least} to /{most}"));
+                return None;
+            }
             if is_reserved_in(prefix.addr(), &prefix) {
                 faults.add(field, "is the prefix's own address: choose one inside it");
                 return None;
@@ -176,7 +187,7 @@ fn subnet(faults: &mut Faults, field: &str, spec: &SubnetSpec) -> Option<Subnet>
         faults.add(cidr_field, "holds every address: write a longer prefix");
         return None;
     }
-    faults.ok(&cidr_field, check_routed(cidr.network()))?;
+    faults.ok(&cidr_field, check_all_routed(cidr))?;
     if !cidr.contains(&gateway) {
         faults.add(gateway_field, format!("{gateway} is outside {cidr}"));
         return None;

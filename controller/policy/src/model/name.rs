@@ -36,7 +36,7 @@ pub enum NameError {
     NotADomain(String),
     /// Not a name that a network device can have.
     #[error(
-        "{0:?} is no device name: write 1 to 15 characters without white space, `/` or `:`, \
+        "{0:?} is no device name: write 1 to 15 letters, digits, `.`, `_` and `-`, \
          and not `.`, `..` or `lo`"
     )]
     NotADevice(String),
@@ -83,7 +83,10 @@ pub(super) fn split_domain(name: &str) -> Result<(&str, &str), NameError> {
 }
 
 /// Whether a host may be called this: labels joined by dots, as hosts call themselves.
-pub(super) fn check_host(name: &str) -> Result<(), NameError> {
+///
+/// # Errors
+/// An empty name, or a label that no name can be.
+pub fn check_host(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }
@@ -95,10 +98,11 @@ pub(super) fn check_host(name: &str) -> Result<(), NameError> {
     })
 }
 
-/// Whether the kernel lets a device be called this, and it is none that every host has.
+/// Whether a device may be called this: less than the kernel allows, whose `%` is a pattern when a device is made
+/// and whose other signs mean something to the tools; and none that every host has.
 pub(super) fn check_device(name: &str) -> Result<(), NameError> {
     let fits = (1..=DEVICE_MAX).contains(&name.len());
-    let clean = !name.contains(|c: char| c.is_whitespace() || c.is_control() || "/:".contains(c));
+    let clean = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     if fits && clean && ![".", "..", "lo"].contains(&name) { Ok(()) } else { Err(NameError::NotADevice(name.into())) }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     object::{Object, ObjectKey},
 };
 
+pub(crate) mod flat;
 mod later;
 mod node;
 mod object;
@@ -127,8 +128,8 @@ pub fn parse(files: &[SourceFile]) -> Result<Vec<Document>, Vec<TextError>> {
     let mut errors = Vec::new();
     for file in files {
         let mut found = Vec::new();
-        for root in tree::parse(file, &mut found) {
-            documents.extend(read_document(file, &root, &mut found));
+        for tree in tree::parse(file) {
+            documents.extend(read_document(file, tree, &mut found));
         }
         found.sort_by_key(|error| (error.location.line, error.location.column));
         errors.extend(found);
@@ -138,10 +139,20 @@ pub fn parse(files: &[SourceFile]) -> Result<Vec<Document>, Vec<TextError>> {
 }
 
 /// One document, or nothing and its errors.
-fn read_document(file: &SourceFile, root: &node::Node, errors: &mut Vec<TextError>) -> Option<Document> {
-    let mut reader = reader::Reader::new(&file.name);
-    let object = object::read(&mut reader, root);
-    let reader::Reader { title, places, errors: unread, .. } = reader;
+fn read_document(file: &SourceFile, tree: tree::Tree, errors: &mut Vec<TextError>) -> Option<Document> {
+    let tree::Tree { root, is_whole, errors: mut unread } = tree;
+    let title = object::title(&root);
+    for error in &mut unread {
+        error.object.clone_from(&title);
+    }
+    if !is_whole {
+        errors.append(&mut unread);
+        return None;
+    }
+    let mut reader = reader::Reader::new(&file.name, title);
+    let object = object::read(&mut reader, &root);
+    let reader::Reader { title, places, errors: misread, .. } = reader;
+    unread.extend(misread);
     let mut found = unread.clone();
     for fault in object.iter().flat_map(model::check) {
         // An empty value that stands for one that could not be read is not news.

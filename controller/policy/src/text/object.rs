@@ -18,7 +18,6 @@ const KINDS: [&str; 6] = ["Tenant", "Domain", "Network", "Workload", "Segment", 
 /// stands in its place; without a kind there is no object.
 pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
     reader.places.insert(String::new(), root.place);
-    reader.title = title(root);
     let root = Field { path: String::new(), node: root };
     Some(match kind(reader, &root)? {
         "Tenant" => global(reader, &root, &["kind", "name"], &[], |_, _| Spec::Tenant),
@@ -30,8 +29,11 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
     })
 }
 
-/// `Workload acme/prod/web-1`, as far as it can be told.
-fn title(root: &Node) -> String {
+/// `Workload acme/prod/web-1`, as far as it can be told; empty if nothing can.
+pub(super) fn title(root: &Node) -> String {
+    if matches!(root.content, Content::Refused) {
+        return String::new();
+    }
     let text = |key| root.get(key).and_then(Node::text);
     let kind = text("kind").unwrap_or("object without a kind");
     let name: Vec<_> = [text("domain"), text("name")].into_iter().flatten().collect();

@@ -32,8 +32,8 @@ pub(super) struct Field<'n> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a str) -> Self {
-        Self { file, title: String::new(), places: Places::new(), errors: Vec::new() }
+    pub(super) fn new(file: &'a str, title: String) -> Self {
+        Self { file, title, places: Places::new(), errors: Vec::new() }
     }
 
     /// Notes what is wrong with a field.
@@ -102,7 +102,8 @@ impl<'a> Reader<'a> {
     /// A whole number that need not be there.
     pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u32> {
         let field = fields.get(name)?;
-        let number = field.node.text().and_then(|text| text.parse().ok());
+        let digits = |text: &&str| text.bytes().all(|c| c.is_ascii_digit());
+        let number = field.node.text().filter(digits).and_then(|text| text.parse().ok());
         self.of_sort(&field, number.map(Some), "a whole number")
     }
 

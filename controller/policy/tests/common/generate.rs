@@ -11,26 +11,47 @@ use ringfence_policy::{
 
 use super::{ground, object};
 
-const CIDRS: [&str; 10] = [
+const CIDRS: [&str; 15] = [
     "0.0.0.0/0",
     "10.0.0.0/8",
     "10.1.0.0/24",
+    "10.1.0.1/32",
     "10.1.0.11/32",
+    "192.0.0.0/2",
+    "224.0.0.0/24",
+    "255.255.255.255/32",
     "203.0.113.0/24",
     "203.0.113.7/32",
     "::/0",
     "fd00::/16",
     "fd00:1::12/128",
     "2001:db8::/32",
+    "ff02::/16",
 ];
 const PORTS: [u32; 6] = [0, 80, 81, 443, 65534, 65535];
 const ROLES: [&str; 3] = ["web", "app", "db"];
 const SEGMENTS: usize = 4;
 
-/// Addresses that are no interface's: in the prefixes above and in none, on a subnet and off.
-/// No gateway is among them: what is sent to one is answered or dropped before any rule is asked.
-const OUTSIDE: [&str; 8] =
-    ["203.0.113.7", "203.0.113.8", "198.51.100.1", "10.1.0.200", "10.9.9.9", "fd00:1::200", "2001:db8::1", "2600::1"];
+/// Addresses that are no interface's: in the prefixes above and in none, on a subnet and off, gateways, and such
+/// as are not unicast. The programs drop what goes to the latter two before any rule is asked; what rules say of
+/// them is the same everywhere nevertheless.
+const OUTSIDE: [&str; 15] = [
+    "203.0.113.7",
+    "203.0.113.8",
+    "198.51.100.1",
+    "10.1.0.200",
+    "10.9.9.9",
+    "10.1.0.1",
+    "10.2.0.1",
+    "224.0.0.5",
+    "239.1.1.1",
+    "255.255.255.255",
+    "fd00:1::200",
+    "2001:db8::1",
+    "2600::1",
+    "fd00:1::1",
+    "ff02::5",
+];
 
 /// The objects of one domain.
 pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {

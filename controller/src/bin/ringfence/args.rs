@@ -64,7 +64,7 @@ pub(crate) struct Apply {
     /// Check and compile everything, and store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The name of this set of files, kept with its objects. Without it: the paths as given.
+    /// The name of this set of files, kept with its objects. Without it: the paths, from the current directory on.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     #[command(flatten)]
@@ -128,8 +128,8 @@ pub(crate) enum View {
 
 /// Deletes the objects named in files, or one object: all of them or, on any error, none.
 ///
-/// The order does not matter; what others still need is refused. Afterwards the rollout is shown as by `apply`, and
-/// -o json and yaml have the same shape.
+/// The order does not matter; what others still need is refused, and so is a host whose agent is connected. Afterwards
+/// the rollout is shown as by `apply`, and -o json and yaml have the same shape.
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "ringfence delete [OPTIONS] --file <PATH>...\n       ringfence delete [OPTIONS] <KIND> <NAME> [--domain <TENANT/DOMAIN>]"
@@ -143,14 +143,14 @@ pub(crate) struct Delete {
     pub(crate) kind: Option<Deletable>,
     /// The name of the object; that of a domain is TENANT/DOMAIN.
     pub(crate) name: Option<String>,
-    /// The domain of the object, unless it is a tenant or a domain itself.
+    /// The domain of the object, unless it is a tenant, a domain or a host.
     #[arg(long, value_name = "TENANT/DOMAIN")]
     pub(crate) domain: Option<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }
 
-/// Kinds that a user can delete; a host belongs to its agent.
+/// Kinds that a user can delete; a host only once its agent is gone for good, for an agent registers its host again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Deletable {
     #[value(alias = "tenants")]
@@ -165,6 +165,8 @@ pub(crate) enum Deletable {
     Segment,
     #[value(alias = "policies")]
     Policy,
+    #[value(alias = "hosts")]
+    Host,
 }
 
 /// Shows the hosts, the generation of each domain, who enforces it, and which interfaces are up.
@@ -243,6 +245,7 @@ impl Deletable {
             Self::Workload => Kind::Workload,
             Self::Segment => Kind::Segment,
             Self::Policy => Kind::Policy,
+            Self::Host => Kind::Host,
         }
     }
 }
@@ -304,6 +307,6 @@ mod tests {
         assert!(parse("ringfence delete").is_err());
         assert!(parse("ringfence delete network").is_err());
         assert!(parse("ringfence delete network front -f a.yaml").is_err());
-        assert!(parse("ringfence delete host h1").is_err());
+        assert!(parse("ringfence delete host h1").is_ok());
     }
 }

@@ -55,12 +55,14 @@ impl Client {
 
     /// Adds and changes objects.
     pub(crate) async fn apply(&self, request: v1::ApplyRequest) -> Result<v1::ApplyResponse, RequestError> {
-        self.peer.answer(self.grpc.clone().apply(request)).await
+        let dry_run = request.dry_run;
+        let answer = self.peer.answer(self.grpc.clone().apply(request)).await;
+        answer.map_err(|error| if dry_run { error } else { error.of_change() })
     }
 
     /// Deletes objects.
     pub(crate) async fn delete(&self, request: v1::DeleteRequest) -> Result<v1::DeleteResponse, RequestError> {
-        self.peer.answer(self.grpc.clone().delete(request)).await
+        self.peer.answer(self.grpc.clone().delete(request)).await.map_err(RequestError::of_change)
     }
 
     /// Fetches objects.
@@ -148,6 +150,18 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
 }
 
 // === impl RequestError ===
+
+impl RequestError {
+    /// Of a request to change something: one that was not answered may be done all the same.
+    fn of_change(self) -> Self {
+        match self {
+            Self::Other(error @ (Error::NoAnswer { .. } | Error::Unreachable { .. })) => {
+                Self::Other(Error::MayBeDone(Box::new(error)))
+            }
+            _ => self,
+        }
+    }
+}
 
 impl From<RequestError> for Error {
     /// For requests whose objects stand in no file.

@@ -136,19 +136,27 @@ impl Commit {
         Ok(Self { dry_run, revision, changes, generations, rollout: None })
     }
 
+    /// What happened, for people. Where no domain has a new generation, nothing changed but where objects come from.
+    fn word(&self, what: What) -> &'static str {
+        match what {
+            What::Changed if self.generations.is_empty() => "changed (source only)",
+            _ => what.word(),
+        }
+    }
+
     /// A line for each object and one for all of them.
     fn listing(&self) -> String {
         let mut text = output::columns(
             ["KIND", "DOMAIN", "NAME", "CHANGE"],
             self.changes.iter().map(|change| {
                 let Change { kind, domain, name, what } = change.clone();
-                [kind, domain, name, what.word().to_owned()]
+                [kind, domain, name, self.word(what).to_owned()]
             }),
         );
         let count = |what| self.changes.iter().filter(|change| change.what == what).count();
         let counts: Vec<_> = [What::Created, What::Changed, What::Unchanged, What::Deleted]
             .into_iter()
-            .map(|what| (count(what), what.word()))
+            .map(|what| (count(what), self.word(what)))
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();

@@ -82,6 +82,9 @@ pub(crate) enum Error {
         /// Why not.
         message: String,
     },
+    /// A change was sent and what became of it is not known.
+    #[error("{0}\nthe change may have been made; see `ringfence status`")]
+    MayBeDone(Box<Error>),
     /// The change is stored and something failed afterwards.
     #[error("the change is stored, but its rollout could not be followed: {0}")]
     NotFollowed(Box<Error>),
@@ -94,7 +97,20 @@ impl Error {
             Self::Unreachable { .. } | Self::NoAnswer { .. } => EXIT_UNREACHABLE,
             Self::Refused(_) | Self::Faulty(_) | Self::Read(_) => EXIT_BAD_INPUT,
             Self::Unknown { .. } | Self::Garbled { .. } | Self::Failed(_) | Self::Write { .. } => EXIT_NOT_ALL,
-            Self::NotFollowed(cause) => cause.exit_code(),
+            // Whatever ended it, something was changed.
+            Self::NotFollowed(_) => EXIT_NOT_ALL,
+            Self::MayBeDone(cause) => cause.exit_code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_was_made_never_ends_as_if_nothing_was_changed() {
+        let refused = Error::Refused("generation 9 of acme/prod is not there".into());
+        assert_eq!(Error::NotFollowed(Box::new(refused)).exit_code(), EXIT_NOT_ALL);
     }
 }

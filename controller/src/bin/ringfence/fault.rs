@@ -1,6 +1,6 @@
 //! What is wrong with objects, shown where it stands in the user's files.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use ringfence_policy::{
     object::ObjectKey,
@@ -52,14 +52,25 @@ fn place(invalid: v1::Invalid, documents: &[Document]) -> Fault {
     }
 }
 
+/// The lines of the files, cut once for all that is wrong with them.
+struct Lines<'a>(HashMap<&'a str, Vec<&'a str>>);
+
+// === impl Lines ===
+
+impl<'a> Lines<'a> {
+    fn of(files: &'a [SourceFile]) -> Self {
+        Self(files.iter().map(|file| (file.name.as_str(), file.text.lines().collect())).collect())
+    }
+
+    fn at(&self, location: &Location) -> Option<&'a str> {
+        let index = usize::try_from(location.line).ok()?.checked_sub(1)?;
+        self.0.get(location.file.as_str())?.get(index).copied()
+    }
+}
+
 /// The line a place is in, numbered, and a mark under its column; empty if there is no such line.
-fn excerpt(location: &Location, files: &[SourceFile]) -> String {
-    let line = files
-        .iter()
-        .find(|file| file.name == location.file)
-        .zip(usize::try_from(location.line).ok().and_then(|line| line.checked_sub(1)))
-        .and_then(|(file, index)| file.text.lines().nth(index));
-    let (Some(line), Ok(column)) = (line, usize::try_from(location.column)) else {
+fn excerpt(location: &Location, lines: &Lines<'_>) -> String {
+    let (Some(line), Ok(column)) = (lines.at(location), usize::try_from(location.column)) else {
         return String::new();
     };
     let number = location.line.to_string();
@@ -91,10 +102,11 @@ impl fmt::Display for Fault {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = Lines::of(&self.files);
         for fault in &self.faults {
             write!(f, "{fault}")?;
             if let Fault::Placed(error) = fault {
-                f.write_str(&excerpt(&error.location, &self.files))?;
+                f.write_str(&excerpt(&error.location, &lines))?;
             }
             f.write_str("\n")?;
         }
@@ -129,18 +141,18 @@ mod tests {
 
     #[test]
     fn a_mark_stands_under_the_column() {
-        assert_eq!(excerpt(&at(2, 9), &[file(TEXT)]), "\n 2 | domain: acme/prod\n   |         ^");
+        assert_eq!(excerpt(&at(2, 9), &Lines::of(&[file(TEXT)])), "\n 2 | domain: acme/prod\n   |         ^");
     }
 
     #[test]
     fn a_tab_before_the_place_is_kept_before_the_mark() {
-        assert_eq!(excerpt(&at(1, 3), &[file("a\tb\n")]), "\n 1 | a\tb\n   |  \t^");
+        assert_eq!(excerpt(&at(1, 3), &Lines::of(&[file("a\tb\n")])), "\n 1 | a\tb\n   |  \t^");
     }
 
     #[test]
     fn a_place_beyond_the_text_has_no_excerpt() {
-        assert_eq!(excerpt(&at(99, 1), &[file(TEXT)]), "");
-        assert_eq!(excerpt(&at(0, 1), &[file(TEXT)]), "");
+        assert_eq!(excerpt(&at(99, 1), &Lines::of(&[file(TEXT)])), "");
+        assert_eq!(excerpt(&at(0, 1), &Lines::of(&[file(TEXT)])), "");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    env, fs, io,
     path::{Component, Path, PathBuf},
 };
 
@@ -66,11 +66,20 @@ impl FileSet {
     }
 }
 
-/// The name of a file set that is given none: its paths as given, without `./`, sorted, each once. Paths are not made
-/// absolute, so that the same checkout names the same set on every machine.
+/// The name of a file set that is given none: its paths, sorted, each once. However a path is written, it is named
+/// from the current directory on if it is below it, so that the same checkout names the same set on every machine.
 pub(crate) fn set_name(paths: &[PathBuf]) -> String {
-    let names: BTreeSet<String> = paths.iter().map(|path| display_name(path)).collect();
+    let here = env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
+    let names: BTreeSet<String> = paths.iter().map(|path| canonical_name(path, &here)).collect();
     names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// The name of a path seen from a directory; what is not there keeps the name it was given.
+fn canonical_name(path: &Path, here: &Path) -> String {
+    match path.canonicalize() {
+        Ok(whole) if path != Path::new("-") => display_name(whole.strip_prefix(here).unwrap_or(&whole)),
+        _ => display_name(path),
+    }
 }
 
 fn display_name(path: &Path) -> String {
@@ -146,5 +155,18 @@ mod tests {
         assert_eq!(set_name(&paths(&["./b.yaml", "a/", "b.yaml"])), "a,b.yaml");
         assert_eq!(set_name(&paths(&["-"])), "stdin");
         assert_eq!(set_name(&paths(&["."])), ".");
+    }
+
+    #[test]
+    fn a_path_has_one_name_however_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().canonicalize().unwrap();
+        fs::create_dir(here.join("a")).unwrap();
+        fs::write(here.join("a/b.yaml"), "").unwrap();
+        for written in ["a/b.yaml", "a/../a/./b.yaml"] {
+            assert_eq!(canonical_name(&here.join(written), &here), "a/b.yaml");
+        }
+        let elsewhere = here.join("a/b.yaml").display().to_string();
+        assert_eq!(canonical_name(&here.join("a/b.yaml"), Path::new("/no/such")), elsewhere);
     }
 }

@@ -2,6 +2,7 @@
 
 use ringfence_proto::v1;
 
+use super::check_domain;
 use crate::{
     args::Counters,
     client::Client,
@@ -13,8 +14,11 @@ use crate::{
 /// Asks the hosts and shows their counters.
 pub(super) async fn run(args: Counters, client: &Client, format: Format) -> Result<Outcome, Error> {
     let Counters { domain, host } = args;
-    let request = v1::CountersRequest { domain: domain.unwrap_or_default(), host: host.unwrap_or_default() };
+    let request = v1::CountersRequest { domain: domain.clone().unwrap_or_default(), host: host.unwrap_or_default() };
     let readings = Readings::from(client.counters(request).await?);
+    if readings.is_empty() {
+        check_domain(client, domain.as_deref()).await?;
+    }
     output::print(&output::formatted(format, &readings, Readings::table)?)?;
     for error in &readings.errors {
         output::complain(&format!("{}: {}", error.host, error.message));

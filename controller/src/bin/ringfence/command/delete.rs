@@ -57,7 +57,7 @@ impl Prepared {
 /// The key of an object named on the command line.
 fn key(kind: Deletable, name: String, domain: Option<String>) -> Result<ObjectKey, Error> {
     let kind = kind.kind();
-    match (matches!(kind, Kind::Tenant | Kind::Domain), domain) {
+    match (matches!(kind, Kind::Tenant | Kind::Domain | Kind::Host), domain) {
         (true, None) => Ok(ObjectKey { kind, domain: String::new(), name }),
         (false, Some(domain)) => Ok(ObjectKey { kind, domain, name }),
         (true, Some(_)) => Err(Error::Refused(format!("{kind} {name}: a {kind} is in no domain; leave out --domain"))),
@@ -77,7 +77,9 @@ mod tests {
         let domain = || Some("acme/prod".to_owned());
         assert_eq!(key(Deletable::Network, "front".into(), domain()).unwrap().to_string(), "Network acme/prod/front");
         assert_eq!(key(Deletable::Domain, "acme/prod".into(), None).unwrap().to_string(), "Domain acme/prod");
+        assert_eq!(key(Deletable::Host, "h1".into(), None).unwrap().to_string(), "Host h1");
         assert!(key(Deletable::Network, "front".into(), None).is_err());
+        assert!(key(Deletable::Host, "h1".into(), domain()).is_err());
         assert!(key(Deletable::Tenant, "acme".into(), domain()).is_err());
     }
 }

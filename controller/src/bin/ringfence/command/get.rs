@@ -3,6 +3,7 @@
 use ringfence_policy::{object::Kind, text, wire::kind_to_wire};
 use ringfence_proto::v1;
 
+use super::check_domain;
 use crate::{
     args::{Get, View},
     client::Client,
@@ -27,6 +28,9 @@ pub(super) async fn run(args: Get, client: &Client, format: Format) -> Result<Ou
     let objects = objects::from_wire(objects)?;
     if let (Some(view), Some(name), true) = (view, &name, objects.is_empty()) {
         return Err(Error::Refused(not_found(view.kind(), name, domain.as_deref())));
+    }
+    if objects.is_empty() {
+        check_domain(client, domain.as_deref()).await?;
     }
     let text = match (view, format) {
         (Some(View::Interfaces), _) => output::formatted(format, &Interfaces::of(&objects), tables::interfaces)?,

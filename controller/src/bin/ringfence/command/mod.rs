@@ -6,6 +6,8 @@ mod delete;
 mod get;
 mod status;
 
+use ringfence_proto::v1;
+
 use crate::{
     args::{Args, Command},
     client::Client,
@@ -29,5 +31,15 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
         Command::Get(args) => get::run(args, &connect().await?, output).await,
         Command::Status(args) => status::run(args, &connect().await?, output).await,
         Command::Counters(args) => counters::run(args, &connect().await?, output).await,
+    }
+}
+
+/// Refuses a domain that is not there: asked when an answer is empty, so that a misspelt name does not look like one.
+async fn check_domain(client: &Client, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
+    let request = v1::GetRequest { kind: v1::Kind::Domain.into(), domain: String::new(), name: name.to_owned() };
+    match client.get(request).await?.objects.is_empty() {
+        true => Err(Error::Refused(format!("there is no Domain {name}; see `ringfence get domains`"))),
+        false => Ok(()),
     }
 }

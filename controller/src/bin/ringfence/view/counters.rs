@@ -39,6 +39,11 @@ struct Interface {
 }
 
 impl Readings {
+    /// Whether there is no interface.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.interfaces.is_empty()
+    }
+
     /// A row for each device, by host and domain.
     pub(crate) fn table(&self) -> String {
         columns(
