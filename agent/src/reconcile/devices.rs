@@ -45,6 +45,15 @@ pub enum DeviceAction {
     SetUp(String),
 }
 
+/// The devices of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// By name.
+    pub links: &'a BTreeMap<String, Link>,
+    /// Those that bear an underlay address, or bore one.
+    pub underlay: &'a BTreeSet<u32>,
+}
+
 /// What the steps start from.
 pub struct Seen<'a> {
     /// By name.
@@ -59,23 +68,19 @@ pub struct Seen<'a> {
 
 impl Ownership {
     /// Whether a device is the host's own, so that the guard lets it through.
-    fn owns(&self, link: &Link, underlay: &[IpAddr]) -> bool {
+    fn owns(&self, link: &Link, around: &Around<'_>) -> bool {
         let workload_kind = matches!(link.kind, LinkKind::Veth | LinkKind::Tun);
-        let bears_underlay = link.addresses.iter().any(|address| underlay.contains(&address.net.addr()));
-        !workload_kind || bears_underlay || self.trusted.iter().any(|pattern| glob(pattern, &link.name))
+        !workload_kind
+            || around.underlay.contains(&link.ifindex)
+            || self.trusted.iter().any(|pattern| glob(pattern, &link.name))
     }
 }
 
 /// This host, for lowering.
-pub fn site(
-    host: &str,
-    underlay: &[IpAddr],
-    overlay: (u32, u32),
-    links: &BTreeMap<String, Link>,
-    ownership: &Ownership,
-) -> Site {
+pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Around<'_>, ownership: &Ownership) -> Site {
     let (overlay_ifindex, overlay_mtu) = overlay;
-    let own = links.values().filter(|link| ownership.dedicated && ownership.owns(link, underlay));
+    let links = around.links;
+    let own = links.values().filter(|link| ownership.dedicated && ownership.owns(link, around));
     Site {
         host: host.to_owned(),
         underlay: underlay.to_vec(),
@@ -236,20 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_own_devices_are_nics_trusted_ones_and_those_with_underlay_addresses() {
-        let underlay = ["192.0.2.1".parse().unwrap()];
-        let mut links = BTreeMap::from([
+    fn the_hosts_own_devices_are_nics_trusted_ones_and_those_of_the_underlay() {
+        let links = BTreeMap::from([
             link(1, "lo", LinkKind::Other),
             link(2, "veth1", LinkKind::Veth),
             link(3, "mgmt0", LinkKind::Tun),
             link(4, "under", LinkKind::Veth),
         ]);
-        links.get_mut("under").unwrap().addresses = vec![Address { net: "192.0.2.1/24".parse().unwrap(), ours: false }];
-        assert_eq!(
-            site("h1", &underlay, (9, 1450), &links, &dedicated()).own,
-            [1, 3, 4].into_iter().collect::<Vec<u32>>()
-        );
-        assert_eq!(site("h1", &underlay, (9, 1450), &links, &Ownership::default()).own, Vec::<u32>::new());
+        let around = Around { links: &links, underlay: &BTreeSet::from([4]) };
+        let own = |ownership: &Ownership| site("h1", &[], (9, 1450), &around, ownership).own;
+        assert_eq!(own(&dedicated()), [1, 3, 4]);
+        assert_eq!(own(&Ownership::default()), Vec::<u32>::new());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{
     apply::apply,
-    devices::{self, DeviceAction, Ownership, Seen},
+    devices::{self, Around, DeviceAction, Ownership, Seen},
     observe::{differences, observe, observe_known},
     plan::{Start, plan},
 };
@@ -63,6 +63,10 @@ pub struct Machine {
     /// Where programs ran after the last pass.
     attached: BTreeSet<(Hook, u32)>,
     guarded: bool,
+    /// What is wrong with the overlay device, as it was told last.
+    overlay_fault: Option<String>,
+    /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
+    underlay: BTreeSet<u32>,
 }
 
 /// What a pass left behind.
@@ -92,6 +96,8 @@ impl Machine {
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
             guarded: false,
+            overlay_fault: None,
+            underlay: BTreeSet::new(),
         })
     }
 
@@ -135,31 +141,55 @@ impl Machine {
 
     /// What no bundle may claim.
     pub fn reserved(&self) -> Reserved {
-        let underlay = &self.config.underlay;
-        let keeps_reachable = |link: &&Link| {
-            link.name == "lo" || link.addresses.iter().any(|address| underlay.contains(&address.net.addr()))
-        };
+        let keeps_reachable = |link: &&Link| link.name == "lo" || self.underlay.contains(&link.ifindex);
         let devices = self.links.values().filter(keeps_reachable).map(|link| link.name.clone());
-        Reserved { devices: devices.chain([self.config.overlay_device.clone()]).collect(), addresses: underlay.clone() }
+        Reserved {
+            devices: devices.chain([self.config.overlay_device.clone()]).collect(),
+            addresses: self.config.underlay.clone(),
+        }
     }
 
     fn look_around(&mut self) -> Result<Site, PassError> {
+        self.links = self.runtime.block_on(self.netlink.links())?;
+        let overlay = self.overlay()?;
+        let (ifindex, _) = overlay;
+        let bears = |link: &&Link| link.addresses.iter().any(|held| self.config.underlay.contains(&held.net.addr()));
+        self.underlay = self
+            .links
+            .values()
+            .filter(|link| bears(link) || self.underlay.contains(&link.ifindex))
+            .map(|link| link.ifindex)
+            .collect();
+        if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
+            self.load(ifindex)?;
+        }
+        let around = Around { underlay: &self.underlay, links: &self.links };
+        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &around, &self.ownership))
+    }
+
+    /// The overlay device and the bytes of L3 that fit through it. It is one more device that may fail: what the host has
+    /// of it goes on, and nothing else waits for it.
+    fn overlay(&mut self) -> Result<(u32, u32), PassError> {
         let overlay = Overlay {
             device: self.config.overlay_device.clone(),
             port: self.config.vxlan_port,
             underlay: self.config.underlay.clone(),
         };
-        let links = self.runtime.block_on(self.netlink.links())?;
-        let (ifindex, mtu) = self.runtime.block_on(self.netlink.ensure_overlay(&overlay, &links))?;
-        self.links = if links.values().any(|link| link.ifindex == ifindex) {
-            links
-        } else {
-            self.runtime.block_on(self.netlink.links())?
-        };
-        if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
-            self.load(ifindex)?;
+        let ensured = self.runtime.block_on(self.netlink.ensure_overlay(&overlay, &self.links));
+        let made = ensured.as_ref().is_ok_and(|(made, _)| self.links.values().all(|link| link.ifindex != *made));
+        if made || ensured.is_err() {
+            self.links = self.runtime.block_on(self.netlink.links())?;
         }
-        Ok(devices::site(&self.config.host, &self.config.underlay, (ifindex, mtu), &self.links, &self.ownership))
+        let fault = ensured.as_ref().err().map(ToString::to_string);
+        match &fault {
+            Some(fault) if self.overlay_fault.as_ref() != Some(fault) => {
+                tracing::error!(%fault, "the overlay cannot be mended; everything else goes on");
+            }
+            None if self.overlay_fault.is_some() => tracing::info!("the overlay is as it must be again"),
+            _ => {}
+        }
+        self.overlay_fault = fault;
+        Ok(ensured.unwrap_or_else(|_| overlay.as_it_is(&self.links)))
     }
 
     fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
