@@ -58,9 +58,10 @@ fn room<K: Ord, V>(
     if observed.len() + fresh > room as usize { Err(Full { table, room }) } else { Ok(()) }
 }
 
-/// Whether two entries say the same of an interface; its device may come and go under one index.
-fn same_but_device(one: &Iface, other: &Iface) -> bool {
-    Iface { ifindex: 0, ..*one } == Iface { ifindex: 0, ..*other }
+/// What of an interface keeps its index: its device and its MTU may change under it, since neither is part of a verdict
+/// and a program reads each at once.
+pub(crate) fn lasting(iface: &Iface) -> Iface {
+    Iface { ifindex: 0, mtu: 0, ..*iface }
 }
 
 /// The result so far, what is held by content, and the free indexes of each table.
@@ -221,7 +222,7 @@ impl<'a> Assigner<'a> {
             mac: state.mac,
         };
         let same =
-            |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| same_but_device(observed, &iface));
+            |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| lasting(observed) == lasting(&iface));
         let index = match self.held_ifaces.get(&id).filter(same) {
             Some(index) => *index,
             None => self.ifaces.take()?,

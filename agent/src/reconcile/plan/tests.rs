@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::{collection::vec, prelude::*, sample::Index};
+use proptest::{collection::vec, prelude::*, sample::Index, strategy::ValueTree};
 use ringfence_policy::bundle::Bundle;
 
 use super::{Action, Start, plan};
 use crate::{
-    bpf::{Iface, bucket},
-    lower::{assign, image::Image, lower},
+    bpf::bucket,
+    lower::{Site, assign, image::Image, lasting, lower},
     testing::{
         bundles::{site, states},
         meaning::{Judgement, in_force, meaning},
@@ -91,7 +91,7 @@ fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     for step in steps {
         match step {
             Action::PutIface(index, iface) if ifaces.contains(index) => {
-                assert_eq!(Iface { ifindex: 0, ..image.ifaces[index] }, Iface { ifindex: 0, ..*iface });
+                assert_eq!(lasting(&image.ifaces[index]), lasting(iface));
             }
             Action::PutHost(index, _) => assert!(!hosts.contains(index), "host {index} is in use"),
             Action::PutProfile(index, _) => assert!(!profiles.contains(index), "profile {index} is in use"),
@@ -206,5 +206,19 @@ proptest! {
                 prop_assert!(kernel.image.word(*index).epoch > highest);
             }
         }
+    }
+}
+
+#[test]
+fn another_mtu_of_the_underlay_disturbs_no_flow() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..50 {
+        let bundles = states().new_tree(&mut runner).unwrap().current();
+        let mut kernel = Kernel::default();
+        kernel.bring(&bundles);
+        let target = assign(&lower(&bundles, &Site { overlay_mtu: 1200, ..site() }), &kernel.image).unwrap();
+        let steps = plan(&kernel.image, &target, Start::Settled);
+        let only_puts = |step: &Action| matches!(step, Action::PutIface(..) | Action::PutDomain(..));
+        assert!(steps.iter().all(only_puts), "{steps:#?}");
     }
 }
