@@ -52,6 +52,8 @@ pub struct Around<'a> {
     pub links: &'a BTreeMap<String, Link>,
     /// Those that bear an underlay address, or bore one.
     pub underlay: &'a BTreeSet<u32>,
+    /// That by which the host reaches its controller; 0: unknown.
+    pub toward_controller: u32,
 }
 
 /// What the steps start from.
@@ -67,12 +69,25 @@ pub struct Seen<'a> {
 }
 
 impl Ownership {
+    /// Names of devices that no bundle may claim: losing one would cut the host off.
+    pub fn reserved(&self, around: &Around<'_>) -> BTreeSet<String> {
+        let keeps = |link: &&Link| {
+            link.name == "lo"
+                || around.underlay.contains(&link.ifindex)
+                || link.ifindex == around.toward_controller
+                || self.dedicated && self.trusts(link)
+        };
+        around.links.values().filter(keeps).map(|link| link.name.clone()).collect()
+    }
+
+    fn trusts(&self, link: &Link) -> bool {
+        self.trusted.iter().any(|pattern| glob(pattern, &link.name))
+    }
+
     /// Whether a device is the host's own, so that the guard lets it through.
     fn owns(&self, link: &Link, around: &Around<'_>) -> bool {
         let workload_kind = matches!(link.kind, LinkKind::Veth | LinkKind::Tun);
-        !workload_kind
-            || around.underlay.contains(&link.ifindex)
-            || self.trusted.iter().any(|pattern| glob(pattern, &link.name))
+        !workload_kind || around.underlay.contains(&link.ifindex) || self.trusts(link)
     }
 }
 
@@ -248,10 +263,25 @@ mod tests {
             link(3, "mgmt0", LinkKind::Tun),
             link(4, "under", LinkKind::Veth),
         ]);
-        let around = Around { links: &links, underlay: &BTreeSet::from([4]) };
+        let around = Around { links: &links, underlay: &BTreeSet::from([4]), toward_controller: 0 };
         let own = |ownership: &Ownership| site("h1", &[], (9, 1450), &around, ownership).own;
         assert_eq!(own(&dedicated()), [1, 3, 4]);
         assert_eq!(own(&Ownership::default()), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn devices_that_keep_the_host_reachable_are_reserved() {
+        let links = BTreeMap::from([
+            link(1, "lo", LinkKind::Other),
+            link(2, "eth0", LinkKind::Other),
+            link(3, "mgmt0", LinkKind::Veth),
+            link(4, "under", LinkKind::Veth),
+            link(5, "web-1", LinkKind::Veth),
+        ]);
+        let around = Around { links: &links, underlay: &BTreeSet::from([4]), toward_controller: 2 };
+        let reserved = |ownership: &Ownership| ownership.reserved(&around).into_iter().collect::<Vec<_>>();
+        assert_eq!(reserved(&dedicated()), ["eth0", "lo", "mgmt0", "under"]);
+        assert_eq!(reserved(&Ownership::default()), ["eth0", "lo", "under"]);
     }
 
     #[test]

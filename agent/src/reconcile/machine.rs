@@ -1,9 +1,15 @@
 //! This host as the loop uses it: devices, programs, maps and what is known of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ringfence_policy::bundle::Bundle;
 use tokio::runtime::Handle;
+use tonic::transport::Uri;
 
 use super::{
     apply::apply,
@@ -18,6 +24,9 @@ use crate::{
     netlink::{Link, Netlink, NetlinkError, Overlay, sysctl},
     persist::{PersistError, Store},
 };
+
+/// Between two attempts to resolve the controller's name.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +76,10 @@ pub struct Machine {
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
     underlay: BTreeSet<u32>,
+    /// Once its name is resolved.
+    controller: Arc<OnceLock<IpAddr>>,
+    /// The device by which the host reaches it; 0: unknown.
+    toward_controller: u32,
 }
 
 /// What a pass left behind.
@@ -84,6 +97,8 @@ impl Machine {
         let store = Store::open(&config.state_dir)?;
         let start = if store.plan_was_cut_off() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
+        let controller = Arc::new(OnceLock::new());
+        runtime.spawn(resolve(config.controller.uri().clone(), Arc::clone(&controller)));
         Ok(Self {
             netlink: Netlink::connect()?,
             config,
@@ -98,6 +113,8 @@ impl Machine {
             guarded: false,
             overlay_fault: None,
             underlay: BTreeSet::new(),
+            controller,
+            toward_controller: 0,
         })
     }
 
@@ -141,12 +158,13 @@ impl Machine {
 
     /// What no bundle may claim.
     pub fn reserved(&self) -> Reserved {
-        let keeps_reachable = |link: &&Link| link.name == "lo" || self.underlay.contains(&link.ifindex);
-        let devices = self.links.values().filter(keeps_reachable).map(|link| link.name.clone());
-        Reserved {
-            devices: devices.chain([self.config.overlay_device.clone()]).collect(),
-            addresses: self.config.underlay.clone(),
-        }
+        let mut devices = self.ownership.reserved(&self.around());
+        devices.insert(self.config.overlay_device.clone());
+        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
+    }
+
+    fn around(&self) -> Around<'_> {
+        Around { links: &self.links, underlay: &self.underlay, toward_controller: self.toward_controller }
     }
 
     fn look_around(&mut self) -> Result<Site, PassError> {
@@ -163,8 +181,18 @@ impl Machine {
         if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
             self.load(ifindex)?;
         }
-        let around = Around { underlay: &self.underlay, links: &self.links };
-        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &around, &self.ownership))
+        self.find_controller();
+        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership))
+    }
+
+    /// Without a route the device it was reached by last stays reserved.
+    fn find_controller(&mut self) {
+        let Some(address) = self.controller.get() else { return };
+        match self.runtime.block_on(self.netlink.device_toward(*address)) {
+            Ok(Some(ifindex)) => self.toward_controller = ifindex,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "no route to the controller"),
+        }
     }
 
     /// The overlay device and the bytes of L3 that fit through it. It is one more device that may fail: what the host has
@@ -304,6 +332,20 @@ impl Machine {
 
     fn datapath_mut(&mut self) -> Result<&mut Datapath, PassError> {
         self.datapath.as_mut().map(|(_, datapath)| datapath).ok_or_else(|| not_loaded().into())
+    }
+}
+
+/// Finds the controller's address, which may take until the network is up.
+async fn resolve(uri: Uri, address: Arc<OnceLock<IpAddr>>) {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    loop {
+        let found = tokio::net::lookup_host((host.as_str(), 0)).await.ok().and_then(|mut found| found.next());
+        if let Some(found) = found {
+            // Nobody else sets it.
+            let _ = address.set(found.ip());
+            return;
+        }
+        tokio::time::sleep(RESOLVE_AGAIN).await;
     }
 }
 
