@@ -21,7 +21,10 @@ use crate::bpf::{
 
 /// A table has no room for what is desired beside what packets still use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("table {table} of this host is full: it has room for {room} entries; move workloads or rules to other hosts")]
+#[error(
+    "table {table} of this host is full: it has room for {room} entries, and the old and the new state must fit side by \
+     side; change less at once, or move workloads or rules to other hosts"
+)]
 pub struct Full {
     /// The map.
     pub table: &'static str,

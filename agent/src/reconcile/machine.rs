@@ -41,6 +41,9 @@ pub enum PassError {
     /// Programs and maps.
     #[error(transparent)]
     Bpf(#[from] BpfError),
+    /// Nothing can be enforced before the programs are there.
+    #[error("the programs are not loaded yet, or their maps not read; the next pass does it")]
+    NotLoaded,
 }
 
 /// Why there is no machine to work on.
@@ -82,6 +85,13 @@ pub struct Machine {
     toward_controller: u32,
 }
 
+/// What a host should be brought to.
+#[derive(Debug)]
+pub struct Prepared {
+    desired: Desired,
+    target: Image,
+}
+
 /// What a pass left behind.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -118,12 +128,31 @@ impl Machine {
         })
     }
 
-    /// Makes the host enforce these bundles: closes devices, brings the maps there, opens devices.
-    pub fn pass(&mut self, bundles: &[&Bundle], may_come_up: &BTreeSet<u32>) -> Result<Outcome, PassError> {
-        let site = self.look_around()?;
-        let desired = lower(bundles.iter().copied(), &site);
+    /// Closes devices and finds what the maps should hold for these bundles.
+    ///
+    /// # Errors
+    /// [`PassError::Full`]: they do not hold it; nothing has changed in them.
+    pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site) -> Result<Prepared, PassError> {
+        let desired = lower(bundles.iter().copied(), site);
         self.close_devices(&desired)?;
-        self.bring_maps(&desired)?;
+        let image = match self.image.take() {
+            Some(image) => image,
+            None => observe(self.datapath()?.maps())?,
+        };
+        let target = assign(&desired, &image);
+        self.image = Some(image);
+        Ok(Prepared { desired, target: target? })
+    }
+
+    /// Makes the host enforce what was prepared for these bundles: brings the maps there, opens devices.
+    pub fn enforce(
+        &mut self,
+        prepared: Prepared,
+        bundles: &[&Bundle],
+        may_come_up: &BTreeSet<u32>,
+    ) -> Result<Outcome, PassError> {
+        self.bring_maps(&prepared.target)?;
+        let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
         let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
         for step in devices::open(bundles, &desired.devices, &seen) {
@@ -167,7 +196,8 @@ impl Machine {
         Around { links: &self.links, underlay: &self.underlay, toward_controller: self.toward_controller }
     }
 
-    fn look_around(&mut self) -> Result<Site, PassError> {
+    /// Sees which devices there are, and loads the programs if they are not.
+    pub fn look_around(&mut self) -> Result<Site, PassError> {
         self.links = self.runtime.block_on(self.netlink.links())?;
         let overlay = self.overlay()?;
         let (ifindex, _) = overlay;
@@ -256,23 +286,13 @@ impl Machine {
         Ok(())
     }
 
-    fn bring_maps(&mut self, desired: &Desired) -> Result<(), PassError> {
-        let Some((_, datapath)) = &self.datapath else { return Ok(()) };
-        let mut image = match self.image.take() {
-            Some(image) => image,
-            None => observe(datapath.maps())?,
-        };
-        let target = match assign(desired, &image) {
-            Ok(target) => target,
-            Err(full) => {
-                self.image = Some(image);
-                return Err(full.into());
-            }
-        };
-        let steps = plan(&image, &target, self.start);
+    fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {
+        let Some((_, datapath)) = &self.datapath else { return Err(PassError::NotLoaded) };
+        // An image that a failed step left is not trusted: it stays `None`, to be read again.
+        let Some(mut image) = self.image.take() else { return Err(PassError::NotLoaded) };
+        let steps = plan(&image, target, self.start);
         if !steps.is_empty() {
             note(self.store.begin_plan());
-            // An image that a failed step left is not trusted: it stays `None`, to be read again.
             self.start = Start::Interrupted;
             apply(datapath.maps(), &mut image, &steps)?;
             tracing::info!(steps = steps.len(), "maps brought to the desired state");
@@ -327,11 +347,11 @@ impl Machine {
     }
 
     fn datapath(&self) -> Result<&Datapath, PassError> {
-        self.datapath.as_ref().map(|(_, datapath)| datapath).ok_or_else(|| not_loaded().into())
+        self.datapath.as_ref().map(|(_, datapath)| datapath).ok_or(PassError::NotLoaded)
     }
 
     fn datapath_mut(&mut self) -> Result<&mut Datapath, PassError> {
-        self.datapath.as_mut().map(|(_, datapath)| datapath).ok_or_else(|| not_loaded().into())
+        self.datapath.as_mut().map(|(_, datapath)| datapath).ok_or(PassError::NotLoaded)
     }
 }
 
@@ -354,8 +374,4 @@ fn note(result: Result<(), PersistError>) {
     if let Err(error) = result {
         tracing::error!(%error, "the state directory cannot be written");
     }
-}
-
-fn not_loaded() -> NetlinkError {
-    NetlinkError::Vanished { device: "*".to_owned() }
 }
