@@ -25,7 +25,6 @@ use sha2::{Digest, Sha256};
 const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
 const DIGEST: usize = 32;
 const ADMITTED: &str = "admitted";
-const UNFINISHED: &str = "unfinished";
 const LOCK: &str = "lock";
 
 /// The state directory, held by this process alone.
@@ -129,22 +128,6 @@ impl Store {
     pub fn save_admitted(&self, admitted: &BTreeSet<u32>) -> Result<(), PersistError> {
         let admission = v1::Admission { interface_ids: admitted.iter().copied().collect() };
         self.write(ADMITTED, &admission.encode_to_vec())
-    }
-
-    /// Notes that a plan is being carried out; an agent that finds the note judges every flow again.
-    pub fn begin_plan(&self) -> Result<(), PersistError> {
-        let path = self.dir.join(UNFINISHED);
-        File::create(&path).map(drop).map_err(failed(&path, "create"))
-    }
-
-    /// Takes the note away.
-    pub fn end_plan(&self) -> Result<(), PersistError> {
-        self.remove(UNFINISHED)
-    }
-
-    /// Whether a plan was begun and not ended.
-    pub fn plan_was_cut_off(&self) -> bool {
-        self.dir.join(UNFINISHED).exists()
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), PersistError> {
@@ -261,17 +244,6 @@ mod tests {
         store.save_domain(&bundle(1)).unwrap();
         fs::write(dir.path().join("domain-1.new"), MAGIC).unwrap();
         assert_eq!(store.load().unwrap().bundles, [bundle(1)]);
-    }
-
-    #[test]
-    fn a_plan_is_unfinished_from_its_begin_to_its_end() {
-        let (_dir, store) = store();
-        assert!(!store.plan_was_cut_off());
-        store.begin_plan().unwrap();
-        assert!(store.plan_was_cut_off());
-        store.end_plan().unwrap();
-        store.end_plan().unwrap();
-        assert!(!store.plan_was_cut_off());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     devices::{self, Around, DeviceAction, Ownership, Seen},
     observe::{differences, observe, observe_known},
     plan::{Start, plan},
+    unfinished::Unfinished,
 };
 use crate::{
     bpf::{BpfError, Datapath, Hook, Options},
@@ -71,6 +72,7 @@ pub struct Machine {
     /// What the maps hold; `None`: to be read.
     image: Option<Image>,
     start: Start,
+    unfinished: Unfinished,
     links: BTreeMap<String, Link>,
     /// Where programs ran after the last pass.
     attached: BTreeSet<(Hook, u32)>,
@@ -105,7 +107,8 @@ impl Machine {
     /// Takes the host's lock; must be called within the runtime.
     pub fn open(config: Config, runtime: Handle) -> Result<Self, OpenError> {
         let store = Store::open(&config.state_dir)?;
-        let start = if store.plan_was_cut_off() { Start::Interrupted } else { Start::Settled };
+        let unfinished = Unfinished::new(&config.pin_dir);
+        let start = if unfinished.is_there() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
         let controller = Arc::new(OnceLock::new());
         runtime.spawn(resolve(config.controller.uri().clone(), Arc::clone(&controller)));
@@ -118,6 +121,7 @@ impl Machine {
             datapath: None,
             image: None,
             start,
+            unfinished,
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
             guarded: false,
@@ -292,13 +296,13 @@ impl Machine {
         let Some(mut image) = self.image.take() else { return Err(PassError::NotLoaded) };
         let steps = plan(&image, target, self.start);
         if !steps.is_empty() {
-            note(self.store.begin_plan());
+            self.unfinished.begin();
             self.start = Start::Interrupted;
             apply(datapath.maps(), &mut image, &steps)?;
             tracing::info!(steps = steps.len(), "maps brought to the desired state");
         }
         self.start = Start::Settled;
-        note(self.store.end_plan());
+        self.unfinished.end();
         self.image = Some(image);
         Ok(())
     }
@@ -366,12 +370,5 @@ async fn resolve(uri: Uri, address: Arc<OnceLock<IpAddr>>) {
             return;
         }
         tokio::time::sleep(RESOLVE_AGAIN).await;
-    }
-}
-
-/// A full disk must not stop enforcement.
-fn note(result: Result<(), PersistError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the state directory cannot be written");
     }
 }

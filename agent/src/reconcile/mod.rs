@@ -8,6 +8,7 @@
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
 //! | `held` | states held, and how far each has come (pure) |
+//! | `unfinished` | the note that a plan is being carried out |
 //! | `machine` | this host: one pass over all of the above |
 //! | `run` | the loop: answers given, time |
 
@@ -19,5 +20,6 @@ pub mod machine;
 mod observe;
 pub mod plan;
 mod run;
+mod unfinished;
 
 pub use run::{Event, Outputs, Reconciler};
