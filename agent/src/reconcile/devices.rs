@@ -52,6 +52,8 @@ pub struct Around<'a> {
     pub links: &'a BTreeMap<String, Link>,
     /// Those that bear an underlay address, or bore one.
     pub underlay: &'a BTreeSet<u32>,
+    /// Those on which programs of ours run.
+    pub bound: &'a BTreeSet<u32>,
     /// That by which the host reaches its controller; 0: unknown.
     pub toward_controller: u32,
 }
@@ -84,11 +86,23 @@ impl Ownership {
         self.trusted.iter().any(|pattern| glob(pattern, &link.name))
     }
 
-    /// Whether a device is the host's own, so that the guard lets it through.
+    /// Whether a device is the host's own, so that the guard lets it through. One that was a workload's or an uplink's is
+    /// not, whatever its kind: what is behind it has not changed with the objects.
     fn owns(&self, link: &Link, around: &Around<'_>) -> bool {
-        let workload_kind = matches!(link.kind, LinkKind::Veth | LinkKind::Tun);
-        !workload_kind || around.underlay.contains(&link.ifindex) || self.trusts(link)
+        let of_hosts = !is_of_workloads(link) && !around.bound.contains(&link.ifindex);
+        of_hosts || around.underlay.contains(&link.ifindex) || self.trusts(link)
     }
+}
+
+fn is_of_workloads(link: &Link) -> bool {
+    matches!(link.kind, LinkKind::Veth | LinkKind::Tun)
+}
+
+/// Devices of a kind that hosts have which stay closed, since they were a workload's or an uplink's.
+pub fn former(roles: &BTreeMap<u32, Role>, around: &Around<'_>) -> BTreeSet<u32> {
+    let links = around.links.values().filter(|link| !is_of_workloads(link));
+    let former = links.filter(|link| around.bound.contains(&link.ifindex) && !roles.contains_key(&link.ifindex));
+    former.map(|link| link.ifindex).collect()
 }
 
 /// This host, for lowering.
@@ -262,11 +276,20 @@ mod tests {
             link(2, "veth1", LinkKind::Veth),
             link(3, "mgmt0", LinkKind::Tun),
             link(4, "under", LinkKind::Veth),
+            // Of a domain that is gone.
+            link(5, "uplink", LinkKind::Other),
         ]);
-        let around = Around { links: &links, underlay: &BTreeSet::from([4]), toward_controller: 0 };
+        let around = Around {
+            links: &links,
+            underlay: &BTreeSet::from([4]),
+            bound: &BTreeSet::from([4, 5]),
+            toward_controller: 0,
+        };
         let own = |ownership: &Ownership| site("h1", &[], (9, 1450), &around, ownership).own;
         assert_eq!(own(&dedicated()), [1, 3, 4]);
         assert_eq!(own(&Ownership::default()), Vec::<u32>::new());
+        assert_eq!(former(&BTreeMap::new(), &around), BTreeSet::from([5]));
+        assert_eq!(former(&BTreeMap::from([(5, Role::Uplink(1))]), &around), BTreeSet::new());
     }
 
     #[test]
@@ -278,7 +301,8 @@ mod tests {
             link(4, "under", LinkKind::Veth),
             link(5, "web-1", LinkKind::Veth),
         ]);
-        let around = Around { links: &links, underlay: &BTreeSet::from([4]), toward_controller: 2 };
+        let around =
+            Around { links: &links, underlay: &BTreeSet::from([4]), bound: &BTreeSet::new(), toward_controller: 2 };
         let reserved = |ownership: &Ownership| ownership.reserved(&around).into_iter().collect::<Vec<_>>();
         assert_eq!(reserved(&dedicated()), ["eth0", "lo", "mgmt0", "under"]);
         assert_eq!(reserved(&Ownership::default()), ["eth0", "lo", "under"]);

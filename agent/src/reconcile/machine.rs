@@ -81,6 +81,10 @@ pub struct Machine {
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
     underlay: BTreeSet<u32>,
+    /// Devices on which programs of ours run.
+    bound: BTreeSet<u32>,
+    /// Those of them that were a workload's or an uplink's and stay closed.
+    former: BTreeSet<u32>,
     /// Once its name is resolved.
     controller: Arc<OnceLock<IpAddr>>,
     /// The device by which the host reaches it; 0: unknown.
@@ -127,6 +131,8 @@ impl Machine {
             guarded: false,
             overlay_fault: None,
             underlay: BTreeSet::new(),
+            bound: BTreeSet::new(),
+            former: BTreeSet::new(),
             controller,
             toward_controller: 0,
         })
@@ -138,6 +144,7 @@ impl Machine {
     /// [`PassError::Full`]: they do not hold it; nothing has changed in them.
     pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site) -> Result<Prepared, PassError> {
         let desired = lower(bundles.iter().copied(), site);
+        self.tell_former(&desired);
         self.close_devices(&desired)?;
         let image = match self.image.take() {
             Some(image) => image,
@@ -197,7 +204,8 @@ impl Machine {
     }
 
     fn around(&self) -> Around<'_> {
-        Around { links: &self.links, underlay: &self.underlay, toward_controller: self.toward_controller }
+        let Self { links, underlay, bound, toward_controller, .. } = self;
+        Around { links, underlay, bound, toward_controller: *toward_controller }
     }
 
     /// Sees which devices there are, and loads the programs if they are not.
@@ -215,8 +223,22 @@ impl Machine {
         if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
             self.load(ifindex)?;
         }
+        self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
         self.find_controller();
         Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership))
+    }
+
+    fn tell_former(&mut self, desired: &Desired) {
+        let former = devices::former(&desired.devices, &self.around());
+        for link in self.links.values() {
+            if former.contains(&link.ifindex) && !self.former.contains(&link.ifindex) {
+                tracing::warn!(
+                    device = %link.name,
+                    "was a workload's or an uplink's and stays closed; trust it, or tear down, to give it back to the host"
+                );
+            }
+        }
+        self.former = former;
     }
 
     /// Without a route the device it was reached by last stays reserved.
