@@ -76,6 +76,7 @@ pub struct Machine {
     links: BTreeMap<String, Link>,
     /// Where programs ran after the last pass.
     attached: BTreeSet<(Hook, u32)>,
+    /// The guard is of the programs that are loaded now.
     guarded: bool,
     /// What is wrong with the overlay device, as it was told last.
     overlay_fault: Option<String>,
@@ -162,14 +163,15 @@ impl Machine {
         bundles: &[&Bundle],
         may_come_up: &BTreeSet<u32>,
     ) -> Result<Outcome, PassError> {
+        self.unguard()?;
         self.bring_maps(&prepared.target)?;
+        self.guard()?;
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
         let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
         for step in devices::open(bundles, &desired.devices, &seen) {
             self.attempt(&step);
         }
-        self.guard()?;
         self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached })
     }
@@ -286,6 +288,7 @@ impl Machine {
             verdict_off: self.config.verdict_off,
         })?;
         self.image = None;
+        self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
         if self.ownership.dedicated {
             for setting in sysctl::of_devices_to_come().into_iter().filter(|setting| !setting.holds()) {
@@ -329,12 +332,24 @@ impl Machine {
         Ok(())
     }
 
+    /// Takes the guard off a host that is not given over to us, while its own devices are still known.
+    fn unguard(&mut self) -> Result<(), PassError> {
+        if !self.ownership.dedicated && self.datapath()?.is_guarded() {
+            self.datapath_mut()?.guard(false)?;
+        }
+        Ok(())
+    }
+
+    /// Guards a host that is given over to us, once its own devices are known.
     fn guard(&mut self) -> Result<(), PassError> {
-        if self.guarded {
+        let there = self.datapath()?.is_guarded();
+        if !self.ownership.dedicated || self.guarded && there {
             return Ok(());
         }
-        let on = self.ownership.dedicated;
-        self.datapath_mut()?.guard(on)?;
+        if self.guarded {
+            tracing::warn!("the host's guard was taken off by somebody else; it is put back");
+        }
+        self.datapath_mut()?.guard(true)?;
         self.guarded = true;
         Ok(())
     }
