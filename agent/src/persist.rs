@@ -21,10 +21,13 @@ use ringfence_policy::{bundle::Bundle, wire};
 use ringfence_proto::v1;
 use sha2::{Digest, Sha256};
 
+use crate::netlink::sysctl::Setting;
+
 /// Raised when a file's content changes its meaning.
 const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
 const DIGEST: usize = 32;
 const ADMITTED: &str = "admitted";
+const DEFAULTS: &str = "defaults";
 const LOCK: &str = "lock";
 
 /// The state directory, held by this process alone.
@@ -130,6 +133,30 @@ impl Store {
         self.write(ADMITTED, &admission.encode_to_vec())
     }
 
+    /// Keeps what new devices were born with before it was changed.
+    pub fn save_defaults(&self, settings: &[Setting]) -> Result<(), PersistError> {
+        let lines: String = settings.iter().map(Setting::to_line).collect();
+        self.write(DEFAULTS, lines.as_bytes())
+    }
+
+    /// Reads that back; nothing if it was never changed.
+    pub fn load_defaults(&self) -> Result<Vec<Setting>, PersistError> {
+        let path = self.dir.join(DEFAULTS);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let lines = |bytes: &[u8]| Ok(String::from_utf8_lossy(bytes).lines().filter_map(Setting::of_line).collect());
+        Ok(read(&path, lines)?.unwrap_or_else(|corrupt| {
+            tracing::error!(path = %path.display(), %corrupt, "a state file is not used");
+            Vec::new()
+        }))
+    }
+
+    /// Forgets it.
+    pub fn forget_defaults(&self) -> Result<(), PersistError> {
+        self.remove(DEFAULTS)
+    }
+
     fn write(&self, name: &str, content: &[u8]) -> Result<(), PersistError> {
         let path = self.dir.join(name);
         let fresh = self.dir.join(format!("{name}.new"));
@@ -216,6 +243,19 @@ mod tests {
         let loaded = store.load().unwrap();
         assert_eq!(loaded.bundles, [bundle(2)]);
         assert_eq!(loaded.admitted, BTreeSet::from([3, 4]));
+    }
+
+    #[test]
+    fn the_defaults_of_before_are_kept_until_they_are_forgotten() {
+        let (dir, store) = store();
+        assert_eq!(store.load_defaults().unwrap(), []);
+        let before = [Setting::of_line("ipv6 disable_ipv6 0").unwrap(), Setting::of_line("ipv4 rp_filter 2").unwrap()];
+        store.save_defaults(&before).unwrap();
+        assert_eq!(store.load_defaults().unwrap(), before);
+        fs::write(dir.path().join(DEFAULTS), "ipv4 rp_filter 2").unwrap();
+        assert_eq!(store.load_defaults().unwrap(), []);
+        store.forget_defaults().unwrap();
+        assert!(!dir.path().join(DEFAULTS).exists());
     }
 
     #[test]

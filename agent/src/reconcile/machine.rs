@@ -21,8 +21,9 @@ use super::{
 use crate::{
     bpf::{BpfError, Datapath, Hook, Options},
     config::Config,
+    defaults::Defaults,
     lower::{Full, Site, admit::Reserved, assign, desired::Desired, image::Image, lower},
-    netlink::{Link, Netlink, NetlinkError, Overlay, sysctl},
+    netlink::{Link, Netlink, NetlinkError, Overlay},
     persist::{PersistError, Store},
 };
 
@@ -86,6 +87,10 @@ pub struct Machine {
     bound: BTreeSet<u32>,
     /// Those of them that were a workload's or an uplink's and stay closed.
     former: BTreeSet<u32>,
+    /// What new devices were born with before us.
+    defaults: Defaults,
+    /// The host's own devices at the last look; `None` before the first.
+    own: Option<BTreeSet<u32>>,
     /// Once its name is resolved.
     controller: Arc<OnceLock<IpAddr>>,
     /// The device by which the host reaches it; 0: unknown.
@@ -134,6 +139,8 @@ impl Machine {
             underlay: BTreeSet::new(),
             bound: BTreeSet::new(),
             former: BTreeSet::new(),
+            defaults: Defaults::default(),
+            own: None,
             controller,
             toward_controller: 0,
         })
@@ -227,7 +234,22 @@ impl Machine {
         }
         self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
         self.find_controller();
-        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership))
+        let site = devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership);
+        self.welcome(&site.own);
+        Ok(site)
+    }
+
+    /// A device of the host's own that came after us was born closed.
+    fn welcome(&mut self, own: &[u32]) {
+        let own: BTreeSet<u32> = own.iter().copied().collect();
+        if let Some(known) = &self.own {
+            let fresh =
+                self.links.values().filter(|link| own.contains(&link.ifindex) && !known.contains(&link.ifindex));
+            fresh
+                .filter(|link| link.name != self.config.overlay_device)
+                .for_each(|link| self.defaults.undo_on(&link.name));
+        }
+        self.own = Some(own);
     }
 
     fn tell_former(&mut self, desired: &Desired) {
@@ -291,9 +313,9 @@ impl Machine {
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
         if self.ownership.dedicated {
-            for setting in sysctl::of_devices_to_come().into_iter().filter(|setting| !setting.holds()) {
-                self.attempt(&DeviceAction::Set(setting));
-            }
+            self.defaults = Defaults::claim(&self.store);
+        } else {
+            Defaults::give_back(&self.store);
         }
         tracing::info!(overlay_ifindex, pins = %self.config.pin_dir.display(), "programs loaded");
         Ok(())
