@@ -227,8 +227,63 @@ async fn a_nacked_generation_is_not_sent_again_and_the_next_is() {
 
     api.apply(&policy(9090)).await.unwrap();
     let update = agent.next_update().await;
-    assert_eq!(update.base_generation, held, "from what is enforced still");
+    assert_eq!(update.base_generation, 0, "whole: the base may be what was wrong");
     agent.enforce(update).await;
+    api.stop().await;
+}
+
+/// A domain with one workload on h1, with this device.
+fn one_device(domain: &str, vni: u32, device: &str) -> String {
+    format!(
+        "{{kind: Domain, name: acme/{domain}}}\n---\n\
+         {{kind: Network, domain: acme/{domain}, name: n, vni: {vni}, subnets: [{{cidr: 10.1.0.0/24, gateway: 10.1.0.1}}]}}\n---\n\
+         {{kind: Workload, domain: acme/{domain}, name: w, interfaces: [{{name: eth0, network: n, \
+         mac: \"02:00:00:00:00:01\", addresses: [10.1.0.9], host: h1, device: {device}}}]}}\n---\n"
+    )
+}
+
+#[tokio::test]
+async fn a_device_that_moves_between_domains_arrives_once_the_other_gave_it_up() {
+    let mut api = Api::start().await;
+    let tenant = "{kind: Tenant, name: acme}\n---\n";
+    let before = format!("{tenant}{}{}", one_device("a", 50, "tap1"), one_device("b", 60, "tap2"));
+    api.apply(&before).await.unwrap();
+    let mut agent = synced(&api, "h1").await;
+    agent.follow().await;
+    agent.is_sent_nothing().await;
+
+    let after = format!("{}{}", one_device("a", 50, "tap2"), one_device("b", 60, "tap3"));
+    let applied = api.apply(&after).await.unwrap();
+    let update = agent.next_update().await;
+    assert_eq!(update.name, "acme/a", "by ascending id");
+    agent.refuse(&update, "device \"tap2\" is claimed by acme/b").await;
+    let update = agent.next_update().await;
+    assert_eq!(update.name, "acme/b");
+    agent.enforce(update).await;
+    let update = agent.next_update().await;
+    assert_eq!((update.name.as_str(), update.generation), ("acme/a", applied.generations[0].generation));
+    let hosts = api.status().await.domains.remove(0).hosts;
+    assert_eq!(hosts[0].nacked, "", "it is not refused: it is asked again");
+    agent.refuse(&update, "device \"tap2\" is claimed all the same").await;
+    agent.is_sent_nothing().await;
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_domain_that_goes_is_removed_before_another_takes_its_device() {
+    let mut api = Api::start().await;
+    let tenant = "{kind: Tenant, name: acme}\n---\n";
+    api.apply(&format!("{tenant}{}{}", one_device("a", 50, "tap1"), one_device("b", 60, "tap2"))).await.unwrap();
+    let mut agent = synced(&api, "h1").await;
+    agent.follow().await;
+    agent.is_sent_nothing().await;
+    api.apply(&one_device("a", 50, "tap3")).await.unwrap();
+    let update = agent.next_update().await;
+    agent.refuse(&update, "device \"tap3\" is claimed").await;
+    agent.is_sent_nothing().await;
+    api.delete(&[key(Kind::Workload, "acme/b", "w")]).await.unwrap();
+    assert!(matches!(agent.next().await, ToAgent::RemovedDomainId(2)));
+    assert_eq!(agent.next_update().await.name, "acme/a");
     api.stop().await;
 }
 

@@ -183,6 +183,16 @@ impl Fleet {
         }
     }
 
+    /// A host is offered again what it refused of these domains: it has not answered to that yet.
+    pub fn offers_again(&mut self, host: &str, domains: &BTreeSet<u32>) {
+        for id in domains {
+            if let Some(domain) = self.domains.get_mut(id) {
+                domain.refused.remove(host);
+                self.progress.send_replace(());
+            }
+        }
+    }
+
     /// The devices that a host's agent enforces, by interface.
     pub fn enforces(&mut self, host: &str, devices: BTreeMap<u32, String>) {
         if let Some(host) = self.hosts.get_mut(host) {
