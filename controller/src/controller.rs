@@ -129,12 +129,17 @@ impl Controller {
         .await
     }
 
-    /// Notes what an agent says of its host.
+    /// Notes what an agent says of its host, which enforces `held`.
     ///
     /// # Errors
     /// When it cannot be, or cannot be stored.
-    pub async fn register(self: &Arc<Self>, registration: Registration) -> Result<Outcome, ChangeError> {
+    pub async fn register(
+        self: &Arc<Self>,
+        registration: Registration,
+        held: Vec<v1::HeldDomain>,
+    ) -> Result<Outcome, ChangeError> {
         self.write(Mode::Commit, move |controller| {
+            controller.catalog().check_held(&registration.name, &held)?;
             let hosted = controller.fleet().domains_on(&registration.name);
             controller.catalog().plan_registration(&registration, hosted, SystemTime::now())
         })

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ringfence_policy::object::{Kind, ObjectKey};
 use ringfence_proto::v1;
 
+use super::Catalog;
+
 /// What an agent registers: a host that could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
@@ -56,6 +58,23 @@ pub enum InvalidHost {
         /// Who registered it first.
         other: String,
     },
+    /// The store would take from the host what it enforces.
+    #[error(
+        "host {host} enforces generation {generation} of domain id {domain_id}, which this controller's store, at \
+         revision {revision}, has not made: the store is older than what the host enforces, or another controller's. \
+         The host keeps what it enforces. Restore the newest backup of the store; or, to give the host over to this \
+         store as it is, stop the agent, remove its --state-dir and start it again"
+    )]
+    Ahead {
+        /// The host.
+        host: String,
+        /// The domain it enforces.
+        domain_id: u32,
+        /// And the generation.
+        generation: u64,
+        /// Where the store stands.
+        revision: u64,
+    },
 }
 
 // === impl Registration ===
@@ -103,6 +122,28 @@ impl Registration {
                 labels,
             })),
             ..v1::Object::default()
+        }
+    }
+}
+
+// === impl Catalog ===
+
+impl Catalog {
+    /// Whether what a host enforces can come from this state or an earlier one of it. If it cannot, the
+    /// store was lost or put back, and telling the host what the store says would take its state from it.
+    ///
+    /// # Errors
+    /// When it cannot, names the domain.
+    pub fn check_held(&self, host: &str, held: &[v1::HeldDomain]) -> Result<(), InvalidHost> {
+        let ahead = |held: &&v1::HeldDomain| held.generation > self.revision || !self.ids.handed_out(held.domain_id);
+        match held.iter().find(ahead) {
+            None => Ok(()),
+            Some(held) => Err(InvalidHost::Ahead {
+                host: host.to_owned(),
+                domain_id: held.domain_id,
+                generation: held.generation,
+                revision: self.revision,
+            }),
         }
     }
 }

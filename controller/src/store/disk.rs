@@ -33,6 +33,10 @@ impl Disk {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(directory).map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(FILE);
+        // The engine would make a new store of it, which is older than what any host enforces.
+        if fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+            return Err(StoreError::Empty(path));
+        }
         let database = Database::create(&path).map_err(|source| match source {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path),
             source => StoreError::Open { path, source },

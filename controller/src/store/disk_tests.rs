@@ -100,6 +100,14 @@ fn a_second_opening_of_the_same_store_is_refused_by_path() {
 }
 
 #[test]
+fn an_empty_file_is_no_new_store() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join(FILE), "").unwrap();
+    let error = Disk::open(directory.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::Empty(path) if *path == directory.path().join(FILE)), "{error}");
+}
+
+#[test]
 fn a_store_of_a_newer_schema_is_refused() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory);

@@ -93,6 +93,9 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("{}: another process has this store open; stop it, or give this one a data directory of its own", .0.display())]
     InUse(PathBuf),
+    /// The file is there and holds nothing.
+    #[error("{}: the store is empty; restore it from a backup, or, if there never was one, remove the file", .0.display())]
+    Empty(PathBuf),
     /// A newer version wrote it.
     #[error("the store has schema {found}, this version reads up to {SCHEMA}: start the version that wrote it")]
     NewerSchema {
