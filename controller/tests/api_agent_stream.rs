@@ -367,8 +367,9 @@ async fn an_interface_is_admitted_when_every_other_host_knows_it() {
     api.apply(H3).await.unwrap();
     let mut third = api.agent("h3").await;
     assert_eq!(third.next_admission().await, [0_u32; 0], "h1 and h2 have not acked it");
-    first.follow().await;
-    second.follow().await;
+    let registered = api.revision().await;
+    first.follow_to(registered).await;
+    second.follow_to(registered).await;
     while third.next_admission().await.is_empty() {}
     api.stop().await;
 }
@@ -386,15 +387,38 @@ async fn an_interface_is_admitted_after_the_deadline_when_a_host_is_away() {
 }
 
 #[tokio::test]
-async fn what_was_up_is_up_after_a_restart_of_the_controller() {
+async fn an_interface_is_not_admitted_before_others_know_where_its_host_is() {
+    let mut api = shop().await;
+    let mut first = synced(&api, "h1").await;
+    let mut second = api.agent("h2").await;
+    assert_eq!(second.next_admission().await, [0_u32; 0], "h1 enforces a state without h2's address");
+    let status = api.status().await;
+    let app = status.domains[0].interfaces.iter().find(|interface| interface.host == "h2").unwrap();
+    assert_eq!(app.hosts_behind, 1);
+    first.follow().await;
+    while second.next_admission().await.is_empty() {}
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_controller_the_acks_tell_what_is_up() {
     let directory = tempfile::tempdir().unwrap();
     let mut api = Api::start_on(Box::new(Disk::open(directory.path()).unwrap()), PATIENCE).await;
     api.apply(SHOP).await.unwrap();
+    let (mut first, mut second) = (synced(&api, "h1").await, synced(&api, "h2").await);
+    first.follow().await;
+    second.is_sent_nothing().await;
+    let holding = (first.holding(), second.holding());
+    drop((first, second));
     api.stop().await;
+
     let api = Api::start_on(Box::new(Disk::open(directory.path()).unwrap()), PATIENCE).await;
-    let mut agent = api.agent("h1").await;
-    assert_eq!(agent.next_admission().await.len(), 1);
-    drop(agent);
+    let mut first = api.agent_holding("h1", &holding.0).await;
+    assert_eq!(first.next_admission().await, [0_u32; 0], "h2 has not said that it knows it");
+    let mut second = api.agent_holding("h2", &holding.1).await;
+    assert_eq!(second.next_admission().await.len(), 1, "h1 has");
+    assert_eq!(first.next_admission().await.len(), 1);
+    drop((first, second));
     api.stop().await;
 }
 

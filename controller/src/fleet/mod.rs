@@ -80,8 +80,13 @@ impl Fleet {
             progress: watch::Sender::new(()),
         };
         for compiled in stored {
-            let admission = Admission::stored(&compiled.bundle, now);
-            fleet.place(Domain { admission, ..Domain::new(Arc::new(compiled)) });
+            // Which interfaces were up is not stored: as for new ones, the hosts' acks tell, and the deadline. An
+            // agent sets no device down because it is not told that it is up, so that this cuts nothing that runs.
+            let id = compiled.bundle.domain_id;
+            let mut domain = Domain::new(Arc::new(compiled));
+            domain.admission.follow(None, &domain.compiled.bundle, now, patience);
+            fleet.place(domain);
+            fleet.settle(id, now);
         }
         fleet
     }
