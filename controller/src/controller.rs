@@ -139,6 +139,9 @@ impl Controller {
         held: Vec<v1::HeldDomain>,
     ) -> Result<Outcome, ChangeError> {
         self.write(Mode::Commit, move |controller| {
+            if controller.fleet().connected(&registration.name) {
+                controller.catalog().check_stays(&registration)?;
+            }
             controller.catalog().check_held(&registration.name, &held)?;
             let hosted = controller.fleet().domains_on(&registration.name);
             controller.catalog().plan_registration(&registration, hosted, SystemTime::now())

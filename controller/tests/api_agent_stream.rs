@@ -326,6 +326,29 @@ async fn a_newer_connection_of_a_host_takes_the_place_of_the_older() {
 }
 
 #[tokio::test]
+async fn a_second_agent_of_one_name_does_not_take_the_host_from_the_first() {
+    let mut api = shop().await;
+    let mut first = synced(&api, "h1").await;
+    let revision = api.revision().await;
+    let mut second = api.agent_at("h1", "192.0.2.77", &[]).await;
+    assert!(refused(&mut second).await.contains("an agent of this name is connected"));
+    assert_eq!(api.revision().await, revision);
+    first.is_sent_nothing().await;
+    drop((first, second));
+    // Once it is gone the host may be elsewhere.
+    soon("h1 moves", async {
+        loop {
+            let mut moved = api.agent_at("h1", "192.0.2.77", &[]).await;
+            if let ToAgent::Update(update) = moved.next().await {
+                break assert_eq!(update.topology.unwrap().hosts[0].underlay, [[192, 0, 2, 77]]);
+            }
+        }
+    })
+    .await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn an_agent_that_cannot_be_is_refused_with_the_reason() {
     let api = shop().await;
     let mut nameless = api.agent_at("", "192.0.2.1", &[]).await;

@@ -58,6 +58,12 @@ pub enum InvalidHost {
         /// Who registered it first.
         other: String,
     },
+    /// Two agents call themselves the same, or one started twice.
+    #[error(
+        "host {0}: an agent of this name is connected from another underlay address; give one of them another --host, \
+         or stop the agent that moved and start it again"
+    )]
+    Elsewhere(String),
     /// The store would take from the host what it enforces.
     #[error(
         "host {host} enforces generation {generation} of domain id {domain_id}, which this controller's store, at \
@@ -129,6 +135,20 @@ impl Registration {
 // === impl Catalog ===
 
 impl Catalog {
+    /// Whether a registration says what was said before of where the host is. While its agent is connected
+    /// it must: two agents of one name would take the host from each other for ever.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn check_stays(&self, registration: &Registration) -> Result<(), InvalidHost> {
+        match self.hosts.get(&registration.name) {
+            Some(underlay) if *underlay != registration.underlay => {
+                Err(InvalidHost::Elsewhere(registration.name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether what a host enforces can come from this state or an earlier one of it. If it cannot, the
     /// store was lost or put back, and telling the host what the store says would take its state from it.
     ///
