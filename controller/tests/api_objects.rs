@@ -4,6 +4,7 @@
 mod api_support;
 
 use api_support::{A_WHILE, Api, PATIENCE, SHOP, invalid, key, objects, policy, soon};
+use prost::Message as _;
 use ringfence_controller::store::Disk;
 use ringfence_proto::v1::{self, Kind, change::What, watch_event::Event};
 use tonic::{Code, Streaming};
@@ -288,5 +289,21 @@ async fn a_host_is_deleted_by_its_whole_key_and_once() {
     assert_eq!(deleted.changes.len(), 1, "named twice, it is deleted once");
     let topology = first.next_update().await.topology.unwrap();
     assert!(topology.hosts[1].underlay.is_empty(), "nobody tunnels to it any more");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_with_usual_bounds_hears_of_what_is_wrong_however_much_it_is() {
+    let mut api = Api::start().await;
+    api.apply(SHOP).await.unwrap();
+    for count in [20, 60, 1000] {
+        let rule = |n| format!("{{name: r{n}, from: [segment/missing-{n}], to: [any], action: allow, traffic: [tcp]}}");
+        let rules: Vec<_> = (0..count).map(rule).collect();
+        let policy = format!("{{kind: Policy, domain: acme/prod, name: shop, rules: [{}]}}", rules.join(", "));
+        let status = api.apply(&policy).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{count}: {status}");
+        let list = v1::InvalidList::decode(status.details()).unwrap();
+        assert_eq!(list.invalid.len() + list.more as usize, count);
+    }
     api.stop().await;
 }
