@@ -102,6 +102,17 @@ pub enum StoreError {
         /// What the store says.
         found: u64,
     },
+    /// A commit that was told as failed is there.
+    #[error(
+        "the store is at revision {disk} on disk and {memory} in memory, after a commit that failed: \
+         restart the controller"
+    )]
+    Diverged {
+        /// On disk.
+        disk: u64,
+        /// In memory.
+        memory: u64,
+    },
     /// A record is not what its key says.
     #[error("record {key:?} in table `{table}` is corrupt: {reason}; restore the store from a backup")]
     Corrupt {
