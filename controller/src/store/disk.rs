@@ -225,8 +225,15 @@ struct Raw {
 impl Raw {
     fn decode(self) -> Result<Contents, StoreError> {
         let mut contents = Contents { generations: self.generations.into_iter().collect(), ..Contents::default() };
-        for (name, value) in self.meta {
-            read_counter(&mut contents, &name, value)?;
+        for (name, value) in &self.meta {
+            read_counter(&mut contents, name, *value)?;
+        }
+        if contents.revision > 0 {
+            let written = counter_rows(contents.revision, contents.counters);
+            let missing = written.iter().find(|(name, _)| self.meta.iter().all(|(there, _)| there != name));
+            if let Some((name, _)) = missing {
+                return Err(record::corrupt(record::META, name, "it is missing"));
+            }
         }
         for (key, value) in self.objects {
             let (key, object) = record::parse_object(&key, &value)?;

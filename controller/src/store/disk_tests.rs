@@ -145,6 +145,18 @@ fn a_corrupt_record_is_named() {
 }
 
 #[test]
+fn a_number_that_is_missing_is_not_begun_again() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    store.commit(&transaction(1, &["web"], &[])).unwrap();
+    tamper(&store, |write| {
+        write.open_table(META).unwrap().remove("next rule").unwrap();
+    });
+    let error = store.load().unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "next rule"), "{error}");
+}
+
+#[test]
 fn a_record_under_another_objects_key_is_corrupt() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory);
