@@ -12,7 +12,7 @@ use super::{
 use crate::object::{LabelTest, PeerSpec, PolicySpec, Requirement, RuleSpec};
 
 /// Priority of a rule that names none (DESIGN 3.2).
-const DEFAULT_PRIORITY: u16 = 1000;
+pub const DEFAULT_PRIORITY: u16 = 1000;
 
 pub(super) fn selector(faults: &mut Faults, requirements: &[Requirement]) -> Option<Selector> {
     let wanted = "an empty selector would select every workload; name a label, or use `any` in rules";

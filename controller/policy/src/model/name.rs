@@ -83,7 +83,10 @@ pub(super) fn split_domain(name: &str) -> Result<(&str, &str), NameError> {
 }
 
 /// Whether a host may be called this: labels joined by dots, as hosts call themselves.
-pub(super) fn check_host(name: &str) -> Result<(), NameError> {
+///
+/// # Errors
+/// An empty name, or a label that no name can be.
+pub fn check_host(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }

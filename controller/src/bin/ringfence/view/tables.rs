@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence_policy::object::{Kind, LabelTest, Object, PeerSpec, Requirement, Spec};
+use ringfence_policy::{
+    model::DEFAULT_PRIORITY,
+    object::{Kind, LabelTest, Object, PeerSpec, Requirement, Spec},
+};
 
 use crate::{
     output::columns,
@@ -15,9 +18,6 @@ use crate::{
 /// The order in which kinds are shown.
 const KINDS: [Kind; 7] =
     [Kind::Tenant, Kind::Domain, Kind::Network, Kind::Workload, Kind::Segment, Kind::Policy, Kind::Host];
-
-/// The priority of a rule that names none.
-const DEFAULT_PRIORITY: u32 = 1000;
 
 /// A table of each kind there is any of, under its name.
 pub(crate) fn of_all(objects: &[Stored]) -> String {
@@ -121,7 +121,7 @@ fn rules(stored: &Stored) -> Option<impl Iterator<Item = [String; 8]>> {
             domain.clone(),
             name.clone(),
             rule.name.clone(),
-            rule.priority.unwrap_or(DEFAULT_PRIORITY).to_string(),
+            rule.priority.unwrap_or(DEFAULT_PRIORITY.into()).to_string(),
             rule.action.clone(),
             peers(&rule.from),
             peers(&rule.to),
