@@ -83,6 +83,7 @@ async fn an_address_that_cannot_be_listened_on_is_named() {
     let (code, said) = end(daemon(&["--listen", "192.0.2.77:1", "--data-dir", data])).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot listen on 192.0.2.77:1"), "{said}");
+    assert_eq!(said.matches("Cannot assign requested address").count(), 1, "the cause is told once: {said}");
 }
 
 /// Bounds how long a file of the daemon may be: writes beyond fail as on a full disk.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use ringfence_policy::object::{Kind, ObjectKey};
+use ringfence_policy::{
+    model::{NameError, check_host},
+    object::{Kind, ObjectKey},
+};
 use ringfence_proto::v1;
 
 use super::Catalog;
@@ -19,14 +22,12 @@ pub struct Registration {
 }
 
 /// Why a host cannot be registered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHost {
     /// No interface can name it.
-    #[error(
-        "host {0:?}: a host's name is labels of lower-case letters, digits and hyphens, joined by dots; give --host"
-    )]
-    Name(String),
+    #[error("the host's name {0}; give --host")]
+    Name(#[from] NameError),
     /// It cannot be tunnelled to.
     #[error("host {0}: no underlay address was given; give --underlay-address")]
     NoUnderlay(String),
@@ -91,9 +92,7 @@ impl Registration {
     /// # Errors
     /// When the name or an address cannot be.
     pub fn new(name: &str, underlay: &[String], agent_version: &str) -> Result<Self, InvalidHost> {
-        if !is_host_name(name) {
-            return Err(InvalidHost::Name(name.to_owned()));
-        }
+        check_host(name)?;
         Ok(Self {
             name: name.to_owned(),
             underlay: parse_underlay(name, underlay)?,
@@ -197,14 +196,6 @@ pub(super) fn parse_underlay(host: &str, texts: &[String]) -> Result<Vec<IpAddr>
 fn is_unicast(address: &IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast)
-}
-
-fn is_host_name(name: &str) -> bool {
-    let label = |label: &str| {
-        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }
 
 #[cfg(test)]

@@ -113,9 +113,28 @@ impl Admission {
     }
 }
 
-/// How many hosts of the domain, other than its own, do not know an interface as it is now.
-pub fn behind(standing: &Standing, acked: &Acked) -> usize {
-    acked.iter().filter(|(host, acked)| **host != standing.host && **acked < standing.known_since).count()
+/// The generations acked, in order: tells how many are below one without asking each host.
+pub struct Ranked<'a> {
+    acked: &'a Acked,
+    generations: Vec<u64>,
+}
+
+// === impl Ranked ===
+
+impl<'a> Ranked<'a> {
+    /// What the hosts of a domain acked.
+    pub fn of(acked: &'a Acked) -> Self {
+        let mut generations: Vec<u64> = acked.values().copied().collect();
+        generations.sort_unstable();
+        Self { acked, generations }
+    }
+
+    /// How many hosts of the domain, other than its own, do not know an interface as it is now.
+    pub fn behind(&self, standing: &Standing) -> usize {
+        let behind = |acked: &u64| *acked < standing.known_since;
+        let own = self.acked.get(&standing.host).is_some_and(behind);
+        self.generations.partition_point(behind) - usize::from(own)
+    }
 }
 
 /// The two lowest generations acked: what all hosts but any one have acked, without asking each.
@@ -239,7 +258,7 @@ mod tests {
         admission.settle(&hosts, now + PATIENCE);
         assert_eq!(up(&admission, "h1"), [1]);
         assert_eq!(admission.next_deadline(), None);
-        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "status still tells who is behind");
+        assert_eq!(Ranked::of(&hosts).behind(admission.standing(1).unwrap()), 1, "status still tells who is behind");
     }
 
     #[test]
@@ -260,7 +279,7 @@ mod tests {
         let third = bundle(3, &[readdressed]);
         assert!(admission.follow(Some(&second), &third, now, PATIENCE).is_empty());
         assert_eq!(up(&admission, "h1"), [1]);
-        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "h2 does not know its new address");
+        assert_eq!(Ranked::of(&hosts).behind(admission.standing(1).unwrap()), 1, "h2 does not know its new address");
     }
 
     #[test]
@@ -296,7 +315,7 @@ mod tests {
 
         let third = with_h1_at(bundle(3, &[interface(1, "h1")]), &[[192, 0, 2, 77]]);
         assert!(admission.follow(Some(&second), &third, now, PATIENCE).is_empty(), "what is up stays up");
-        assert_eq!(behind(admission.standing(1).unwrap(), &hosts(2)), 1, "h2 does not know the new address");
+        assert_eq!(Ranked::of(&hosts(2)).behind(admission.standing(1).unwrap()), 1, "h2 does not know the new address");
 
         let fourth = with_h1_at(bundle(4, &[interface(1, "h1")]), &[]);
         assert_eq!(admission.follow(Some(&third), &fourth, now, PATIENCE), ["h1".to_owned()].into());
@@ -311,6 +330,22 @@ mod tests {
         admission.settle(&acked(&[("h1", 1)]), now);
         assert_eq!(admission.follow(Some(&first), &bundle(2, &[]), now, PATIENCE), ["h1".to_owned()].into());
         assert!(up(&admission, "h1").is_empty());
+    }
+
+    #[test]
+    fn the_hosts_behind_are_those_that_asking_every_other_host_would_find() {
+        let acked = acked(&[("a", 3), ("b", 1), ("c", 2), ("d", 2)]);
+        for (host, known_since) in [("a", 3), ("b", 3), ("c", 2), ("e", 2), ("e", 9), ("a", 0)] {
+            let standing = Standing {
+                host: host.to_owned(),
+                known_since,
+                reachable: true,
+                up_at_latest: Instant::now(),
+                up: false,
+            };
+            let others = acked.iter().filter(|(other, acked)| *other != host && **acked < known_since);
+            assert_eq!(Ranked::of(&acked).behind(&standing), others.count(), "{host} at {known_since}");
+        }
     }
 
     #[test]

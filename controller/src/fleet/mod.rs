@@ -313,8 +313,8 @@ impl Domain {
         Self { compiled, admission: Admission::default(), acked: Acked::new(), refused: BTreeMap::new() }
     }
 
-    /// Notes what a host that connects says it enforces. A generation that is not from this history
-    /// (a store put back from a backup, another controller's) counts for nothing.
+    /// Notes what a host that connects says it enforces. The current generation with another content
+    /// counts for nothing; whether an older one had the content it had here is not known any more.
     fn resume(&mut self, host: &str, held: Option<&v1::HeldDomain>) {
         let current = self.compiled.bundle.generation;
         let from_here = |held: &&v1::HeldDomain| held.generation < current || delivery::has(held, &self.compiled);
