@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn a_counter_that_is_not_above_all_in_use_is_refused() {
         assert!(check_numbers(&stored()).is_ok());
-        let put_back: [(&str, fn(&mut Contents)); 6] = [
+        type Change = fn(&mut Contents);
+        let put_back: [(&str, Change); 6] = [
             ("uid", |contents| contents.counters.uid = 1),
             ("domain acme/prod has id", |contents| contents.counters.domain = 1),
             ("interface", |contents| contents.counters.interface = 1),
