@@ -217,6 +217,8 @@ impl Controller {
             objects = commit.transaction.audit.what.len(),
             "change committed"
         );
+        let hosts = commit.transaction.deletes.iter().filter(|key| key.kind == Kind::Host);
+        let deleted_hosts: Vec<String> = hosts.map(|key| key.name.clone()).collect();
         let committed =
             Committed { upserts: commit.transaction.upserts.clone(), deletes: commit.transaction.deletes.clone() };
         let bundles = {
@@ -232,6 +234,9 @@ impl Controller {
                 Some(compiled) => fleet.publish(compiled, Instant::now()),
                 None => fleet.withdraw(&name),
             }
+        }
+        for host in deleted_hosts {
+            fleet.forget(&host);
         }
         Ok(())
     }

@@ -231,6 +231,7 @@ async fn a_domain_whose_last_interface_leaves_a_host_is_removed_there() {
         }
     };
     assert_eq!(removed.await, ToAgent::RemovedDomainId(id));
+    agent.send(FromAgent::Ack(v1::Ack { domain_id: id, generation: 0 })).await;
     agent.is_sent_nothing().await;
     let status = api.status().await;
     let hosts: Vec<_> = status.domains[0].hosts.iter().map(|host| host.host.as_str()).collect();

@@ -13,7 +13,7 @@ pub struct DomainView {
     pub name: String,
     /// As published.
     pub generation: u64,
-    /// Every host that needs it, by name.
+    /// Every host that needs it, by name; then those that leave it and have not said yet that it is gone.
     pub hosts: Vec<HostProgress>,
 }
 
@@ -71,10 +71,13 @@ impl Fleet {
     /// How far a domain has come.
     pub fn domain(&self, name: &str) -> Option<DomainView> {
         let domain = self.domains.get(self.names.get(name)?)?;
-        let hosts = domain.acked.iter().map(|(host, acked)| HostProgress {
+        // One that leaves has nothing acked of what the domain is now.
+        let leaving = domain.leaving.iter().map(|host| (host, 0));
+        let hosts = domain.acked.iter().map(|(host, acked)| (host, *acked)).chain(leaving);
+        let hosts = hosts.map(|(host, acked)| HostProgress {
             host: host.clone(),
             connected: self.connected(host),
-            acked: *acked,
+            acked,
             refused: domain.refused.get(host).cloned(),
         });
         Some(DomainView {

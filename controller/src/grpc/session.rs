@@ -50,7 +50,7 @@ impl Session {
     ) -> Self {
         let (inbox, delivery) = {
             let mut fleet = controller.fleet();
-            let inbox = fleet.connect(&hello.host, &hello.held, Instant::now());
+            let inbox = fleet.connect(hello, Instant::now());
             (inbox, Delivery::resume(&hello.held, |domain| fleet.needed(&hello.host, domain)))
         };
         Self {
@@ -85,6 +85,10 @@ impl Session {
     /// What the agent says.
     async fn hear(&mut self, message: v1::AgentMessage) -> Result<(), Ended> {
         match message.message {
+            Some(FromAgent::Ack(v1::Ack { domain_id, generation: 0 })) => {
+                debug!(domain_id, "removal acked");
+                self.controller.fleet().removed(&self.host, domain_id);
+            }
             Some(FromAgent::Ack(v1::Ack { domain_id, generation })) => {
                 if self.delivery.acked(domain_id, generation) {
                     debug!(domain_id, generation, "acked");
@@ -166,7 +170,13 @@ impl Session {
         let current = self.controller.fleet().needed(&self.host, domain);
         match self.delivery.next(domain, current.as_ref()) {
             Some(message) => self.send(message).await,
-            None => Ok(()),
+            None => {
+                if current.is_none() {
+                    // It came and went before the agent was told: there is nothing to remove.
+                    self.controller.fleet().removed(&self.host, domain);
+                }
+                Ok(())
+            }
         }
     }
 
