@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringfence_proto::v1;
 
 use crate::{
-    bpf::{BpfError, DeviceKind, Maps, Reason},
+    bpf::{BpfError, Device, DeviceKind, Maps, Reason},
     lower::image::Image,
     netlink::Link,
 };
 
-/// What passed and what was dropped, for every device that is known or dropped something.
+/// What passed and what was dropped, for every device that is known or dropped something; of the host's
+/// own only those that counted.
 pub(crate) fn read(
     maps: &Maps,
     image: &Image,
@@ -41,7 +42,14 @@ pub(crate) fn read(
     for device in devices.values_mut() {
         device.drops.sort_by(|one, other| one.reason.cmp(&other.reason));
     }
+    devices.retain(|ifindex, counters| is_told(image.devices.get(ifindex), counters));
     Ok(devices.into_values().collect())
+}
+
+/// No program of ours runs on the host's own devices, so most of them never count.
+fn is_told(device: Option<&Device>, counters: &v1::DeviceCounters) -> bool {
+    let counted = counters.passed_from != 0 || counters.passed_to != 0 || !counters.drops.is_empty();
+    counted || device.is_none_or(|device| device.kind != DeviceKind::RF_DEVICE_HOST)
 }
 
 /// Frees the counters of devices that are gone and never were known; those of known ones go with their entry.
@@ -49,4 +57,20 @@ pub(crate) fn forget_gone(maps: &Maps, image: &Image, links: &BTreeMap<String, L
     let there: BTreeSet<u32> = links.values().map(|link| link.ifindex).chain(image.devices.keys().copied()).collect();
     let drops = maps.drops.entries()?;
     drops.iter().filter(|(key, _)| !there.contains(&key.ifindex)).try_for_each(|(key, _)| maps.drops.reset(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_own_devices_are_told_only_if_they_counted() {
+        let device = |kind| Device { kind, r#ref: 0, counter: 1 };
+        let (host, workload) = (device(DeviceKind::RF_DEVICE_HOST), device(DeviceKind::RF_DEVICE_WORKLOAD));
+        let none = v1::DeviceCounters::default();
+        assert!(!is_told(Some(&host), &none));
+        assert!(is_told(Some(&workload), &none));
+        assert!(is_told(None, &none));
+        assert!(is_told(Some(&host), &v1::DeviceCounters { passed_to: 1, ..none }));
+    }
 }

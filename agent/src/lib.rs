@@ -8,12 +8,13 @@
 //!              persist ◀── enforced ◀── bpf (maps, programs), netlink (devices)
 //! ```
 //!
-//! Invariants: `lower` and `reconcile::{plan, devices}` are pure; only `reconcile::{apply, machine}` change the host;
-//! nothing here stands in a packet's way, so the agent may die at any line.
+//! Invariants: `lower` and `reconcile::{plan, devices, held}` are pure; only `reconcile::{apply, machine}` and `defaults`
+//! change the host; nothing here stands in a packet's way, so the agent may die at any line.
 
 pub mod bpf;
 pub mod config;
 mod counters;
+mod defaults;
 pub mod lower;
 pub mod netlink;
 pub mod persist;

@@ -21,11 +21,13 @@ use ringfence_policy::{bundle::Bundle, wire};
 use ringfence_proto::v1;
 use sha2::{Digest, Sha256};
 
+use crate::netlink::sysctl::Setting;
+
 /// Raised when a file's content changes its meaning.
 const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
 const DIGEST: usize = 32;
 const ADMITTED: &str = "admitted";
-const UNFINISHED: &str = "unfinished";
+const DEFAULTS: &str = "defaults";
 const LOCK: &str = "lock";
 
 /// The state directory, held by this process alone.
@@ -131,20 +133,28 @@ impl Store {
         self.write(ADMITTED, &admission.encode_to_vec())
     }
 
-    /// Notes that a plan is being carried out; an agent that finds the note judges every flow again.
-    pub fn begin_plan(&self) -> Result<(), PersistError> {
-        let path = self.dir.join(UNFINISHED);
-        File::create(&path).map(drop).map_err(failed(&path, "create"))
+    /// Keeps what new devices were born with before it was changed.
+    pub fn save_defaults(&self, settings: &[Setting]) -> Result<(), PersistError> {
+        let lines: String = settings.iter().map(Setting::to_line).collect();
+        self.write(DEFAULTS, lines.as_bytes())
     }
 
-    /// Takes the note away.
-    pub fn end_plan(&self) -> Result<(), PersistError> {
-        self.remove(UNFINISHED)
+    /// Reads that back; nothing if it was never changed.
+    pub fn load_defaults(&self) -> Result<Vec<Setting>, PersistError> {
+        let path = self.dir.join(DEFAULTS);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let lines = |bytes: &[u8]| Ok(String::from_utf8_lossy(bytes).lines().filter_map(Setting::of_line).collect());
+        Ok(read(&path, lines)?.unwrap_or_else(|corrupt| {
+            tracing::error!(path = %path.display(), %corrupt, "a state file is not used");
+            Vec::new()
+        }))
     }
 
-    /// Whether a plan was begun and not ended.
-    pub fn plan_was_cut_off(&self) -> bool {
-        self.dir.join(UNFINISHED).exists()
+    /// Forgets it.
+    pub fn forget_defaults(&self) -> Result<(), PersistError> {
+        self.remove(DEFAULTS)
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), PersistError> {
@@ -236,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_of_before_are_kept_until_they_are_forgotten() {
+        let (dir, store) = store();
+        assert_eq!(store.load_defaults().unwrap(), []);
+        let before = [Setting::of_line("ipv6 disable_ipv6 0").unwrap(), Setting::of_line("ipv4 rp_filter 2").unwrap()];
+        store.save_defaults(&before).unwrap();
+        assert_eq!(store.load_defaults().unwrap(), before);
+        fs::write(dir.path().join(DEFAULTS), "ipv4 rp_filter 2").unwrap();
+        assert_eq!(store.load_defaults().unwrap(), []);
+        store.forget_defaults().unwrap();
+        assert!(!dir.path().join(DEFAULTS).exists());
+    }
+
+    #[test]
     fn any_damage_sets_the_file_aside_and_keeps_the_others() {
         let (dir, store) = store();
         store.save_domain(&bundle(1)).unwrap();
@@ -261,17 +284,6 @@ mod tests {
         store.save_domain(&bundle(1)).unwrap();
         fs::write(dir.path().join("domain-1.new"), MAGIC).unwrap();
         assert_eq!(store.load().unwrap().bundles, [bundle(1)]);
-    }
-
-    #[test]
-    fn a_plan_is_unfinished_from_its_begin_to_its_end() {
-        let (_dir, store) = store();
-        assert!(!store.plan_was_cut_off());
-        store.begin_plan().unwrap();
-        assert!(store.plan_was_cut_off());
-        store.end_plan().unwrap();
-        store.end_plan().unwrap();
-        assert!(!store.plan_was_cut_off());
     }
 
     #[test]

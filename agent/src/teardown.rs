@@ -6,15 +6,18 @@ use anyhow::Context;
 
 use crate::{
     config::Config,
+    defaults::Defaults,
     netlink::{Link, LinkKind, Netlink},
     persist::Store,
 };
 
-/// Removes the overlay device, addresses of uplinks, pinned links (so programs), maps and the state directory.
+/// Removes the overlay device, addresses of uplinks, pinned links (so programs), maps and the state directory, and restores what new
+/// devices are born with.
 /// Workload devices keep their settings: they stay without IPv6 and are not set down.
 pub async fn teardown(config: &Config) -> anyhow::Result<()> {
     // Held to the end: a running agent would make everything again.
-    let _store = Store::open(&config.state_dir)?;
+    let store = Store::open(&config.state_dir)?;
+    Defaults::give_back(&store);
     let netlink = Netlink::connect()?;
     let links: BTreeMap<String, Link> = netlink.links().await?;
     if let Some(link) = links.get(&config.overlay_device).filter(|link| matches!(link.kind, LinkKind::Vxlan(_))) {

@@ -129,12 +129,20 @@ impl Controller {
         .await
     }
 
-    /// Notes what an agent says of its host.
+    /// Notes what an agent says of its host, which enforces `held`.
     ///
     /// # Errors
     /// When it cannot be, or cannot be stored.
-    pub async fn register(self: &Arc<Self>, registration: Registration) -> Result<Outcome, ChangeError> {
+    pub async fn register(
+        self: &Arc<Self>,
+        registration: Registration,
+        held: Vec<v1::HeldDomain>,
+    ) -> Result<Outcome, ChangeError> {
         self.write(Mode::Commit, move |controller| {
+            if controller.fleet().connected(&registration.name) {
+                controller.catalog().check_stays(&registration)?;
+            }
+            controller.catalog().check_held(&registration.name, &held)?;
             let hosted = controller.fleet().domains_on(&registration.name);
             controller.catalog().plan_registration(&registration, hosted, SystemTime::now())
         })
@@ -209,6 +217,8 @@ impl Controller {
             objects = commit.transaction.audit.what.len(),
             "change committed"
         );
+        let hosts = commit.transaction.deletes.iter().filter(|key| key.kind == Kind::Host);
+        let deleted_hosts: Vec<String> = hosts.map(|key| key.name.clone()).collect();
         let committed =
             Committed { upserts: commit.transaction.upserts.clone(), deletes: commit.transaction.deletes.clone() };
         let bundles = {
@@ -224,6 +234,9 @@ impl Controller {
                 Some(compiled) => fleet.publish(compiled, Instant::now()),
                 None => fleet.withdraw(&name),
             }
+        }
+        for host in deleted_hosts {
+            fleet.forget(&host);
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
 use clap::Parser;
 use ringfence_controller::{
     args::{Args, Config},
@@ -29,7 +28,8 @@ fn main() -> ExitCode {
     };
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &format!("{error:#}")),
+        // Its text has its cause: the chain would tell it twice.
+        Err(error) => fail(1, &format!("{error}")),
     }
 }
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     let Config { listen, data_dir, up_deadline } = config;
     let store = Disk::open(&data_dir)?;
-    let controller = Controller::open(Box::new(store), up_deadline).context("cannot load the stored state")?;
+    let controller = Controller::open(Box::new(store), up_deadline)?;
     let server = Server::bind(listen).await?;
     let (trigger, shutdown) = Shutdown::new();
     let signals = tokio::spawn(trigger.begin_on_signal());

@@ -83,4 +83,42 @@ async fn an_address_that_cannot_be_listened_on_is_named() {
     let (code, said) = end(daemon(&["--listen", "192.0.2.77:1", "--data-dir", data])).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot listen on 192.0.2.77:1"), "{said}");
+    assert_eq!(said.matches("Cannot assign requested address").count(), 1, "the cause is told once: {said}");
+}
+
+/// Bounds how long a file of the daemon may be: writes beyond fail as on a full disk.
+async fn bound_files(child: &Child, octets: &str) {
+    let pid = child.id().unwrap().to_string();
+    // The soft limit, which can be raised again.
+    let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={octets}:")]).status().await.unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_changes_until_there_is_room_and_no_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    // The signal that comes with the limit would end it; a full disk has none.
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ringfence-controller")]);
+    shell.args(["--listen", "127.0.0.1:0", "--data-dir", directory.path().to_str().unwrap()]);
+    let mut child = shell.env_remove("RUST_LOG").stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut client = RingfenceClient::connect(address(&mut child).await).await.unwrap();
+    let tenant = |name: &str| v1::ApplyRequest {
+        objects: objects(&format!("{{kind: Tenant, name: {name}}}")),
+        ..v1::ApplyRequest::default()
+    };
+    client.apply(tenant("first")).await.unwrap();
+    bound_files(&child, "4096").await;
+    for _ in 0..2 {
+        let status = client.apply(tenant("second")).await.unwrap_err();
+        assert!(
+            status.message().starts_with("the store failed to commit") || status.message().contains("cannot open"),
+            "{status}"
+        );
+    }
+    bound_files(&child, "unlimited").await;
+    let applied = client.apply(tenant("second")).await.unwrap().into_inner();
+    assert_eq!(applied.revision, 2);
+    let tenants = client.get(v1::GetRequest::default()).await.unwrap().into_inner().objects;
+    assert_eq!(tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["first", "second"]);
 }

@@ -4,6 +4,7 @@
 mod api_support;
 
 use api_support::{A_WHILE, Api, PATIENCE, SHOP, invalid, key, objects, policy, soon};
+use prost::Message as _;
 use ringfence_controller::store::Disk;
 use ringfence_proto::v1::{self, Kind, change::What, watch_event::Event};
 use tonic::{Code, Streaming};
@@ -257,5 +258,52 @@ async fn health_says_that_both_services_serve() {
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");
     }
     drop(health);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_is_deleted_by_its_whole_key_and_once() {
+    let mut api = Api::start().await;
+    api.apply(SHOP).await.unwrap();
+    let mut first = api.agent("h1").await;
+    first.follow().await;
+    let mut second = api.agent("h2").await;
+    second.follow().await;
+    first.follow().await;
+    drop(second);
+    soon("h2 is away", async {
+        while api.status().await.hosts[1].connected {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+
+    let revision = api.revision().await;
+    let misplaced = api.delete(&[key(Kind::Host, "acme/prod", "h2")]).await.unwrap_err();
+    assert_eq!(invalid(&misplaced)[0].message, "there is no such object: nothing to delete");
+    assert_eq!(api.revision().await, revision);
+    first.is_sent_nothing().await;
+
+    let h2 = key(Kind::Host, "", "h2");
+    let deleted = api.delete(&[h2.clone(), h2]).await.unwrap();
+    assert_eq!(deleted.changes.len(), 1, "named twice, it is deleted once");
+    let topology = first.next_update().await.topology.unwrap();
+    assert!(topology.hosts[1].underlay.is_empty(), "nobody tunnels to it any more");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_with_usual_bounds_hears_of_what_is_wrong_however_much_it_is() {
+    let mut api = Api::start().await;
+    api.apply(SHOP).await.unwrap();
+    for count in [20, 60, 1000] {
+        let rule = |n| format!("{{name: r{n}, from: [segment/missing-{n}], to: [any], action: allow, traffic: [tcp]}}");
+        let rules: Vec<_> = (0..count).map(rule).collect();
+        let policy = format!("{{kind: Policy, domain: acme/prod, name: shop, rules: [{}]}}", rules.join(", "));
+        let status = api.apply(&policy).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{count}: {status}");
+        let list = v1::InvalidList::decode(status.details()).unwrap();
+        assert_eq!(list.invalid.len() + list.more as usize, count);
+    }
     api.stop().await;
 }

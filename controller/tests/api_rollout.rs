@@ -4,7 +4,7 @@
 mod api_support;
 
 use api_support::{A_WHILE, Api, SHOP, key, policy, soon};
-use ringfence_proto::v1::{self, Kind};
+use ringfence_proto::v1::{self, Kind, agent_message::Message as FromAgent, controller_message::Message as ToAgent};
 use tonic::{Code, Streaming};
 
 type Progress = Streaming<v1::RolloutProgress>;
@@ -131,5 +131,44 @@ async fn an_unknown_domain_is_not_found() {
     let unknown = v1::DomainGeneration { domain: "acme/nothing".to_owned(), generation: 1 };
     let status = api.client.rollout(v1::RolloutRequest { wait_for: vec![unknown] }).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::NotFound, "there is no domain acme/nothing"));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_leaves_a_domain_is_waited_for_until_it_says_that_it_is_gone() {
+    let mut api = Api::start().await;
+    api.apply(SHOP).await.unwrap();
+    let mut first = api.agent("h1").await;
+    let mut second = api.agent("h2").await;
+    let registered = loop {
+        let hosts = api.status().await.hosts;
+        if hosts.iter().all(|host| host.connected) {
+            break api.revision().await;
+        }
+    };
+    first.follow_to(registered).await;
+    second.follow_to(registered).await;
+    let deleted = api.delete(&[key(Kind::Workload, "acme/prod", "app-1")]).await.unwrap();
+    let wanted = deleted.generations[0].clone();
+    first.follow_to(wanted.generation).await;
+    let mut follower = rollout(&mut api, std::slice::from_ref(&wanted)).await;
+    let progress = loop {
+        let progress = next(&mut follower).await.unwrap();
+        if progress.domains[0].hosts[0].acked == wanted.generation {
+            break progress;
+        }
+    };
+    assert!(!progress.done, "h2 enforces it still");
+    assert_eq!((progress.domains[0].hosts[1].host.as_str(), progress.domains[0].hosts[1].acked), ("h2", 0));
+    let domain_id = loop {
+        if let ToAgent::RemovedDomainId(id) = second.next().await {
+            break id;
+        }
+    };
+    second.send(FromAgent::Ack(v1::Ack { domain_id, generation: 0 })).await;
+    let progress = next(&mut follower).await.unwrap();
+    assert!(progress.done);
+    assert_eq!(progress.domains[0].hosts.len(), 1);
+    assert!(next(&mut follower).await.is_none());
     api.stop().await;
 }

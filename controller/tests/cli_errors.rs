@@ -83,7 +83,7 @@ fn everything_wrong_is_told_at_once() {
 }
 
 #[test]
-fn more_errors_than_fit_a_usual_header_are_all_told() {
+fn errors_are_told_as_far_as_a_usual_header_holds_them_and_the_rest_is_counted() {
     let controller = Controller::start();
     let mut text = SHOP.to_owned();
     for n in 0..300 {
@@ -94,7 +94,10 @@ fn more_errors_than_fit_a_usual_header_are_all_told() {
     controller.file("bad.yaml", &text);
     let run = controller.run("apply -f bad.yaml");
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert_eq!(run.stderr.lines().filter(|line| line.starts_with("bad.yaml:")).count(), 300, "{}", run.stderr);
+    let told = run.stderr.lines().filter(|line| line.starts_with("bad.yaml:")).count();
+    assert!((30..300).contains(&told), "{told} in: {}", run.stderr);
+    let last = format!("and {} errors more; nothing was changed", 300 - told);
+    assert!(run.stderr.trim_end().ends_with(&last), "{}", run.stderr);
 }
 
 #[test]

@@ -136,6 +136,11 @@ impl Datapath {
         if on { self.links.guard(&self.guard) } else { self.links.unguard() }
     }
 
+    /// Whether the host's stack is guarded; the guard may be of a program that was loaded before.
+    pub fn is_guarded(&self) -> bool {
+        self.links.is_guarded()
+    }
+
     pub(super) fn program(&self, hook: Hook) -> &ProgramHandle {
         // `Hook` has as many values as the table rows, in the same order.
         &self.programs[hook as usize].1

@@ -25,6 +25,11 @@ impl Links {
         FAMILIES.iter().try_for_each(|(name, family)| self.guard_family(name, *family, program))
     }
 
+    /// Whether the pins that hold the guard are there.
+    pub(super) fn is_guarded(&self) -> bool {
+        FAMILIES.iter().all(|(name, _)| self.dir().join(name).exists())
+    }
+
     /// Stops guarding.
     pub(super) fn unguard(&self) -> Result<(), BpfError> {
         for (name, _) in FAMILIES {

@@ -16,10 +16,12 @@ pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V1];
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reserved {
-    /// Loopback, the overlay device, and those that bear underlay addresses.
+    /// Loopback, the overlay device, those that bear underlay addresses, that toward the controller, and trusted ones.
     pub devices: BTreeSet<String>,
     /// This host's underlay addresses.
     pub addresses: Vec<IpAddr>,
+    /// The MAC address of every gateway.
+    pub gateway_mac: [u8; 6],
 }
 
 /// Why a bundle is refused.
@@ -47,15 +49,26 @@ pub enum Refusal {
         /// Who has it.
         other: String,
     },
-    /// The device keeps this host reachable.
+    /// The device is the host's own.
     #[error(
-        "{claimant} claims device {device:?}, by which this host reaches its controller and its peers; name another"
+        "{claimant} claims device {device:?}, which is this host's own: it is loopback, the overlay, trusted, or the way to \
+         the controller or to other hosts; name another"
     )]
     ReservedDevice {
         /// Its name.
         device: String,
         /// Who claims it.
         claimant: String,
+    },
+    /// An interface's MAC address is that of the gateways.
+    #[error(
+        "interface {workload}/{interface} has the gateways' MAC address; give it another, or the agents --gateway-mac"
+    )]
+    GatewayMac {
+        /// Its workload.
+        workload: String,
+        /// Its name.
+        interface: String,
     },
     /// An uplink's address is one of the host's underlay.
     #[error("the uplink's address {address} is this host's own underlay address; give the uplink another")]
@@ -74,6 +87,10 @@ pub fn admit<'a>(
 ) -> Result<(), Refusal> {
     if let Some(feature) = bundle.features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
         return Err(Refusal::Feature(feature.clone()));
+    }
+    if let Some(interface) = bundle.interfaces.iter().find(|interface| interface.mac == reserved.gateway_mac) {
+        let (workload, interface) = (interface.workload.clone(), interface.name.clone());
+        return Err(Refusal::GatewayMac { workload, interface });
     }
     let numbers: BTreeSet<u32> = vnis(bundle).collect();
     for other in others.clone() {
@@ -141,8 +158,11 @@ mod tests {
     }
 
     fn judge(bundle: &Bundle, others: &[Bundle]) -> Result<(), Refusal> {
-        let reserved =
-            Reserved { devices: BTreeSet::from(["eth0".to_owned()]), addresses: vec!["192.0.2.1".parse().unwrap()] };
+        let reserved = Reserved {
+            devices: BTreeSet::from(["eth0".to_owned()]),
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+            gateway_mac: [2, 0, 0, 0, 0, 9],
+        };
         admit(bundle, others.iter(), "h1", &reserved)
     }
 
@@ -168,6 +188,14 @@ mod tests {
         let mut elsewhere = domain(2, 11, "a");
         elsewhere.interfaces[0].host = "h2".to_owned();
         assert_eq!(judge(&domain(1, 10, "a"), &[elsewhere]), Ok(()));
+    }
+
+    #[test]
+    fn the_gateways_mac_is_no_interfaces() {
+        let mut bundle = domain(1, 10, "a");
+        bundle.interfaces[0].mac = [2, 0, 0, 0, 0, 9];
+        let (workload, interface) = ("web".to_owned(), "eth0".to_owned());
+        assert_eq!(judge(&bundle, &[]), Err(Refusal::GatewayMac { workload, interface }));
     }
 
     #[test]

@@ -21,7 +21,10 @@ use crate::bpf::{
 
 /// A table has no room for what is desired beside what packets still use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("table {table} of this host is full: it has room for {room} entries; move workloads or rules to other hosts")]
+#[error(
+    "table {table} of this host is full: it has room for {room} entries, and the old and the new state must fit side by \
+     side; change less at once, or move workloads or rules to other hosts"
+)]
 pub struct Full {
     /// The map.
     pub table: &'static str,
@@ -58,9 +61,10 @@ fn room<K: Ord, V>(
     if observed.len() + fresh > room as usize { Err(Full { table, room }) } else { Ok(()) }
 }
 
-/// Whether two entries say the same of an interface; its device may come and go under one index.
-fn same_but_device(one: &Iface, other: &Iface) -> bool {
-    Iface { ifindex: 0, ..*one } == Iface { ifindex: 0, ..*other }
+/// What of an interface keeps its index: its device and its MTU may change under it, since neither is part of a verdict
+/// and a program reads each at once.
+pub(crate) fn lasting(iface: &Iface) -> Iface {
+    Iface { ifindex: 0, mtu: 0, ..*iface }
 }
 
 /// The result so far, what is held by content, and the free indexes of each table.
@@ -221,7 +225,7 @@ impl<'a> Assigner<'a> {
             mac: state.mac,
         };
         let same =
-            |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| same_but_device(observed, &iface));
+            |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| lasting(observed) == lasting(&iface));
         let index = match self.held_ifaces.get(&id).filter(same) {
             Some(index) => *index,
             None => self.ifaces.take()?,

@@ -19,6 +19,8 @@ mod indexes;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use assign::lasting;
 pub use assign::{Full, assign};
 use desired::{Desired, Role};
 

@@ -32,6 +32,20 @@ fn the_mtu_is_the_lesser_of_network_and_overlay() {
 }
 
 #[test]
+fn another_mtu_of_network_or_underlay_changes_no_index() {
+    let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty());
+    bundle.topology.networks[0].mtu = 0;
+    let held = assign(&lower([&bundle], &site()), &Image::default()).unwrap();
+    bundle.topology.networks[0].mtu = 1300;
+    let by_network = assign(&lower([&bundle], &site()), &held).unwrap();
+    let by_underlay = assign(&lower([&bundle], &Site { overlay_mtu: 1200, ..site() }), &held).unwrap();
+    for (image, mtu) in [(by_network, 1300), (by_underlay, 1200)] {
+        assert_eq!(image.addrs, held.addrs);
+        assert!(image.ifaces.values().all(|iface| iface.mtu == mtu), "{:?}", image.ifaces);
+    }
+}
+
+#[test]
 fn only_rows_with_a_local_class_are_kept() {
     let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty() && bundle.topology.uplink.is_none());
     bundle.interfaces.truncate(1);

@@ -5,6 +5,7 @@
 //! | `links` | devices and their addresses, as the kernel lists them |
 //! | `monitor` | when that list changed |
 //! | `overlay` | the VXLAN device |
+//! | `route` | the device toward an address |
 //! | `change` | up, addresses of uplinks, removal |
 //! | `sysctl` | what a device must not do for the host's own stack |
 
@@ -12,6 +13,7 @@ mod change;
 mod links;
 mod monitor;
 mod overlay;
+mod route;
 pub mod sysctl;
 
 pub use links::{Address, Link, LinkKind, Vxlan};

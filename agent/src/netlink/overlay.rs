@@ -17,6 +17,9 @@ pub struct Overlay {
     pub underlay: Vec<IpAddr>,
 }
 
+/// Bytes of L3 of an underlay that nothing is known of.
+const ETHERNET_MTU: u32 = 1500;
+
 /// Bytes that the overlay adds before an inner IP packet: outer IP, UDP, VXLAN and inner Ethernet headers.
 pub fn overhead(underlay: &[IpAddr]) -> u32 {
     // A host with an IPv6 underlay address may be tunnelled to over it.
@@ -35,6 +38,15 @@ impl Overlay {
         };
         let underlay = self.underlay.iter().map(of).try_fold(u32::MAX, |least, mtu| Ok(least.min(mtu?)))?;
         Ok(underlay.saturating_sub(overhead(&self.underlay)))
+    }
+
+    /// The device and the bytes of L3 that fit through it, when nothing can be changed: the last that worked, or none
+    /// (0) and what the usual underlay lets through.
+    pub fn as_it_is(&self, links: &BTreeMap<String, Link>) -> (u32, u32) {
+        match links.get(&self.device).filter(|link| self.fits(link)) {
+            Some(link) => (link.ifindex, link.mtu),
+            None => (0, ETHERNET_MTU - overhead(&self.underlay)),
+        }
     }
 
     /// Whether the device is as it must be, its MTU and state apart.
@@ -118,6 +130,20 @@ mod tests {
         assert_eq!(overlay(&["10.0.0.1"]).mtu(&links).unwrap(), 1450);
         assert_eq!(overlay(&["10.0.0.1", "fd00::1"]).mtu(&links).unwrap(), 1330);
         assert!(matches!(overlay(&["10.0.0.9"]).mtu(&links), Err(NetlinkError::NoUnderlay { .. })));
+    }
+
+    #[test]
+    fn without_its_underlay_the_overlay_stays_as_it_is() {
+        let mut links = links(&[]);
+        assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (0, 1450));
+        let kind = LinkKind::Vxlan(Vxlan { external: true, learning: false, port: 4789 });
+        let name = "rf-overlay".to_owned();
+        let held = Link { ifindex: 7, name: name.clone(), kind, up: true, mtu: 1330, addresses: Vec::new() };
+        links.insert(name.clone(), held.clone());
+        assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (7, 1330));
+        // Somebody else's device of that name is none.
+        links.insert(name, Link { kind: LinkKind::Other, ..held });
+        assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (0, 1450));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Setting {
     family: &'static str,
     device: String,
     name: &'static str,
-    value: &'static str,
+    value: String,
 }
 
 impl Setting {
@@ -43,7 +43,31 @@ impl Setting {
 
     /// Writes it.
     pub fn write(&self) -> io::Result<()> {
-        fs::write(self.path(), self.value)
+        fs::write(self.path(), &self.value)
+    }
+
+    /// The same with the value it has; `None` if it cannot be read.
+    pub fn as_it_is(&self) -> Option<Self> {
+        let value = fs::read_to_string(self.path()).ok()?;
+        Some(Self { value: value.trim().to_owned(), ..self.clone() })
+    }
+
+    /// The same on another device.
+    pub fn on(&self, device: &str) -> Self {
+        Self { device: device.to_owned(), ..self.clone() }
+    }
+
+    /// Family, name and value, for a file.
+    pub fn to_line(&self) -> String {
+        format!("{} {} {}\n", self.family, self.name, self.value)
+    }
+
+    /// A setting of devices to come, from such a line; only of those that are ever set.
+    pub fn of_line(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (family, name, value) = (words.next()?, words.next()?, words.next()?);
+        let known = of_devices_to_come().into_iter().find(|known| known.family == family && known.name == name)?;
+        Some(Self { value: value.to_owned(), ..known })
     }
 
     /// Its file.
@@ -61,7 +85,7 @@ pub fn of_workload(device: &str) -> Vec<Setting> {
 pub fn of_uplink(device: &str, ipv6: bool) -> Vec<Setting> {
     let mut wanted = settings(device, &UPLINK);
     let value = if ipv6 { "0" } else { "1" };
-    wanted.push(Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value });
+    wanted.push(Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value: value.to_owned() });
     wanted
 }
 
@@ -73,7 +97,7 @@ pub fn of_devices_to_come() -> Vec<Setting> {
 
 /// Turns IPv6 off on a device that never has addresses.
 pub fn disable_ipv6(device: &str) {
-    let setting = Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value: "1" };
+    let setting = Setting { family: "ipv6", device: device.to_owned(), name: "disable_ipv6", value: "1".to_owned() };
     if !setting.holds()
         && let Err(error) = setting.write()
     {
@@ -82,5 +106,25 @@ pub fn disable_ipv6(device: &str) {
 }
 
 fn settings(device: &str, wanted: &[(&'static str, &'static str, &'static str)]) -> Vec<Setting> {
-    wanted.iter().map(|(family, name, value)| Setting { family, device: device.to_owned(), name, value }).collect()
+    wanted
+        .iter()
+        .map(|(family, name, value)| Setting { family, device: device.to_owned(), name, value: (*value).to_owned() })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_its_setting_back_and_no_other_is_taken() {
+        for setting in of_devices_to_come() {
+            let other = Setting { value: "2".to_owned(), ..setting };
+            assert_eq!(Setting::of_line(&other.to_line()).unwrap(), other);
+        }
+        for line in ["", "ipv4 rp_filter", "ipv4 ../../../x 1", "ipv6 rp_filter 1"] {
+            assert_eq!(Setting::of_line(line), None, "{line}");
+        }
+    }
 }

@@ -45,6 +45,19 @@ pub enum DeviceAction {
     SetUp(String),
 }
 
+/// The devices of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// By name.
+    pub links: &'a BTreeMap<String, Link>,
+    /// Those that bear an underlay address, or bore one.
+    pub underlay: &'a BTreeSet<u32>,
+    /// Those on which programs of ours run.
+    pub bound: &'a BTreeSet<u32>,
+    /// That by which the host reaches its controller; 0: unknown.
+    pub toward_controller: u32,
+}
+
 /// What the steps start from.
 pub struct Seen<'a> {
     /// By name.
@@ -58,24 +71,45 @@ pub struct Seen<'a> {
 }
 
 impl Ownership {
-    /// Whether a device is the host's own, so that the guard lets it through.
-    fn owns(&self, link: &Link, underlay: &[IpAddr]) -> bool {
-        let workload_kind = matches!(link.kind, LinkKind::Veth | LinkKind::Tun);
-        let bears_underlay = link.addresses.iter().any(|address| underlay.contains(&address.net.addr()));
-        !workload_kind || bears_underlay || self.trusted.iter().any(|pattern| glob(pattern, &link.name))
+    /// Names of devices that no bundle may claim: losing one would cut the host off.
+    pub fn reserved(&self, around: &Around<'_>) -> BTreeSet<String> {
+        let keeps = |link: &&Link| {
+            link.name == "lo"
+                || around.underlay.contains(&link.ifindex)
+                || link.ifindex == around.toward_controller
+                || self.dedicated && self.trusts(link)
+        };
+        around.links.values().filter(keeps).map(|link| link.name.clone()).collect()
+    }
+
+    fn trusts(&self, link: &Link) -> bool {
+        self.trusted.iter().any(|pattern| glob(pattern, &link.name))
+    }
+
+    /// Whether a device is the host's own, so that the guard lets it through. One that was a workload's or an uplink's is
+    /// not, whatever its kind: what is behind it has not changed with the objects.
+    fn owns(&self, link: &Link, around: &Around<'_>) -> bool {
+        let of_hosts = !is_of_workloads(link) && !around.bound.contains(&link.ifindex);
+        of_hosts || around.underlay.contains(&link.ifindex) || self.trusts(link)
     }
 }
 
+fn is_of_workloads(link: &Link) -> bool {
+    matches!(link.kind, LinkKind::Veth | LinkKind::Tun)
+}
+
+/// Devices of a kind that hosts have which stay closed, since they were a workload's or an uplink's.
+pub fn former(roles: &BTreeMap<u32, Role>, around: &Around<'_>) -> BTreeSet<u32> {
+    let links = around.links.values().filter(|link| !is_of_workloads(link));
+    let former = links.filter(|link| around.bound.contains(&link.ifindex) && !roles.contains_key(&link.ifindex));
+    former.map(|link| link.ifindex).collect()
+}
+
 /// This host, for lowering.
-pub fn site(
-    host: &str,
-    underlay: &[IpAddr],
-    overlay: (u32, u32),
-    links: &BTreeMap<String, Link>,
-    ownership: &Ownership,
-) -> Site {
+pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Around<'_>, ownership: &Ownership) -> Site {
     let (overlay_ifindex, overlay_mtu) = overlay;
-    let own = links.values().filter(|link| ownership.dedicated && ownership.owns(link, underlay));
+    let links = around.links;
+    let own = links.values().filter(|link| ownership.dedicated && ownership.owns(link, around));
     Site {
         host: host.to_owned(),
         underlay: underlay.to_vec(),
@@ -236,20 +270,42 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_own_devices_are_nics_trusted_ones_and_those_with_underlay_addresses() {
-        let underlay = ["192.0.2.1".parse().unwrap()];
-        let mut links = BTreeMap::from([
+    fn the_hosts_own_devices_are_nics_trusted_ones_and_those_of_the_underlay() {
+        let links = BTreeMap::from([
             link(1, "lo", LinkKind::Other),
             link(2, "veth1", LinkKind::Veth),
             link(3, "mgmt0", LinkKind::Tun),
             link(4, "under", LinkKind::Veth),
+            // Of a domain that is gone.
+            link(5, "uplink", LinkKind::Other),
         ]);
-        links.get_mut("under").unwrap().addresses = vec![Address { net: "192.0.2.1/24".parse().unwrap(), ours: false }];
-        assert_eq!(
-            site("h1", &underlay, (9, 1450), &links, &dedicated()).own,
-            [1, 3, 4].into_iter().collect::<Vec<u32>>()
-        );
-        assert_eq!(site("h1", &underlay, (9, 1450), &links, &Ownership::default()).own, Vec::<u32>::new());
+        let around = Around {
+            links: &links,
+            underlay: &BTreeSet::from([4]),
+            bound: &BTreeSet::from([4, 5]),
+            toward_controller: 0,
+        };
+        let own = |ownership: &Ownership| site("h1", &[], (9, 1450), &around, ownership).own;
+        assert_eq!(own(&dedicated()), [1, 3, 4]);
+        assert_eq!(own(&Ownership::default()), Vec::<u32>::new());
+        assert_eq!(former(&BTreeMap::new(), &around), BTreeSet::from([5]));
+        assert_eq!(former(&BTreeMap::from([(5, Role::Uplink(1))]), &around), BTreeSet::new());
+    }
+
+    #[test]
+    fn devices_that_keep_the_host_reachable_are_reserved() {
+        let links = BTreeMap::from([
+            link(1, "lo", LinkKind::Other),
+            link(2, "eth0", LinkKind::Other),
+            link(3, "mgmt0", LinkKind::Veth),
+            link(4, "under", LinkKind::Veth),
+            link(5, "web-1", LinkKind::Veth),
+        ]);
+        let around =
+            Around { links: &links, underlay: &BTreeSet::from([4]), bound: &BTreeSet::new(), toward_controller: 2 };
+        let reserved = |ownership: &Ownership| ownership.reserved(&around).into_iter().collect::<Vec<_>>();
+        assert_eq!(reserved(&dedicated()), ["eth0", "lo", "mgmt0", "under"]);
+        assert_eq!(reserved(&Ownership::default()), ["eth0", "lo", "under"]);
     }
 
     #[test]

@@ -1,23 +1,34 @@
 //! This host as the loop uses it: devices, programs, maps and what is known of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ringfence_policy::bundle::Bundle;
 use tokio::runtime::Handle;
+use tonic::transport::Uri;
 
 use super::{
     apply::apply,
-    devices::{self, DeviceAction, Ownership, Seen},
+    devices::{self, Around, DeviceAction, Ownership, Seen},
     observe::{differences, observe, observe_known},
     plan::{Start, plan},
+    unfinished::Unfinished,
 };
 use crate::{
     bpf::{BpfError, Datapath, Hook, Options},
     config::Config,
+    defaults::Defaults,
     lower::{Full, Site, admit::Reserved, assign, desired::Desired, image::Image, lower},
-    netlink::{Link, Netlink, NetlinkError, Overlay, sysctl},
+    netlink::{Link, Netlink, NetlinkError, Overlay},
     persist::{PersistError, Store},
 };
+
+/// Between two attempts to resolve the controller's name.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +43,9 @@ pub enum PassError {
     /// Programs and maps.
     #[error(transparent)]
     Bpf(#[from] BpfError),
+    /// Nothing can be enforced before the programs are there.
+    #[error("the programs are not loaded yet, or their maps not read; the next pass does it")]
+    NotLoaded,
 }
 
 /// Why there is no machine to work on.
@@ -59,10 +73,35 @@ pub struct Machine {
     /// What the maps hold; `None`: to be read.
     image: Option<Image>,
     start: Start,
+    unfinished: Unfinished,
     links: BTreeMap<String, Link>,
     /// Where programs ran after the last pass.
     attached: BTreeSet<(Hook, u32)>,
+    /// The guard is of the programs that are loaded now.
     guarded: bool,
+    /// What is wrong with the overlay device, as it was told last.
+    overlay_fault: Option<String>,
+    /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
+    underlay: BTreeSet<u32>,
+    /// Devices on which programs of ours run.
+    bound: BTreeSet<u32>,
+    /// Those of them that were a workload's or an uplink's and stay closed.
+    former: BTreeSet<u32>,
+    /// What new devices were born with before us.
+    defaults: Defaults,
+    /// The host's own devices at the last look; `None` before the first.
+    own: Option<BTreeSet<u32>>,
+    /// Once its name is resolved.
+    controller: Arc<OnceLock<IpAddr>>,
+    /// The device by which the host reaches it; 0: unknown.
+    toward_controller: u32,
+}
+
+/// What a host should be brought to.
+#[derive(Debug)]
+pub struct Prepared {
+    desired: Desired,
+    target: Image,
 }
 
 /// What a pass left behind.
@@ -78,8 +117,11 @@ impl Machine {
     /// Takes the host's lock; must be called within the runtime.
     pub fn open(config: Config, runtime: Handle) -> Result<Self, OpenError> {
         let store = Store::open(&config.state_dir)?;
-        let start = if store.plan_was_cut_off() { Start::Interrupted } else { Start::Settled };
+        let unfinished = Unfinished::new(&config.pin_dir);
+        let start = if unfinished.is_there() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
+        let controller = Arc::new(OnceLock::new());
+        runtime.spawn(resolve(config.controller.uri().clone(), Arc::clone(&controller)));
         Ok(Self {
             netlink: Netlink::connect()?,
             config,
@@ -89,24 +131,54 @@ impl Machine {
             datapath: None,
             image: None,
             start,
+            unfinished,
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
             guarded: false,
+            overlay_fault: None,
+            underlay: BTreeSet::new(),
+            bound: BTreeSet::new(),
+            former: BTreeSet::new(),
+            defaults: Defaults::default(),
+            own: None,
+            controller,
+            toward_controller: 0,
         })
     }
 
-    /// Makes the host enforce these bundles: closes devices, brings the maps there, opens devices.
-    pub fn pass(&mut self, bundles: &[&Bundle], may_come_up: &BTreeSet<u32>) -> Result<Outcome, PassError> {
-        let site = self.look_around()?;
-        let desired = lower(bundles.iter().copied(), &site);
+    /// Closes devices and finds what the maps should hold for these bundles.
+    ///
+    /// # Errors
+    /// [`PassError::Full`]: they do not hold it; nothing has changed in them.
+    pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site) -> Result<Prepared, PassError> {
+        let desired = lower(bundles.iter().copied(), site);
+        self.tell_former(&desired);
         self.close_devices(&desired)?;
-        self.bring_maps(&desired)?;
+        let image = match self.image.take() {
+            Some(image) => image,
+            None => observe(self.datapath()?.maps())?,
+        };
+        let target = assign(&desired, &image);
+        self.image = Some(image);
+        Ok(Prepared { desired, target: target? })
+    }
+
+    /// Makes the host enforce what was prepared for these bundles: brings the maps there, opens devices.
+    pub fn enforce(
+        &mut self,
+        prepared: Prepared,
+        bundles: &[&Bundle],
+        may_come_up: &BTreeSet<u32>,
+    ) -> Result<Outcome, PassError> {
+        self.unguard()?;
+        self.bring_maps(&prepared.target)?;
+        self.guard()?;
+        let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
         let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
         for step in devices::open(bundles, &desired.devices, &seen) {
             self.attempt(&step);
         }
-        self.guard()?;
         self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached })
     }
@@ -135,31 +207,97 @@ impl Machine {
 
     /// What no bundle may claim.
     pub fn reserved(&self) -> Reserved {
-        let underlay = &self.config.underlay;
-        let keeps_reachable = |link: &&Link| {
-            link.name == "lo" || link.addresses.iter().any(|address| underlay.contains(&address.net.addr()))
-        };
-        let devices = self.links.values().filter(keeps_reachable).map(|link| link.name.clone());
-        Reserved { devices: devices.chain([self.config.overlay_device.clone()]).collect(), addresses: underlay.clone() }
+        let mut devices = self.ownership.reserved(&self.around());
+        devices.insert(self.config.overlay_device.clone());
+        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
     }
 
-    fn look_around(&mut self) -> Result<Site, PassError> {
+    fn around(&self) -> Around<'_> {
+        let Self { links, underlay, bound, toward_controller, .. } = self;
+        Around { links, underlay, bound, toward_controller: *toward_controller }
+    }
+
+    /// Sees which devices there are, and loads the programs if they are not.
+    pub fn look_around(&mut self) -> Result<Site, PassError> {
+        self.links = self.runtime.block_on(self.netlink.links())?;
+        let overlay = self.overlay()?;
+        let (ifindex, _) = overlay;
+        let bears = |link: &&Link| link.addresses.iter().any(|held| self.config.underlay.contains(&held.net.addr()));
+        self.underlay = self
+            .links
+            .values()
+            .filter(|link| bears(link) || self.underlay.contains(&link.ifindex))
+            .map(|link| link.ifindex)
+            .collect();
+        if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
+            self.load(ifindex)?;
+        }
+        self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
+        self.find_controller();
+        let site = devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership);
+        self.welcome(&site.own);
+        Ok(site)
+    }
+
+    /// A device of the host's own that came after us was born closed.
+    fn welcome(&mut self, own: &[u32]) {
+        let own: BTreeSet<u32> = own.iter().copied().collect();
+        if let Some(known) = &self.own {
+            let fresh =
+                self.links.values().filter(|link| own.contains(&link.ifindex) && !known.contains(&link.ifindex));
+            fresh
+                .filter(|link| link.name != self.config.overlay_device)
+                .for_each(|link| self.defaults.undo_on(&link.name));
+        }
+        self.own = Some(own);
+    }
+
+    fn tell_former(&mut self, desired: &Desired) {
+        let former = devices::former(&desired.devices, &self.around());
+        for link in self.links.values() {
+            if former.contains(&link.ifindex) && !self.former.contains(&link.ifindex) {
+                tracing::warn!(
+                    device = %link.name,
+                    "was a workload's or an uplink's and stays closed; trust it, or tear down, to give it back to the host"
+                );
+            }
+        }
+        self.former = former;
+    }
+
+    /// Without a route the device it was reached by last stays reserved.
+    fn find_controller(&mut self) {
+        let Some(address) = self.controller.get() else { return };
+        match self.runtime.block_on(self.netlink.device_toward(*address)) {
+            Ok(Some(ifindex)) => self.toward_controller = ifindex,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "no route to the controller"),
+        }
+    }
+
+    /// The overlay device and the bytes of L3 that fit through it. It is one more device that may fail: what the host has
+    /// of it goes on, and nothing else waits for it.
+    fn overlay(&mut self) -> Result<(u32, u32), PassError> {
         let overlay = Overlay {
             device: self.config.overlay_device.clone(),
             port: self.config.vxlan_port,
             underlay: self.config.underlay.clone(),
         };
-        let links = self.runtime.block_on(self.netlink.links())?;
-        let (ifindex, mtu) = self.runtime.block_on(self.netlink.ensure_overlay(&overlay, &links))?;
-        self.links = if links.values().any(|link| link.ifindex == ifindex) {
-            links
-        } else {
-            self.runtime.block_on(self.netlink.links())?
-        };
-        if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
-            self.load(ifindex)?;
+        let ensured = self.runtime.block_on(self.netlink.ensure_overlay(&overlay, &self.links));
+        let made = ensured.as_ref().is_ok_and(|(made, _)| self.links.values().all(|link| link.ifindex != *made));
+        if made || ensured.is_err() {
+            self.links = self.runtime.block_on(self.netlink.links())?;
         }
-        Ok(devices::site(&self.config.host, &self.config.underlay, (ifindex, mtu), &self.links, &self.ownership))
+        let fault = ensured.as_ref().err().map(ToString::to_string);
+        match &fault {
+            Some(fault) if self.overlay_fault.as_ref() != Some(fault) => {
+                tracing::error!(%fault, "the overlay cannot be mended; everything else goes on");
+            }
+            None if self.overlay_fault.is_some() => tracing::info!("the overlay is as it must be again"),
+            _ => {}
+        }
+        self.overlay_fault = fault;
+        Ok(ensured.unwrap_or_else(|_| overlay.as_it_is(&self.links)))
     }
 
     fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
@@ -172,11 +310,12 @@ impl Machine {
             verdict_off: self.config.verdict_off,
         })?;
         self.image = None;
+        self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
         if self.ownership.dedicated {
-            for setting in sysctl::of_devices_to_come().into_iter().filter(|setting| !setting.holds()) {
-                self.attempt(&DeviceAction::Set(setting));
-            }
+            self.defaults = Defaults::claim(&self.store);
+        } else {
+            Defaults::give_back(&self.store);
         }
         tracing::info!(overlay_ifindex, pins = %self.config.pin_dir.display(), "programs loaded");
         Ok(())
@@ -198,39 +337,41 @@ impl Machine {
         Ok(())
     }
 
-    fn bring_maps(&mut self, desired: &Desired) -> Result<(), PassError> {
-        let Some((_, datapath)) = &self.datapath else { return Ok(()) };
-        let mut image = match self.image.take() {
-            Some(image) => image,
-            None => observe(datapath.maps())?,
-        };
-        let target = match assign(desired, &image) {
-            Ok(target) => target,
-            Err(full) => {
-                self.image = Some(image);
-                return Err(full.into());
-            }
-        };
-        let steps = plan(&image, &target, self.start);
+    fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {
+        let Some((_, datapath)) = &self.datapath else { return Err(PassError::NotLoaded) };
+        // An image that a failed step left is not trusted: it stays `None`, to be read again.
+        let Some(mut image) = self.image.take() else { return Err(PassError::NotLoaded) };
+        let steps = plan(&image, target, self.start);
         if !steps.is_empty() {
-            note(self.store.begin_plan());
-            // An image that a failed step left is not trusted: it stays `None`, to be read again.
+            self.unfinished.begin();
             self.start = Start::Interrupted;
             apply(datapath.maps(), &mut image, &steps)?;
             tracing::info!(steps = steps.len(), "maps brought to the desired state");
         }
         self.start = Start::Settled;
-        note(self.store.end_plan());
+        self.unfinished.end();
         self.image = Some(image);
         Ok(())
     }
 
+    /// Takes the guard off a host that is not given over to us, while its own devices are still known.
+    fn unguard(&mut self) -> Result<(), PassError> {
+        if !self.ownership.dedicated && self.datapath()?.is_guarded() {
+            self.datapath_mut()?.guard(false)?;
+        }
+        Ok(())
+    }
+
+    /// Guards a host that is given over to us, once its own devices are known.
     fn guard(&mut self) -> Result<(), PassError> {
-        if self.guarded {
+        let there = self.datapath()?.is_guarded();
+        if !self.ownership.dedicated || self.guarded && there {
             return Ok(());
         }
-        let on = self.ownership.dedicated;
-        self.datapath_mut()?.guard(on)?;
+        if self.guarded {
+            tracing::warn!("the host's guard was taken off by somebody else; it is put back");
+        }
+        self.datapath_mut()?.guard(true)?;
         self.guarded = true;
         Ok(())
     }
@@ -269,21 +410,24 @@ impl Machine {
     }
 
     fn datapath(&self) -> Result<&Datapath, PassError> {
-        self.datapath.as_ref().map(|(_, datapath)| datapath).ok_or_else(|| not_loaded().into())
+        self.datapath.as_ref().map(|(_, datapath)| datapath).ok_or(PassError::NotLoaded)
     }
 
     fn datapath_mut(&mut self) -> Result<&mut Datapath, PassError> {
-        self.datapath.as_mut().map(|(_, datapath)| datapath).ok_or_else(|| not_loaded().into())
+        self.datapath.as_mut().map(|(_, datapath)| datapath).ok_or(PassError::NotLoaded)
     }
 }
 
-/// A full disk must not stop enforcement.
-fn note(result: Result<(), PersistError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the state directory cannot be written");
+/// Finds the controller's address, which may take until the network is up.
+async fn resolve(uri: Uri, address: Arc<OnceLock<IpAddr>>) {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    loop {
+        let found = tokio::net::lookup_host((host.as_str(), 0)).await.ok().and_then(|mut found| found.next());
+        if let Some(found) = found {
+            // Nobody else sets it.
+            let _ = address.set(found.ip());
+            return;
+        }
+        tokio::time::sleep(RESOLVE_AGAIN).await;
     }
-}
-
-fn not_loaded() -> NetlinkError {
-    NetlinkError::Vanished { device: "*".to_owned() }
 }

@@ -7,15 +7,19 @@
 //! | `devices` | observed and desired devices → steps (pure) |
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
+//! | `held` | states held, and how far each has come (pure) |
+//! | `unfinished` | the note that a plan is being carried out |
 //! | `machine` | this host: one pass over all of the above |
-//! | `run` | the loop: bundles held, answers given, time |
+//! | `run` | the loop: answers given, time |
 
 pub mod action;
 mod apply;
 pub mod devices;
+mod held;
 pub mod machine;
 mod observe;
 pub mod plan;
 mod run;
+mod unfinished;
 
 pub use run::{Event, Outputs, Reconciler};

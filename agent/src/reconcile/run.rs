@@ -14,11 +14,16 @@ use tokio::{
 
 use super::{
     devices::is_enforced,
-    machine::{Machine, Outcome, PassError},
+    held::Held,
+    machine::{Machine, Outcome, PassError, Prepared},
 };
 use crate::{
     counters,
-    lower::{admit::admit, desired::Role},
+    lower::{
+        Site,
+        admit::{Refusal, admit},
+        desired::Role,
+    },
 };
 
 /// Between two looks at devices, links and, if it is cheap, maps.
@@ -27,6 +32,8 @@ const RESYNC: Duration = Duration::from_secs(2);
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// Passes in a row that may fail before what is pending is refused.
+const ATTEMPTS: u32 = 3;
 /// Between two collections of connections that are over and of counters of devices that are gone.
 const COLLECT: Duration = Duration::from_secs(5);
 
@@ -62,10 +69,15 @@ pub struct Reconciler {
     up_deadline: Duration,
     runtime: Handle,
     outputs: Outputs,
-    held: BTreeMap<u32, Bundle>,
-    /// Held but not enforced yet: what was held before each, to go back to.
-    pending: BTreeMap<u32, Option<Bundle>>,
+    held: Held,
+    /// From disk, until the first look at the devices tells what this host can enforce.
+    loaded: Vec<Bundle>,
     admitted: BTreeSet<u32>,
+    admitted_unsaved: bool,
+    /// Why the disk is behind, as it was told last.
+    disk_fault: Option<String>,
+    /// Passes in a row that failed with something pending.
+    failures: u32,
     /// By interface id: since when its device enforces.
     enforced: BTreeMap<u32, Instant>,
     next_read_back: Instant,
@@ -89,9 +101,12 @@ impl Reconciler {
             up_deadline,
             runtime,
             outputs,
-            held: loaded.bundles.into_iter().map(|bundle| (bundle.domain_id, bundle)).collect(),
-            pending: BTreeMap::new(),
+            held: Held::default(),
+            loaded: loaded.bundles,
             admitted: loaded.admitted,
+            admitted_unsaved: false,
+            disk_fault: None,
+            failures: 0,
             enforced: BTreeMap::new(),
             next_read_back: now,
             next_collection: now + COLLECT,
@@ -131,18 +146,14 @@ impl Reconciler {
         match event {
             Event::Update(update) => self.take_update(*update),
             Event::Removed(domain_id) => {
-                self.pending.remove(&domain_id);
-                if self.held.remove(&domain_id).is_some() {
+                if self.held.remove(domain_id) {
                     tracing::info!(domain_id, "domain is needed here no longer");
-                    report(self.machine.store.remove_domain(domain_id));
                 }
             }
             Event::Admission(ids) => {
                 let admitted = ids.into_iter().collect();
-                if self.admitted != admitted {
-                    self.admitted = admitted;
-                    report(self.machine.store.save_admitted(&self.admitted));
-                }
+                self.admitted_unsaved |= self.admitted != admitted;
+                self.admitted = admitted;
             }
             Event::Counters(request_id) => {
                 let read = self.machine.maps().map(|(maps, image)| counters::read(maps, image, self.machine.links()));
@@ -159,22 +170,16 @@ impl Reconciler {
 
     fn take_update(&mut self, update: v1::DomainUpdate) {
         let (domain_id, generation) = (update.domain_id, update.generation);
-        let base = self.held.get(&domain_id);
-        let refused = match wire::apply_update(base, update) {
-            Ok(bundle) => {
-                let others = self.held.values().filter(|other| other.domain_id != domain_id);
-                match admit(&bundle, others, &self.host, &self.machine.reserved()) {
-                    Ok(()) => {
-                        let before = self.held.insert(domain_id, bundle);
-                        self.pending.entry(domain_id).or_insert(before);
-                        return;
-                    }
-                    Err(refusal) => refusal.to_string(),
-                }
-            }
-            Err(invalid) => invalid.to_string(),
-        };
-        self.nack(domain_id, generation, refused);
+        let taken = wire::apply_update(self.held.get(domain_id), update).map_err(|invalid| invalid.to_string());
+        match taken.and_then(|bundle| self.admit(&bundle).map(|()| bundle).map_err(|refusal| refusal.to_string())) {
+            Ok(bundle) => self.held.take(bundle),
+            Err(reason) => self.nack(domain_id, generation, reason),
+        }
+    }
+
+    fn admit(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        let others = self.held.bundles().filter(|other| other.domain_id != bundle.domain_id);
+        admit(bundle, others, &self.host, &self.machine.reserved())
     }
 
     fn pass(&mut self) -> Result<(), PassError> {
@@ -184,44 +189,123 @@ impl Reconciler {
             tracing::debug!(elapsed = ?begun.elapsed(), "maps read back");
             self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
         }
-        let bundles: Vec<&Bundle> = self.held.values().collect();
-        let outcome = match self.machine.pass(&bundles, &self.may_come_up()) {
+        let site = self.machine.look_around()?;
+        self.take_loaded();
+        let outcome = match self.enforce(&site) {
             Ok(outcome) => outcome,
-            Err(PassError::Full(full)) if !self.pending.is_empty() => {
-                self.go_back(&full.to_string());
-                return self.pass();
+            Err(error) => {
+                self.despair(&error);
+                return Err(error);
             }
-            Err(error) => return Err(error),
         };
+        self.failures = 0;
+        self.held.enforced();
         self.acknowledge();
         self.publish(&outcome);
         Ok(())
     }
 
-    /// The tables do not hold what is pending: the domain that came last of them goes back to what it was.
-    fn go_back(&mut self, reason: &str) {
-        let Some((domain_id, before)) = self.pending.pop_last() else { return };
-        let refused = match before {
-            Some(before) => self.held.insert(domain_id, before),
-            None => self.held.remove(&domain_id),
-        };
-        if let Some(refused) = refused {
-            self.nack(domain_id, refused.generation, reason.to_owned());
+    /// What is on disk may be of another agent or other settings: each state is judged as if the controller had sent it.
+    /// The file of one that is refused stays, and the controller hears why when it sends the state again.
+    fn take_loaded(&mut self) {
+        for bundle in std::mem::take(&mut self.loaded) {
+            match self.admit(&bundle) {
+                Ok(()) => self.held.restore(bundle),
+                Err(refusal) => tracing::error!(domain = %bundle.name, %refusal, "a state on disk is left out"),
+            }
         }
     }
 
-    /// What is pending is enforced now.
+    fn enforce(&mut self, site: &Site) -> Result<Outcome, PassError> {
+        let prepared = self.fit(site)?;
+        // On disk before in force: an agent that is killed in between goes on to the new state, not back.
+        self.save();
+        let bundles: Vec<&Bundle> = self.held.bundles().collect();
+        self.machine.enforce(prepared, &bundles, &self.may_come_up())
+    }
+
+    fn prepare(&mut self, site: &Site) -> Result<Prepared, PassError> {
+        let bundles: Vec<&Bundle> = self.held.bundles().collect();
+        self.machine.prepare(&bundles, site)
+    }
+
+    /// Prepares what is held. If the tables do not hold it, what is pending is taken back, the newest arrival first, until
+    /// they do; then each is tried again in order of arrival, and those that do not fit are refused.
+    fn fit(&mut self, site: &Site) -> Result<Prepared, PassError> {
+        let mut aside = Vec::new();
+        let prepared = loop {
+            match self.prepare(site) {
+                Err(PassError::Full(full)) => match self.held.withdraw() {
+                    Some(newest) => aside.push(newest),
+                    None => {
+                        aside.iter().for_each(|bundle| self.refuse(bundle, full.to_string()));
+                        return Err(full.into());
+                    }
+                },
+                other => break other?,
+            }
+        };
+        if aside.is_empty() {
+            return Ok(prepared);
+        }
+        for bundle in aside.into_iter().rev() {
+            self.held.take(bundle);
+            if let Err(PassError::Full(full)) = self.prepare(site)
+                && let Some(bundle) = self.held.withdraw()
+            {
+                self.refuse(&bundle, full.to_string());
+            }
+        }
+        self.prepare(site)
+    }
+
+    /// After some passes that failed the controller is told why: what is pending is refused, and what was held before is
+    /// tried instead.
+    fn despair(&mut self, error: &PassError) {
+        self.failures = if self.held.is_pending() { self.failures + 1 } else { 0 };
+        if self.failures < ATTEMPTS {
+            return;
+        }
+        self.failures = 0;
+        while let Some(bundle) = self.held.withdraw() {
+            self.refuse(&bundle, format!("it cannot be enforced: {error}"));
+        }
+    }
+
+    /// Brings the disk to what is held. A full disk must not stop enforcement: it is tried again at every pass.
+    fn save(&mut self) {
+        let mut fault = None;
+        for (domain_id, bundle) in self.held.unsaved() {
+            let saved = match bundle {
+                Some(bundle) => self.machine.store.save_domain(&bundle),
+                None => self.machine.store.remove_domain(domain_id),
+            };
+            match saved {
+                Ok(()) => self.held.saved(domain_id),
+                Err(error) => fault = Some(error.to_string()),
+            }
+        }
+        if self.admitted_unsaved {
+            match self.machine.store.save_admitted(&self.admitted) {
+                Ok(()) => self.admitted_unsaved = false,
+                Err(error) => fault = Some(error.to_string()),
+            }
+        }
+        if let Some(fault) = fault.as_ref().filter(|fault| self.disk_fault.as_ref() != Some(fault)) {
+            tracing::error!(%fault, "the state is enforced and not on disk; it is not acked before it is");
+        }
+        self.disk_fault = fault;
+    }
+
+    /// Tells what is enforced and on disk.
     fn acknowledge(&mut self) {
-        for domain_id in std::mem::take(&mut self.pending).into_keys() {
-            let Some(bundle) = self.held.get(&domain_id) else { continue };
-            tracing::info!(domain = %bundle.name, generation = bundle.generation, "enforced");
-            report(self.machine.store.save_domain(bundle));
-            let ack = v1::Ack { domain_id, generation: bundle.generation };
+        let acked: Vec<v1::Ack> = self.held.due_acks().into_iter().map(ack).collect();
+        for ack in acked {
             self.answer(v1::agent_message::Message::Ack(ack));
         }
         let held = self
             .held
-            .values()
+            .settled()
             .map(|bundle| v1::HeldDomain {
                 domain_id: bundle.domain_id,
                 generation: bundle.generation,
@@ -279,6 +363,10 @@ impl Reconciler {
         self.next_collection = Instant::now() + COLLECT;
     }
 
+    fn refuse(&self, bundle: &Bundle, reason: String) {
+        self.nack(bundle.domain_id, bundle.generation, reason);
+    }
+
     fn nack(&self, domain_id: u32, generation: u64, reason: String) {
         tracing::error!(domain_id, generation, %reason, "refused");
         self.answer(v1::agent_message::Message::Nack(v1::Nack { domain_id, generation, reason }));
@@ -296,9 +384,7 @@ fn replace<T: PartialEq>(last: &mut T, next: T) -> bool {
     changed
 }
 
-/// A full disk must not stop enforcement.
-fn report(result: Result<(), crate::persist::PersistError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "the state is enforced and not kept on disk");
-    }
+fn ack(bundle: &Bundle) -> v1::Ack {
+    tracing::info!(domain = %bundle.name, generation = bundle.generation, "enforced");
+    v1::Ack { domain_id: bundle.domain_id, generation: bundle.generation }
 }

@@ -13,9 +13,26 @@ use crate::lower::{LinkRef, Site};
 
 /// The bundles of a host, by domain id; one at most of each.
 pub(crate) fn states() -> impl Strategy<Value = Vec<Bundle>> {
-    (proptest::option::weighted(0.8, bundle(1)), proptest::option::weighted(0.8, bundle(2)))
-        .prop_map(|(one, two)| one.into_iter().chain(two).collect())
+    let bundles = (proptest::option::weighted(0.8, bundle(1)), proptest::option::weighted(0.8, bundle(2)));
+    // Devices wander from one interface to another, and workloads' devices become uplinks.
+    (bundles, prop_oneof![3 => Just(0), 2 => 1..8_u32]).prop_map(|((one, two), turn)| {
+        let mut bundles: Vec<Bundle> = one.into_iter().chain(two).collect();
+        for bundle in &mut bundles {
+            let uplink = bundle.topology.uplink.iter_mut().map(|uplink| &mut uplink.device);
+            let interfaces = bundle.interfaces.iter_mut().map(|interface| &mut interface.device);
+            uplink.chain(interfaces).for_each(|name| *name = turned(name, turn));
+        }
+        bundles
+    })
 }
+
+fn turned(name: &str, turn: u32) -> String {
+    let place = (0..DEVICES).find(|place| device(*place) == name).unwrap();
+    device((place + turn) % DEVICES)
+}
+
+/// Of each domain three interfaces' devices, then each domain's uplink.
+const DEVICES: u32 = 8;
 
 /// The host that the bundles are lowered for: `h1`, with devices for the first interfaces and the uplinks.
 pub(crate) fn site() -> Site {
@@ -25,7 +42,7 @@ pub(crate) fn site() -> Site {
         underlay: vec![address("192.0.2.1")],
         overlay_mtu: 1450,
         overlay_ifindex: 9,
-        links: (0..6).chain([21, 22]).map(device).collect(),
+        links: (0..DEVICES).map(device).collect(),
         own: vec![1],
     }
 }
@@ -105,7 +122,7 @@ fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Top
         }],
         uplink: uplink.map(|host| CompiledUplink {
             host: format!("h{}", host + 1),
-            device: device(20 + domain_id),
+            device: device(5 + domain_id),
             addresses: vec![net("198.51.100.2/24")],
             next_hops: vec![address("198.51.100.1")],
         }),

@@ -2,8 +2,13 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use ringfence_policy::object::{Kind, ObjectKey};
+use ringfence_policy::{
+    model::{NameError, check_host},
+    object::{Kind, ObjectKey},
+};
 use ringfence_proto::v1;
+
+use super::Catalog;
 
 /// What an agent registers: a host that could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +22,12 @@ pub struct Registration {
 }
 
 /// Why a host cannot be registered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHost {
     /// No interface can name it.
-    #[error(
-        "host {0:?}: a host's name is labels of lower-case letters, digits and hyphens, joined by dots; give --host"
-    )]
-    Name(String),
+    #[error("the host's name {0}; give --host")]
+    Name(#[from] NameError),
     /// It cannot be tunnelled to.
     #[error("host {0}: no underlay address was given; give --underlay-address")]
     NoUnderlay(String),
@@ -56,6 +59,29 @@ pub enum InvalidHost {
         /// Who registered it first.
         other: String,
     },
+    /// Two agents call themselves the same, or one started twice.
+    #[error(
+        "host {0}: an agent of this name is connected from another underlay address; give one of them another --host, \
+         or stop the agent that moved and start it again"
+    )]
+    Elsewhere(String),
+    /// The store would take from the host what it enforces.
+    #[error(
+        "host {host} enforces generation {generation} of domain id {domain_id}, which this controller's store, at \
+         revision {revision}, has not made: the store is older than what the host enforces, or another controller's. \
+         The host keeps what it enforces. Restore the newest backup of the store; or, to give the host over to this \
+         store as it is, stop the agent, remove its --state-dir and start it again"
+    )]
+    Ahead {
+        /// The host.
+        host: String,
+        /// The domain it enforces.
+        domain_id: u32,
+        /// And the generation.
+        generation: u64,
+        /// Where the store stands.
+        revision: u64,
+    },
 }
 
 // === impl Registration ===
@@ -66,9 +92,7 @@ impl Registration {
     /// # Errors
     /// When the name or an address cannot be.
     pub fn new(name: &str, underlay: &[String], agent_version: &str) -> Result<Self, InvalidHost> {
-        if !is_host_name(name) {
-            return Err(InvalidHost::Name(name.to_owned()));
-        }
+        check_host(name)?;
         Ok(Self {
             name: name.to_owned(),
             underlay: parse_underlay(name, underlay)?,
@@ -107,6 +131,42 @@ impl Registration {
     }
 }
 
+// === impl Catalog ===
+
+impl Catalog {
+    /// Whether a registration says what was said before of where the host is. While its agent is connected
+    /// it must: two agents of one name would take the host from each other for ever.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn check_stays(&self, registration: &Registration) -> Result<(), InvalidHost> {
+        match self.hosts.get(&registration.name) {
+            Some(underlay) if *underlay != registration.underlay => {
+                Err(InvalidHost::Elsewhere(registration.name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what a host enforces can come from this state or an earlier one of it. If it cannot, the
+    /// store was lost or put back, and telling the host what the store says would take its state from it.
+    ///
+    /// # Errors
+    /// When it cannot, names the domain.
+    pub fn check_held(&self, host: &str, held: &[v1::HeldDomain]) -> Result<(), InvalidHost> {
+        let ahead = |held: &&v1::HeldDomain| held.generation > self.revision || !self.ids.handed_out(held.domain_id);
+        match held.iter().find(ahead) {
+            None => Ok(()),
+            Some(held) => Err(InvalidHost::Ahead {
+                host: host.to_owned(),
+                domain_id: held.domain_id,
+                generation: held.generation,
+                revision: self.revision,
+            }),
+        }
+    }
+}
+
 /// What names a host's object.
 pub fn key(name: &str) -> ObjectKey {
     ObjectKey { kind: Kind::Host, domain: String::new(), name: name.to_owned() }
@@ -136,14 +196,6 @@ pub(super) fn parse_underlay(host: &str, texts: &[String]) -> Result<Vec<IpAddr>
 fn is_unicast(address: &IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast)
-}
-
-fn is_host_name(name: &str) -> bool {
-    let label = |label: &str| {
-        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }
 
 #[cfg(test)]

@@ -159,6 +159,11 @@ impl Ids {
         self.domains.get(name)
     }
 
+    /// Whether a domain ever had this number.
+    pub fn handed_out(&self, domain: u32) -> bool {
+        domain < self.counters.domain
+    }
+
     /// What to hand out and give back so that each domain touched (`None`: gone) has what it needs.
     ///
     /// # Errors

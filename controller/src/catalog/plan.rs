@@ -102,11 +102,17 @@ impl Catalog {
         }
         let (host_deletes, deletes): (Vec<_>, Vec<_>) =
             change.deletes.iter().cloned().partition(|key| key.kind == Kind::Host);
+        // Named twice, it is deleted once, as an object of any kind.
+        let host_deletes: BTreeSet<ObjectKey> = host_deletes.into_iter().collect();
+        let absent: Vec<_> = host_deletes.iter().filter(|key| !self.objects.contains_key(key)).map(unknown).collect();
+        if !absent.is_empty() {
+            return Err(Refusal::Invalid(absent));
+        }
         let specs: Vec<Object> = change.upserts.iter().map(|(object, _)| object.clone()).collect();
         let next = self.model.change(&specs, &deletes).map_err(Refusal::Invalid)?;
         let mut hosts = self.hosts.clone();
         for key in &host_deletes {
-            hosts.remove(&key.name).ok_or_else(|| unknown(key))?;
+            hosts.remove(&key.name);
         }
         let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
             let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
@@ -136,23 +142,23 @@ impl Catalog {
         let key = host::key(&registration.name);
         let stored = self.objects.get(&key).map(Arc::as_ref);
         let object = registration.object(stored);
+        let known = self.hosts.get(&registration.name) == Some(&registration.underlay);
         let what = match stored {
             None => What::Created,
-            Some(stored) if stored.spec == object.spec => {
+            Some(stored) if known && stored.spec == object.spec => {
                 // The usual case when agents come back, many at once: it costs no copy of anything.
                 return Ok(Plan { changes: vec![(key, What::Unchanged)], commit: None });
             }
             Some(_) => What::Changed,
         };
         let mut hosts = self.hosts.clone();
-        let before = hosts.insert(registration.name.clone(), registration.underlay.clone());
-        let moved = before.as_ref() != Some(&registration.underlay);
+        hosts.insert(registration.name.clone(), registration.underlay.clone());
         self.settle(
             Draft {
                 model: self.model.clone(),
                 hosts,
                 objects: vec![(key, what, Some(object))],
-                touched: if moved { hosted } else { BTreeSet::new() },
+                touched: if known { BTreeSet::new() } else { hosted },
                 upserts: &[],
             },
             now,
@@ -245,13 +251,13 @@ fn compile_all(
     touched.iter().map(compile_one).collect()
 }
 
-fn unknown(key: &ObjectKey) -> Refusal {
-    Refusal::Invalid(vec![Invalid {
+fn unknown(key: &ObjectKey) -> Invalid {
+    Invalid {
         key: key.clone(),
         index: None,
         field: String::new(),
         message: "there is no such object: nothing to delete".to_owned(),
-    }])
+    }
 }
 
 fn domain_refused(name: &str, message: String) -> Invalid {

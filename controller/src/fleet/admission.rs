@@ -3,10 +3,14 @@
 //! An interface is up once every other host of its domain enforces a generation that knows it, so that
 //! its first packet is not refused for being unknown, or once it has waited long enough: a host that is
 //! away must not keep the others' workloads down. What is up stays up while it stays where it is.
+//!
+//! To know an interface is also to know where its host is: one on a host without underlay addresses waits
+//! for those, and others know it once they know them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -27,7 +31,9 @@ pub struct Standing {
     pub host: String,
     /// The first generation that knows it as it is now.
     pub known_since: u64,
-    /// When it is up whoever has acked.
+    /// Its host has underlay addresses, to tunnel to and to be told from others by.
+    pub reachable: bool,
+    /// When it is up whoever has acked, if it is reachable.
     pub up_at_latest: Instant,
     /// It is up.
     pub up: bool,
@@ -39,17 +45,6 @@ pub type Acked = BTreeMap<String, u64>;
 // === impl Admission ===
 
 impl Admission {
-    /// The interfaces of a domain that was stored before this process started: they are up. They were
-    /// admitted, or waited, before; taking them down to ask again would cut what runs.
-    pub fn stored(bundle: &Bundle, now: Instant) -> Self {
-        let standings = bundle.interfaces.iter().map(|interface| {
-            let host = interface.host.clone();
-            let standing = Standing { host, known_since: bundle.generation, up_at_latest: now, up: true };
-            (interface.id, standing)
-        });
-        Self { interfaces: standings.collect(), waiting: BTreeSet::new() }
-    }
-
     /// Follows a domain from one state to the next. Gives the hosts whose set of up interfaces changed.
     pub fn follow(
         &mut self,
@@ -60,15 +55,19 @@ impl Admission {
     ) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
         let mut old = mem::take(&mut self.interfaces);
+        let (underlay_before, underlay) = (before.map(underlays).unwrap_or_default(), underlays(bundle));
+        let stayed = |host: &str| underlay_before.get(host) == underlay.get(host);
         for interface in &bundle.interfaces {
             let was = before.and_then(|before| find(before, interface.id)).zip(old.remove(&interface.id));
+            let reachable = underlay.contains_key(interface.host.as_str());
             let standing = match &was {
-                Some((was, stood)) if same_wiring(was, interface) => stood.clone(),
+                Some((was, stood)) if same_wiring(was, interface) && stayed(&interface.host) => stood.clone(),
                 was => Standing {
                     host: interface.host.clone(),
                     known_since: bundle.generation,
+                    reachable,
                     up_at_latest: now + patience,
-                    up: was.as_ref().is_some_and(|(was, stood)| stood.up && same_place(was, interface)),
+                    up: reachable && was.as_ref().is_some_and(|(was, stood)| stood.up && same_place(was, interface)),
                 },
             };
             changed.extend(was.filter(|(_, stood)| stood.up && !standing.up).map(|(_, stood)| stood.host));
@@ -86,7 +85,8 @@ impl Admission {
         let floor = Floor::of(acked);
         self.waiting.retain(|id| {
             let Some(standing) = self.interfaces.get_mut(id) else { return false };
-            standing.up = now >= standing.up_at_latest || floor.without(&standing.host) >= standing.known_since;
+            let known = || floor.without(&standing.host) >= standing.known_since;
+            standing.up = standing.reachable && (now >= standing.up_at_latest || known());
             if standing.up {
                 changed.insert(standing.host.clone());
             }
@@ -97,7 +97,8 @@ impl Admission {
 
     /// When the next interface is up whoever has acked.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.iter().filter_map(|id| self.interfaces.get(id)).map(|standing| standing.up_at_latest).min()
+        let waiting = self.waiting.iter().filter_map(|id| self.interfaces.get(id));
+        waiting.filter(|standing| standing.reachable).map(|standing| standing.up_at_latest).min()
     }
 
     /// How an interface stands.
@@ -112,9 +113,28 @@ impl Admission {
     }
 }
 
-/// How many hosts of the domain, other than its own, do not know an interface as it is now.
-pub fn behind(standing: &Standing, acked: &Acked) -> usize {
-    acked.iter().filter(|(host, acked)| **host != standing.host && **acked < standing.known_since).count()
+/// The generations acked, in order: tells how many are below one without asking each host.
+pub struct Ranked<'a> {
+    acked: &'a Acked,
+    generations: Vec<u64>,
+}
+
+// === impl Ranked ===
+
+impl<'a> Ranked<'a> {
+    /// What the hosts of a domain acked.
+    pub fn of(acked: &'a Acked) -> Self {
+        let mut generations: Vec<u64> = acked.values().copied().collect();
+        generations.sort_unstable();
+        Self { acked, generations }
+    }
+
+    /// How many hosts of the domain, other than its own, do not know an interface as it is now.
+    pub fn behind(&self, standing: &Standing) -> usize {
+        let behind = |acked: &u64| *acked < standing.known_since;
+        let own = self.acked.get(&standing.host).is_some_and(behind);
+        self.generations.partition_point(behind) - usize::from(own)
+    }
 }
 
 /// The two lowest generations acked: what all hosts but any one have acked, without asking each.
@@ -140,6 +160,12 @@ impl<'a> Floor<'a> {
     }
 }
 
+/// The underlay addresses of each host that has any.
+fn underlays(bundle: &Bundle) -> BTreeMap<&str, &[IpAddr]> {
+    let hosts = bundle.topology.hosts.iter().filter(|host| !host.underlay.is_empty());
+    hosts.map(|host| (host.name.as_str(), host.underlay.as_slice())).collect()
+}
+
 fn find(bundle: &Bundle, id: u32) -> Option<&CompiledInterface> {
     let place = bundle.interfaces.binary_search_by_key(&id, |interface| interface.id).ok()?;
     bundle.interfaces.get(place)
@@ -159,6 +185,8 @@ fn same_place(was: &CompiledInterface, is: &CompiledInterface) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ringfence_policy::bundle::CompiledHost;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -176,8 +204,18 @@ mod tests {
         }
     }
 
+    /// With hosts h1 … h3, all registered.
     fn bundle(generation: u64, interfaces: &[CompiledInterface]) -> Bundle {
-        Bundle { generation, interfaces: interfaces.to_vec(), ..Bundle::default() }
+        let mut bundle = Bundle { generation, interfaces: interfaces.to_vec(), ..Bundle::default() };
+        let host = |n: u8| CompiledHost { name: format!("h{n}"), underlay: vec![[192, 0, 2, n].into()] };
+        bundle.topology.hosts = (1..=3).map(host).collect();
+        bundle
+    }
+
+    /// As it was before h1 had these underlay addresses.
+    fn with_h1_at(mut bundle: Bundle, underlay: &[[u8; 4]]) -> Bundle {
+        bundle.topology.hosts[0].underlay = underlay.iter().map(|address| (*address).into()).collect();
+        bundle
     }
 
     fn acked(hosts: &[(&str, u64)]) -> Acked {
@@ -220,7 +258,7 @@ mod tests {
         admission.settle(&hosts, now + PATIENCE);
         assert_eq!(up(&admission, "h1"), [1]);
         assert_eq!(admission.next_deadline(), None);
-        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "status still tells who is behind");
+        assert_eq!(Ranked::of(&hosts).behind(admission.standing(1).unwrap()), 1, "status still tells who is behind");
     }
 
     #[test]
@@ -241,7 +279,7 @@ mod tests {
         let third = bundle(3, &[readdressed]);
         assert!(admission.follow(Some(&second), &third, now, PATIENCE).is_empty());
         assert_eq!(up(&admission, "h1"), [1]);
-        assert_eq!(behind(admission.standing(1).unwrap(), &hosts), 1, "h2 does not know its new address");
+        assert_eq!(Ranked::of(&hosts).behind(admission.standing(1).unwrap()), 1, "h2 does not know its new address");
     }
 
     #[test]
@@ -260,13 +298,54 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_waits_for_its_host_and_then_for_those_who_learn_where_it_is() {
+        let now = Instant::now();
+        let hosts = |h2| acked(&[("h1", 1), ("h2", h2)]);
+        let first = with_h1_at(bundle(1, &[interface(1, "h1")]), &[]);
+        let mut admission = Admission::default();
+        admission.follow(None, &first, now, PATIENCE);
+        assert!(admission.settle(&hosts(1), now + PATIENCE).is_empty(), "nobody can tunnel to h1");
+        assert_eq!(admission.next_deadline(), None);
+
+        let second = bundle(2, &[interface(1, "h1")]);
+        admission.follow(Some(&first), &second, now, PATIENCE);
+        assert!(admission.settle(&hosts(1), now).is_empty(), "h2 does not know where h1 is");
+        assert_eq!(admission.next_deadline(), Some(now + PATIENCE));
+        assert_eq!(admission.settle(&hosts(2), now), ["h1".to_owned()].into());
+
+        let third = with_h1_at(bundle(3, &[interface(1, "h1")]), &[[192, 0, 2, 77]]);
+        assert!(admission.follow(Some(&second), &third, now, PATIENCE).is_empty(), "what is up stays up");
+        assert_eq!(Ranked::of(&hosts(2)).behind(admission.standing(1).unwrap()), 1, "h2 does not know the new address");
+
+        let fourth = with_h1_at(bundle(4, &[interface(1, "h1")]), &[]);
+        assert_eq!(admission.follow(Some(&third), &fourth, now, PATIENCE), ["h1".to_owned()].into());
+    }
+
+    #[test]
     fn an_interface_that_goes_leaves_its_host() {
         let now = Instant::now();
         let first = bundle(1, &[interface(1, "h1")]);
-        let mut admission = Admission::stored(&first, now);
-        assert_eq!(up(&admission, "h1"), [1], "what was stored is up");
+        let mut admission = Admission::default();
+        admission.follow(None, &first, now, PATIENCE);
+        admission.settle(&acked(&[("h1", 1)]), now);
         assert_eq!(admission.follow(Some(&first), &bundle(2, &[]), now, PATIENCE), ["h1".to_owned()].into());
         assert!(up(&admission, "h1").is_empty());
+    }
+
+    #[test]
+    fn the_hosts_behind_are_those_that_asking_every_other_host_would_find() {
+        let acked = acked(&[("a", 3), ("b", 1), ("c", 2), ("d", 2)]);
+        for (host, known_since) in [("a", 3), ("b", 3), ("c", 2), ("e", 2), ("e", 9), ("a", 0)] {
+            let standing = Standing {
+                host: host.to_owned(),
+                known_since,
+                reachable: true,
+                up_at_latest: Instant::now(),
+                up: false,
+            };
+            let others = acked.iter().filter(|(other, acked)| *other != host && **acked < known_since);
+            assert_eq!(Ranked::of(&acked).behind(&standing), others.count(), "{host} at {known_since}");
+        }
     }
 
     #[test]

@@ -2,8 +2,15 @@
 //!
 //! One update is outstanding for a domain at a time, and the next starts from what was acked last:
 //! however many commits an agent sleeps through, it costs two states of each domain and no history.
+//!
+//! What an agent refused may be refused for what another domain still claims there (a device, a VNI). So
+//! it is offered again once another domain changed on that host, and not before: it ends when all is quiet.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
 
 use ringfence_proto::v1::{self, controller_message::Message};
 
@@ -13,6 +20,10 @@ use super::Compiled;
 #[derive(Debug, Default)]
 pub struct Delivery {
     domains: BTreeMap<u32, Position>,
+    /// Domains whose last answer was a refusal.
+    refused: BTreeSet<u32>,
+    /// Those of them that may be taken by now: something else changed on the host since.
+    again: BTreeSet<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -21,7 +32,7 @@ struct Position {
     held: Option<Arc<Compiled>>,
     /// What it was sent and has not answered yet.
     outstanding: Option<Arc<Compiled>>,
-    /// The generation it refused last; it is not sent again.
+    /// The generation it refused last; it is not sent again for its own sake.
     refused: u64,
 }
 
@@ -35,13 +46,15 @@ impl Delivery {
             let same = current(held.domain_id).filter(|current| has(held, current));
             (held.domain_id, Position { held: same, ..Position::default() })
         });
-        Self { domains: domains.collect() }
+        Self { domains: domains.collect(), ..Self::default() }
     }
 
     /// What to send now that `current` (`None`: the host needs it no longer) is a domain's state.
     pub fn next(&mut self, domain: u32, current: Option<&Arc<Compiled>>) -> Option<Message> {
         let Some(current) = current else {
-            return self.domains.remove(&domain).map(|_| Message::RemovedDomainId(domain));
+            self.domains.remove(&domain)?;
+            self.changed(domain);
+            return Some(Message::RemovedDomainId(domain));
         };
         let position = self.domains.entry(domain).or_default();
         let generation = current.bundle.generation;
@@ -58,15 +71,37 @@ impl Delivery {
     pub fn acked(&mut self, domain: u32, generation: u64) -> bool {
         let Some(position) = self.answered(domain, generation) else { return false };
         position.held = position.outstanding.take();
+        self.changed(domain);
         true
     }
 
-    /// Notes a nack. `false`: that generation is not outstanding.
+    /// Notes a nack. `false`: that generation is not outstanding. The reason may be that the agent has not
+    /// the base that it is thought to have, so that the next update is whole.
     pub fn nacked(&mut self, domain: u32, generation: u64) -> bool {
         let Some(position) = self.answered(domain, generation) else { return false };
         position.outstanding = None;
+        position.held = None;
         position.refused = generation;
+        self.refused.insert(domain);
         true
+    }
+
+    /// Takes the domains refused before the last change of another: they are to be offered again.
+    pub fn again(&mut self) -> BTreeSet<u32> {
+        let again = mem::take(&mut self.again);
+        for domain in &again {
+            if let Some(position) = self.domains.get_mut(domain) {
+                position.refused = 0;
+            }
+        }
+        again
+    }
+
+    /// A domain is enforced anew, or gone.
+    fn changed(&mut self, domain: u32) {
+        self.refused.remove(&domain);
+        self.again.remove(&domain);
+        self.again.append(&mut self.refused);
     }
 
     fn answered(&mut self, domain: u32, generation: u64) -> Option<&mut Position> {
@@ -118,7 +153,25 @@ mod tests {
         let _ = delivery.next(7, Some(&compiled(2)));
         assert!(delivery.nacked(7, 2));
         assert_eq!(update(delivery.next(7, Some(&compiled(2)))), None);
-        assert_eq!(update(delivery.next(7, Some(&compiled(3)))), Some((1, 3)), "from what is held still");
+        assert_eq!(update(delivery.next(7, Some(&compiled(3)))), Some((0, 3)), "whole: the base may be what is wrong");
+    }
+
+    #[test]
+    fn a_refused_generation_is_offered_again_once_after_another_domain_changed() {
+        let mut delivery = Delivery::default();
+        let refuse = |delivery: &mut Delivery| {
+            assert_eq!(update(delivery.next(7, Some(&compiled(2)))), Some((0, 2)));
+            assert!(delivery.nacked(7, 2));
+        };
+        let _ = delivery.next(8, Some(&compiled(2)));
+        refuse(&mut delivery);
+        assert!(delivery.again().is_empty(), "nothing changed since");
+        assert!(delivery.acked(8, 2));
+        assert_eq!(delivery.again(), [7].into());
+        refuse(&mut delivery);
+        assert!(delivery.again().is_empty(), "it is not its own reason");
+        let _ = delivery.next(8, None);
+        assert_eq!(delivery.again(), [7].into(), "a domain that goes changes the host too");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ringfence_policy::wire::FEATURE_REMOVAL_ACK;
 use ringfence_proto::v1;
 use tokio::sync::{oneshot, watch};
 
@@ -49,6 +50,8 @@ struct Domain {
     acked: Acked,
     /// The generation a host refused last, and why.
     refused: BTreeMap<String, (u64, String)>,
+    /// Hosts that it needs no longer and that have not said yet that it is gone there.
+    leaving: BTreeSet<String>,
 }
 
 /// A host that a domain needs or an agent speaks for.
@@ -59,6 +62,8 @@ struct Host {
     inbox: Option<Arc<Inbox>>,
     /// Device of each interface that its agent enforces.
     devices: BTreeMap<u32, String>,
+    /// Its agent says when a domain is gone; those that do not are not waited for.
+    acks_removal: bool,
 }
 
 /// The host's agent is not connected.
@@ -80,8 +85,13 @@ impl Fleet {
             progress: watch::Sender::new(()),
         };
         for compiled in stored {
-            let admission = Admission::stored(&compiled.bundle, now);
-            fleet.place(Domain { admission, ..Domain::new(Arc::new(compiled)) });
+            // Which interfaces were up is not stored: as for new ones, the hosts' acks tell, and the deadline. An
+            // agent sets no device down because it is not told that it is up, so that this cuts nothing that runs.
+            let id = compiled.bundle.domain_id;
+            let mut domain = Domain::new(Arc::new(compiled));
+            domain.admission.follow(None, &domain.compiled.bundle, now, patience);
+            fleet.place(domain);
+            fleet.settle(id, now);
         }
         fleet
     }
@@ -97,6 +107,8 @@ impl Fleet {
         let base = base.as_ref().map(|base| &base.bundle);
         let readmit = domain.admission.follow(base, &domain.compiled.bundle, now, self.patience);
         let before: BTreeSet<String> = domain.acked.keys().cloned().collect();
+        let asked = domain.acked.iter().filter(|(host, acked)| self.may_enforce(host, **acked));
+        domain.leaving.extend(asked.map(|(host, _)| host.clone()));
         self.place(domain);
         let needed = self.domains.get(&id).into_iter().flat_map(|domain| domain.acked.keys().cloned());
         let concerned: BTreeSet<String> = needed.chain(before.iter().cloned()).collect();
@@ -128,12 +140,18 @@ impl Fleet {
         self.progress.send_replace(());
     }
 
-    /// Takes a connection for a host, in place of an older one. `held` is what the agent says it has.
-    /// The inbox that it is given has news of everything.
-    pub fn connect(&mut self, name: &str, held: &[v1::HeldDomain], now: Instant) -> Arc<Inbox> {
+    /// Takes a connection for a host, in place of an older one. The inbox that it is given has news of everything.
+    pub fn connect(&mut self, hello: &v1::Hello, now: Instant) -> Arc<Inbox> {
+        let (name, held) = (hello.host.as_str(), hello.held.as_slice());
         let inbox = Arc::new(Inbox::default());
         let host = self.hosts.entry(name.to_owned()).or_default();
         host.devices.clear();
+        host.acks_removal = hello.features.iter().any(|feature| feature == FEATURE_REMOVAL_ACK);
+        for (id, domain) in &mut self.domains {
+            if !(host.acks_removal && held.iter().any(|held| held.domain_id == *id)) {
+                domain.leaving.remove(name);
+            }
+        }
         if let Some(older) = host.inbox.replace(inbox.clone()) {
             older.leave(|news| news.replaced = true);
         }
@@ -174,12 +192,37 @@ impl Fleet {
         }
     }
 
+    /// A domain that a host needed is gone there.
+    pub fn removed(&mut self, host: &str, domain: u32) {
+        if self.domains.get_mut(&domain).is_some_and(|domain| domain.leaving.remove(host)) {
+            self.progress.send_replace(());
+        }
+    }
+
+    /// A host is deleted: nobody waits for what it may still enforce.
+    pub fn forget(&mut self, host: &str) {
+        for domain in self.domains.values_mut() {
+            domain.leaving.remove(host);
+        }
+        self.progress.send_replace(());
+    }
+
     /// A host refused this generation of a domain.
     pub fn refused(&mut self, host: &str, domain: u32, generation: u64, reason: String) {
         let Some(state) = self.domains.get_mut(&domain) else { return };
         if state.acked.contains_key(host) {
             state.refused.insert(host.to_owned(), (generation, reason));
             self.progress.send_replace(());
+        }
+    }
+
+    /// A host is offered again what it refused of these domains: it has not answered to that yet.
+    pub fn offers_again(&mut self, host: &str, domains: &BTreeSet<u32>) {
+        for id in domains {
+            if let Some(domain) = self.domains.get_mut(id) {
+                domain.refused.remove(host);
+                self.progress.send_replace(());
+            }
         }
     }
 
@@ -244,12 +287,18 @@ impl Fleet {
         let needed: BTreeSet<&str> = bundle.topology.hosts.iter().map(|host| host.name.as_str()).collect();
         domain.acked.retain(|host, _| needed.contains(host.as_str()));
         domain.refused.retain(|host, _| needed.contains(host.as_str()));
+        domain.leaving.retain(|host| !needed.contains(host.as_str()));
         for host in needed {
             domain.acked.entry(host.to_owned()).or_default();
             self.hosts.entry(host.to_owned()).or_default().domains.insert(id);
         }
         self.names.insert(name, id);
         self.domains.insert(id, domain);
+    }
+
+    /// Whether a host may have a domain of which it acked this, and will say when it is gone.
+    fn may_enforce(&self, name: &str, acked: u64) -> bool {
+        self.hosts.get(name).is_some_and(|host| host.acks_removal && (acked > 0 || host.inbox.is_some()))
     }
 
     /// Takes a domain off a host that no longer needs it.
@@ -295,11 +344,17 @@ impl Fleet {
 
 impl Domain {
     fn new(compiled: Arc<Compiled>) -> Self {
-        Self { compiled, admission: Admission::default(), acked: Acked::new(), refused: BTreeMap::new() }
+        Self {
+            compiled,
+            admission: Admission::default(),
+            acked: Acked::new(),
+            refused: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+        }
     }
 
-    /// Notes what a host that connects says it enforces. A generation that is not from this history
-    /// (a store put back from a backup, another controller's) counts for nothing.
+    /// Notes what a host that connects says it enforces. The current generation with another content
+    /// counts for nothing; whether an older one had the content it had here is not known any more.
     fn resume(&mut self, host: &str, held: Option<&v1::HeldDomain>) {
         let current = self.compiled.bundle.generation;
         let from_here = |held: &&v1::HeldDomain| held.generation < current || delivery::has(held, &self.compiled);

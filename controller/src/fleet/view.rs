@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ringfence_policy::bundle::CompiledInterface;
 
-use super::{Domain, Fleet, admission};
+use super::{Domain, Fleet, admission::Ranked};
 
 /// How far a domain has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct DomainView {
     pub name: String,
     /// As published.
     pub generation: u64,
-    /// Every host that needs it, by name.
+    /// Every host that needs it, by name; then those that leave it and have not said yet that it is gone.
     pub hosts: Vec<HostProgress>,
 }
 
@@ -71,10 +71,13 @@ impl Fleet {
     /// How far a domain has come.
     pub fn domain(&self, name: &str) -> Option<DomainView> {
         let domain = self.domains.get(self.names.get(name)?)?;
-        let hosts = domain.acked.iter().map(|(host, acked)| HostProgress {
+        // One that leaves has nothing acked of what the domain is now.
+        let leaving = domain.leaving.iter().map(|host| (host, 0));
+        let hosts = domain.acked.iter().map(|(host, acked)| (host, *acked)).chain(leaving);
+        let hosts = hosts.map(|(host, acked)| HostProgress {
             host: host.clone(),
             connected: self.connected(host),
-            acked: *acked,
+            acked,
             refused: domain.refused.get(host).cloned(),
         });
         Some(DomainView {
@@ -87,9 +90,10 @@ impl Fleet {
     /// The interfaces of a domain, by ascending id.
     pub fn interfaces(&self, domain: &str) -> impl Iterator<Item = InterfaceView<'_>> {
         let domain = self.names.get(domain).and_then(|id| self.domains.get(id));
-        domain.into_iter().flat_map(|domain| {
+        domain.into_iter().flat_map(move |domain| {
+            let ranked = Ranked::of(&domain.acked);
             let interfaces = domain.compiled.bundle.interfaces.iter();
-            interfaces.map(|interface| self.interface(domain, interface))
+            interfaces.map(move |interface| self.interface(domain, &ranked, interface))
         })
     }
 
@@ -119,7 +123,12 @@ impl Fleet {
         self.hosts.get(host).is_some_and(|host| host.inbox.is_some())
     }
 
-    fn interface<'a>(&self, domain: &Domain, interface: &'a CompiledInterface) -> InterfaceView<'a> {
+    fn interface<'a>(
+        &self,
+        domain: &Domain,
+        ranked: &Ranked<'_>,
+        interface: &'a CompiledInterface,
+    ) -> InterfaceView<'a> {
         let host = self.hosts.get(&interface.host);
         let enforced = host.is_some_and(|host| host.devices.contains_key(&interface.id));
         let standing = domain.admission.standing(interface.id);
@@ -128,7 +137,7 @@ impl Fleet {
             (true, Some(standing)) if standing.up => DeviceState::Up,
             (true, _) => DeviceState::Enforced,
         };
-        let hosts_behind = standing.map_or(0, |standing| admission::behind(standing, &domain.acked));
+        let hosts_behind = standing.map_or(0, |standing| ranked.behind(standing));
         InterfaceView { interface, device, hosts_behind }
     }
 }

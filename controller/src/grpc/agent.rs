@@ -102,7 +102,7 @@ async fn greet(incoming: &mut Streaming<v1::AgentMessage>) -> Result<v1::Hello, 
 
 async fn register(controller: &Arc<Controller>, hello: &v1::Hello) -> Result<(), ChangeError> {
     let registration = Registration::new(&hello.host, &hello.underlay, &hello.version).map_err(Refusal::from)?;
-    controller.register(registration).await?;
+    controller.register(registration, hello.held.clone()).await?;
     Ok(())
 }
 

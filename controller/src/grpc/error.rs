@@ -11,23 +11,38 @@ use crate::{
     controller::{ChangeError, Outcome},
 };
 
-/// Faults that the details of a status carry. They travel in a header, which clients bound.
-const FAULTS_CARRIED: usize = 1_000;
+/// Octets of faults that the details of a status carry. They travel as base64 in a header, and usual
+/// clients take 16 KiB of headers (the default of HTTP/2 in grpc-go, grpc-java and hyper).
+const DETAILS: usize = 6 << 10;
 
-/// Faults that the message of a status tells: it is for people, and clients without bounds of their own
-/// take 16 KiB of headers.
-const FAULTS_TOLD: usize = 10;
+/// Octets of the lines that the message of a status tells. In the header each may take three.
+const MESSAGE: usize = 1 << 10;
 
 /// Everything wrong with a request, each under its place: lines for people in the message, and an encoded
 /// `InvalidList` in the details for programs. What is beyond the bounds is counted.
 pub(super) fn invalid(mut list: Vec<v1::Invalid>) -> Status {
-    let mut lines: Vec<String> = list.iter().take(FAULTS_TOLD).map(line).collect();
-    if list.len() > FAULTS_TOLD {
-        lines.push(format!("and {} more", list.len() - FAULTS_TOLD));
+    let all = list.len();
+    let told = fitting(list.iter().map(|one| line(one).len() + 1), MESSAGE);
+    let mut lines: Vec<String> = list.iter().take(told).map(line).collect();
+    match all - told {
+        0 => {}
+        more if told == 0 => lines.push(format!("{more} things are wrong, and the first is too long to tell")),
+        more => lines.push(format!("and {more} more")),
     }
-    list.truncate(FAULTS_CARRIED);
-    let details = v1::InvalidList { invalid: list }.encode_to_vec();
+    let length = |one: &v1::Invalid| v1::InvalidList { invalid: vec![one.clone()], more: 0 }.encoded_len();
+    list.truncate(fitting(list.iter().map(length), DETAILS));
+    let more = u32::try_from(all - list.len()).unwrap_or(u32::MAX);
+    let details = v1::InvalidList { invalid: list, more }.encode_to_vec();
     Status::with_details(Code::InvalidArgument, lines.join("\n"), details.into())
+}
+
+/// How many of these lengths fit a bound, from the first.
+fn fitting(lengths: impl Iterator<Item = usize>, bound: usize) -> usize {
+    let sums = lengths.scan(0, |sum: &mut usize, length| {
+        *sum += length;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= bound).count()
 }
 
 fn line(invalid: &v1::Invalid) -> String {
@@ -101,7 +116,30 @@ mod tests {
         let fault = |place| v1::Invalid { object_index: place, message: "is wrong".to_owned(), ..Default::default() };
         let status = invalid((0..5_000).map(fault).collect());
         assert!(status.message().starts_with("object 0: is wrong\nobject 1: is wrong\n"), "{}", status.message());
-        assert!(status.message().ends_with("object 9: is wrong\nand 4990 more"), "{}", status.message());
-        assert_eq!(v1::InvalidList::decode(status.details()).unwrap().invalid.len(), FAULTS_CARRIED);
+        let told = status.message().lines().count() - 1;
+        assert!(status.message().ends_with(&format!("\nand {} more", 5_000 - told)), "{}", status.message());
+        let v1::InvalidList { invalid, more } = v1::InvalidList::decode(status.details()).unwrap();
+        assert!(invalid.len() > 100, "{}", invalid.len());
+        assert_eq!(invalid.len() + more as usize, 5_000);
+    }
+
+    #[test]
+    fn a_status_fits_the_headers_that_usual_clients_take() {
+        let long = "\u{fc}".repeat(300);
+        for message in ["is wrong", long.as_str()] {
+            let fault = |place| v1::Invalid { object_index: place, message: message.to_owned(), ..Default::default() };
+            let status = invalid((0..5_000).map(fault).collect());
+            let on_the_wire = status.details().len() * 4 / 3 + status.message().len() * 3;
+            assert!(on_the_wire < 14 << 10, "{on_the_wire} of {message:.9}");
+        }
+    }
+
+    #[test]
+    fn a_few_faults_are_told_whole() {
+        let fault = v1::Invalid { message: "is wrong".to_owned(), ..Default::default() };
+        let status = invalid(vec![fault.clone(), fault]);
+        assert_eq!(status.message(), "object 0: is wrong\nobject 0: is wrong");
+        let list = v1::InvalidList::decode(status.details()).unwrap();
+        assert_eq!((list.invalid.len(), list.more), (2, 0));
     }
 }

@@ -1,6 +1,10 @@
 //! One agent's session: what it says goes to the fleet, what is new there goes to it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use ringfence_proto::v1::{self, agent_message::Message as FromAgent, controller_message::Message as ToAgent};
 use tokio::sync::mpsc;
@@ -46,7 +50,7 @@ impl Session {
     ) -> Self {
         let (inbox, delivery) = {
             let mut fleet = controller.fleet();
-            let inbox = fleet.connect(&hello.host, &hello.held, Instant::now());
+            let inbox = fleet.connect(hello, Instant::now());
             (inbox, Delivery::resume(&hello.held, |domain| fleet.needed(&hello.host, domain)))
         };
         Self {
@@ -81,11 +85,21 @@ impl Session {
     /// What the agent says.
     async fn hear(&mut self, message: v1::AgentMessage) -> Result<(), Ended> {
         match message.message {
+            Some(FromAgent::Ack(v1::Ack { domain_id, generation: 0 })) => {
+                debug!(domain_id, "removal acked");
+                self.controller.fleet().removed(&self.host, domain_id);
+            }
             Some(FromAgent::Ack(v1::Ack { domain_id, generation })) => {
                 if self.delivery.acked(domain_id, generation) {
                     debug!(domain_id, generation, "acked");
-                    self.controller.fleet().acked(&self.host, domain_id, generation, Instant::now());
+                    let again = self.delivery.again();
+                    {
+                        let mut fleet = self.controller.fleet();
+                        fleet.acked(&self.host, domain_id, generation, Instant::now());
+                        fleet.offers_again(&self.host, &again);
+                    }
                     self.update(domain_id).await?;
+                    self.update_each(again).await?;
                 } else {
                     warn!(domain_id, generation, "ack of what is not outstanding ignored");
                 }
@@ -124,9 +138,16 @@ impl Session {
         if replaced {
             return Err(Ended::Replaced);
         }
-        for domain in domains {
-            self.update(domain).await?;
-        }
+        // What goes makes room for what comes: a device or a VNI may move from one to the other.
+        let (needed, gone) = {
+            let fleet = self.controller.fleet();
+            domains.into_iter().partition(|domain| fleet.needed(&self.host, *domain).is_some())
+        };
+        self.update_each(gone).await?;
+        self.update_each(needed).await?;
+        let again = self.delivery.again();
+        self.controller.fleet().offers_again(&self.host, &again);
+        self.update_each(again).await?;
         if !self.synced {
             self.synced = true;
             self.send(ToAgent::Synced(v1::Synced {})).await?;
@@ -149,8 +170,21 @@ impl Session {
         let current = self.controller.fleet().needed(&self.host, domain);
         match self.delivery.next(domain, current.as_ref()) {
             Some(message) => self.send(message).await,
-            None => Ok(()),
+            None => {
+                if current.is_none() {
+                    // It came and went before the agent was told: there is nothing to remove.
+                    self.controller.fleet().removed(&self.host, domain);
+                }
+                Ok(())
+            }
         }
+    }
+
+    async fn update_each(&mut self, domains: BTreeSet<u32>) -> Result<(), Ended> {
+        for domain in domains {
+            self.update(domain).await?;
+        }
+        Ok(())
     }
 
     async fn send(&self, message: ToAgent) -> Result<(), Ended> {

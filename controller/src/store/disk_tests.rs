@@ -46,6 +46,14 @@ fn open(directory: &TempDir) -> Disk {
     Disk::open(directory.path()).unwrap()
 }
 
+/// Writes to the file past the store.
+fn tamper(store: &Disk, change: impl FnOnce(&redb::WriteTransaction)) {
+    let slot = store.database.lock().unwrap();
+    let write = slot.as_ref().unwrap().begin_write().unwrap();
+    change(&write);
+    write.commit().unwrap();
+}
+
 #[test]
 fn what_was_committed_is_there_when_opened_again() {
     let directory = TempDir::new().unwrap();
@@ -81,7 +89,8 @@ fn a_commit_that_is_not_finished_leaves_nothing() {
     let store = open(&directory);
     store.commit(&transaction(1, &["web"], &[])).unwrap();
     {
-        let write = store.database.begin_write().unwrap();
+        let slot = store.database.lock().unwrap();
+        let write = slot.as_ref().unwrap().begin_write().unwrap();
         write.open_table(OBJECTS).unwrap().remove(record::object_key(&key("web")).as_str()).unwrap();
         write.open_table(META).unwrap().insert("revision", 2).unwrap();
         // Dropped without a commit, as by a crash.
@@ -100,15 +109,27 @@ fn a_second_opening_of_the_same_store_is_refused_by_path() {
 }
 
 #[test]
+fn an_empty_file_is_no_new_store() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join(FILE), "").unwrap();
+    let error = Disk::open(directory.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::Empty(path) if *path == directory.path().join(FILE)), "{error}");
+}
+
+#[test]
 fn a_store_of_a_newer_schema_is_refused() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory);
-    let write = store.database.begin_write().unwrap();
-    write.open_table(META).unwrap().insert("schema", SCHEMA + 1).unwrap();
-    write.commit().unwrap();
+    tamper(&store, |write| {
+        write.open_table(META).unwrap().insert("schema", SCHEMA + 1).unwrap();
+        write.delete_table(AUDIT).unwrap();
+    });
     drop(store);
     let error = Disk::open(directory.path()).unwrap_err();
     assert!(matches!(error, StoreError::NewerSchema { found } if found == SCHEMA + 1), "{error}");
+    let database = Database::open(directory.path().join(FILE)).unwrap();
+    let audit = database.begin_read().unwrap().open_table(AUDIT);
+    assert!(matches!(audit, Err(TableError::TableDoesNotExist(_))), "nothing was written to it");
 }
 
 #[test]
@@ -116,11 +137,23 @@ fn a_corrupt_record_is_named() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory);
     store.commit(&transaction(1, &["web"], &[])).unwrap();
-    let write = store.database.begin_write().unwrap();
-    write.open_table(OBJECTS).unwrap().insert(record::object_key(&key("web")).as_str(), &[0xff][..]).unwrap();
-    write.commit().unwrap();
+    tamper(&store, |write| {
+        write.open_table(OBJECTS).unwrap().insert(record::object_key(&key("web")).as_str(), &[0xff][..]).unwrap();
+    });
     let error = store.load().unwrap_err().to_string();
     assert!(error.starts_with("record \"Segment acme/prod web\" in table `objects` is corrupt"), "{error}");
+}
+
+#[test]
+fn a_number_that_is_missing_is_not_begun_again() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    store.commit(&transaction(1, &["web"], &[])).unwrap();
+    tamper(&store, |write| {
+        write.open_table(META).unwrap().remove("next rule").unwrap();
+    });
+    let error = store.load().unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "next rule"), "{error}");
 }
 
 #[test]
@@ -131,4 +164,35 @@ fn a_record_under_another_objects_key_is_corrupt() {
     store.commit(&misplaced).unwrap();
     let error = store.load().unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { key, .. } if key == "Segment acme/prod app"), "{error}");
+}
+
+#[test]
+fn a_file_that_was_altered_is_not_served() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    store.commit(&transaction(1, &["web"], &[])).unwrap();
+    drop(store);
+    let path = directory.path().join(FILE);
+    let mut file = fs::read(&path).unwrap();
+    let place = file.windows(9).rposition(|bytes| bytes == b"prod.yaml").unwrap();
+    file[place] ^= 1;
+    fs::write(&path, &file).unwrap();
+    match Disk::open(directory.path()) {
+        Err(StoreError::Open { .. }) => {}
+        Err(error) => panic!("another error: {error}"),
+        Ok(store) => panic!("served: {:?}", store.load()),
+    }
+}
+
+#[test]
+fn a_commit_after_a_failure_goes_on_from_what_is_on_disk_or_says_that_it_cannot() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    store.commit(&transaction(1, &["web"], &[])).unwrap();
+    *store.database.lock().unwrap() = None;
+    store.commit(&transaction(2, &["app"], &[])).unwrap();
+    assert_eq!(store.load().unwrap().revision, 2);
+    *store.database.lock().unwrap() = None;
+    let error = store.commit(&transaction(2, &["db"], &[])).unwrap_err();
+    assert!(matches!(error, StoreError::Diverged { disk: 2, memory: 1 }), "{error}");
 }

@@ -93,11 +93,25 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("{}: another process has this store open; stop it, or give this one a data directory of its own", .0.display())]
     InUse(PathBuf),
+    /// The file is there and holds nothing.
+    #[error("{}: the store is empty; restore it from a backup, or, if there never was one, remove the file", .0.display())]
+    Empty(PathBuf),
     /// A newer version wrote it.
     #[error("the store has schema {found}, this version reads up to {SCHEMA}: start the version that wrote it")]
     NewerSchema {
         /// What the store says.
         found: u64,
+    },
+    /// A commit that was told as failed is there.
+    #[error(
+        "the store is at revision {disk} on disk and {memory} in memory, after a commit that failed: \
+         restart the controller"
+    )]
+    Diverged {
+        /// On disk.
+        disk: u64,
+        /// In memory.
+        memory: u64,
     },
     /// A record is not what its key says.
     #[error("record {key:?} in table `{table}` is corrupt: {reason}; restore the store from a backup")]

@@ -28,7 +28,7 @@ impl FakeAgent {
             host: host.to_owned(),
             underlay: vec![underlay.to_owned()],
             version: "0.1.0".to_owned(),
-            features: Vec::new(),
+            features: vec![wire::FEATURE_REMOVAL_ACK.to_owned()],
             held: held.to_vec(),
         };
         outgoing.send(v1::AgentMessage { message: Some(FromAgent::Hello(hello)) }).await.unwrap();

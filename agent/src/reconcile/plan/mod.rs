@@ -1,5 +1,6 @@
 //! Observed and desired maps → the steps between them, in an order that is safe to stop after any of them. Pure.
 //!
+//! 0. **Let go**: devices that are gone, or go from one bearer to another, are nobody's: they pass nothing.
 //! 1. **Prepare**: what nothing refers to yet is written: hosts, profiles, interfaces, domains, and each changed domain's
 //!    *inactive* slot. Packets are judged as before.
 //! 2. **Switch**: one store per changed domain, its word. From it on packets are judged by the new state.
@@ -7,19 +8,25 @@
 //!    program reads epochs first and the word after: one that races is judged again needlessly, never by what is gone.
 //! 4. **Finish**, after a grace period: the other slot is brought to the same, and what no slot needs is removed. A last
 //!    grace period, and indexes that became free may be handed out by the next plan.
+//! 5. **Hand over**: devices that were let go get their new bearer; no packet for the former is under way any more.
 //!
 //! In between the plans both slots are equal. An array entry that nothing refers to stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
-use crate::{bpf::bucket, lower::image::Image};
+use crate::{
+    bpf::{Device, bucket},
+    lower::image::Image,
+};
 
+mod handover;
 mod slots;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
 
+use handover::{forgotten, handed_over};
 use slots::Slots;
 
 /// What else than the maps a plan depends on.
@@ -38,7 +45,8 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
     if start == Start::Interrupted {
         steps.push(Action::Grace);
     }
-    remove_devices(observed, target, &mut steps);
+    let handed_over = handed_over(observed, target);
+    remove_devices(observed, target, &handed_over, &mut steps);
     let forwarding = put_forwarding(observed, target);
     let staged = slots.staged();
     let switched = slots.words();
@@ -46,18 +54,23 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
     let finished = slots.finished();
     let removed = remove_forwarding(observed, target);
 
+    let late = target.devices.iter().map(|(ifindex, device)| (*ifindex, *device));
+    let late: Vec<_> = late.filter(|(ifindex, _)| handed_over.contains(ifindex)).collect();
+    let at_once = changed(&observed.devices, &target.devices).filter(|(ifindex, _)| !handed_over.contains(ifindex));
     steps.extend(forwarding);
+    put_devices(observed, at_once, &mut steps);
     steps.extend(staged);
     if !switched.is_empty() {
         steps.push(Action::Grace);
     }
     steps.extend(switched.iter().map(|(domain, word)| Action::StoreWord(*domain, *word)));
     steps.extend(judged_again);
-    if !finished.is_empty() || !removed.is_empty() {
+    if !finished.is_empty() || !removed.is_empty() || !late.is_empty() {
         steps.push(Action::Grace);
         steps.extend(finished);
         steps.extend(removed);
         steps.push(Action::Grace);
+        put_devices(&Image::default(), late, &mut steps);
     }
     if steps == [Action::Grace] {
         steps.clear();
@@ -65,11 +78,22 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
     steps
 }
 
-/// The kernel hands out numbers of gone devices again, so these go first.
-fn remove_devices(observed: &Image, target: &Image, steps: &mut Vec<Action>) {
-    for (ifindex, device) in observed.devices.iter().filter(|(ifindex, _)| !target.devices.contains_key(ifindex)) {
+/// The kernel hands out numbers of gone devices again, so these go first; with them those that change hands.
+fn remove_devices(observed: &Image, target: &Image, handed_over: &BTreeSet<u32>, steps: &mut Vec<Action>) {
+    let stays = |ifindex: &u32| target.devices.contains_key(ifindex) && !handed_over.contains(ifindex);
+    for (ifindex, device) in observed.devices.iter().filter(|(ifindex, _)| !stays(ifindex)) {
         steps.push(Action::DeleteDevice(*ifindex));
         steps.push(Action::ResetCounters { ifindex: *ifindex, counter: device.counter });
+    }
+}
+
+/// Devices that are new or changed; what `observed` does not have counts from zero.
+fn put_devices(observed: &Image, devices: impl IntoIterator<Item = (u32, Device)>, steps: &mut Vec<Action>) {
+    for (ifindex, device) in devices {
+        if observed.devices.get(&ifindex).is_none_or(|held| held.counter != device.counter) {
+            steps.push(Action::ResetCounters { ifindex, counter: device.counter });
+        }
+        steps.push(Action::PutDevice(ifindex, device));
     }
 }
 
@@ -85,12 +109,6 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
     steps.extend(changed(&observed.subnets, &target.subnets).map(|(key, value)| Action::PutSubnet(key, value)));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
-    for (ifindex, device) in changed(&observed.devices, &target.devices) {
-        if observed.devices.get(&ifindex).is_none_or(|held| held.counter != device.counter) {
-            steps.push(Action::ResetCounters { ifindex, counter: device.counter });
-        }
-        steps.push(Action::PutDevice(ifindex, device));
-    }
     steps
 }
 
@@ -100,6 +118,7 @@ fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
     steps.extend(gone(&observed.subnets, &target.subnets).map(Action::DeleteSubnet));
     steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));
+    steps.extend(forgotten(observed, target));
     steps
 }
 

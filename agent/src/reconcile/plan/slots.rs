@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Start, changed, gone};
 use crate::{
-    bpf::{Addr, AddrKey, PrefixKey, Row, RowKey},
+    bpf::{Addr, AddrKey, Domain, PrefixKey, Row, RowKey},
     lower::image::{Image, Word},
     reconcile::action::Action,
 };
@@ -91,7 +91,14 @@ impl<'a> Slots<'a> {
             raised.extend(self.domains.keys());
         }
         let id_of = |index: u32| observed.domains.get(&index).or(target.domains.get(&index)).map(|domain| domain.id);
-        raised.extend(changed(&observed.domains, &target.domains).filter_map(|(index, _)| id_of(index)));
+        // An MTU is no part of a verdict.
+        let otherwise = |(index, domain): &(u32, Domain)| {
+            let judged = |domain: &Domain| Domain { uplink_mtu: 0, ..*domain };
+            observed.domains.get(index).map(judged) != Some(judged(domain))
+        };
+        raised.extend(
+            changed(&observed.domains, &target.domains).filter(otherwise).filter_map(|(index, _)| id_of(index)),
+        );
         raised.extend(gone(&observed.domains, &target.domains).filter_map(id_of));
         raised.extend(changed(&observed.subnets, &target.subnets).map(|(key, _)| key.domain_id));
         raised.extend(gone(&observed.subnets, &target.subnets).map(|key| key.domain_id));

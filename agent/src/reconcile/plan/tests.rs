@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::{collection::vec, prelude::*, sample::Index};
+use proptest::{collection::vec, prelude::*, sample::Index, strategy::ValueTree};
 use ringfence_policy::bundle::Bundle;
 
 use super::{Action, Start, plan};
 use crate::{
-    bpf::{Iface, bucket},
-    lower::{assign, image::Image, lower},
+    bpf::{DeviceKind, bucket},
+    lower::{Site, assign, image::Image, lasting, lower},
     testing::{
         bundles::{site, states},
         meaning::{Judgement, in_force, meaning},
@@ -80,6 +80,50 @@ fn check_each_step(kernel: &mut Kernel, steps: &[Action]) {
     }
 }
 
+/// Whom a packet that is sent to a device is meant for, and whom a device is known as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bearer {
+    Interface(u32),
+    UplinkOf(u32),
+    Nobody(u32),
+}
+
+/// Where packets for each may be sent as long as a program runs that began by now.
+fn ways(image: &Image) -> BTreeSet<(Bearer, u32)> {
+    let interfaces = image.ifaces.values().map(|iface| (Bearer::Interface(iface.id), iface.ifindex));
+    let uplinks = image.domains.values().map(|domain| (Bearer::UplinkOf(domain.id), domain.uplink_ifindex));
+    interfaces.chain(uplinks).filter(|(_, ifindex)| *ifindex != 0).collect()
+}
+
+fn known_as(image: &Image, ifindex: u32) -> Option<Bearer> {
+    let device = image.devices.get(&ifindex)?;
+    Some(match device.kind {
+        DeviceKind::RF_DEVICE_WORKLOAD => Bearer::Interface(image.ifaces.get(&device.r#ref)?.id),
+        DeviceKind::RF_DEVICE_UPLINK => Bearer::UplinkOf(image.domains.get(&device.r#ref)?.id),
+        kind => Bearer::Nobody(kind.0),
+    })
+}
+
+/// At no step can a packet for one reach a device that is known as another's, however long its program takes.
+fn check_no_device_gets_anothers_packets(kernel: &Kernel, steps: &[Action]) {
+    let mut image = kernel.image.clone();
+    let mut under_way = ways(&image);
+    for (place, step) in steps.iter().enumerate() {
+        image.apply(step);
+        if *step == Action::Grace {
+            under_way.clear();
+        }
+        under_way.extend(ways(&image));
+        for (bearer, ifindex) in &under_way {
+            let known = known_as(&image, *ifindex);
+            assert!(
+                known.is_none_or(|known| known == *bearer),
+                "after step {place} of {steps:#?}\na packet for {bearer:?} reaches device {ifindex} of {known:?}"
+            );
+        }
+    }
+}
+
 /// No entry that something refers to at the start turns into another: packets in flight may still read it.
 fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     let ifaces: BTreeSet<u32> = image.addrs.values().map(|addr| addr.iface).collect();
@@ -91,7 +135,7 @@ fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     for step in steps {
         match step {
             Action::PutIface(index, iface) if ifaces.contains(index) => {
-                assert_eq!(Iface { ifindex: 0, ..image.ifaces[index] }, Iface { ifindex: 0, ..*iface });
+                assert_eq!(lasting(&image.ifaces[index]), lasting(iface));
             }
             Action::PutHost(index, _) => assert!(!hosts.contains(index), "host {index} is in use"),
             Action::PutProfile(index, _) => assert!(!profiles.contains(index), "profile {index} is in use"),
@@ -143,6 +187,7 @@ proptest! {
             let before = kernel.clone();
             let steps = kernel.steps_to(bundles, Start::Settled);
             check_nothing_in_use_changes(&kernel.image, &steps);
+            check_no_device_gets_anothers_packets(&kernel, &steps);
             check_each_step(&mut kernel, &steps);
             check_epochs(&before, &kernel, &steps);
         }
@@ -183,6 +228,7 @@ proptest! {
         steps[..done].iter().for_each(|step| kernel.take(step));
         let words = kernel.image.words.clone();
         let rest = kernel.steps_to(&to, Start::Interrupted);
+        check_no_device_gets_anothers_packets(&kernel, &rest);
         check_each_step(&mut kernel, &rest);
         prop_assert_eq!(kernel.steps_to(&to, Start::Settled), vec![]);
         let mut alone = Kernel::default();
@@ -206,5 +252,19 @@ proptest! {
                 prop_assert!(kernel.image.word(*index).epoch > highest);
             }
         }
+    }
+}
+
+#[test]
+fn another_mtu_of_the_underlay_disturbs_no_flow() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..50 {
+        let bundles = states().new_tree(&mut runner).unwrap().current();
+        let mut kernel = Kernel::default();
+        kernel.bring(&bundles);
+        let target = assign(&lower(&bundles, &Site { overlay_mtu: 1200, ..site() }), &kernel.image).unwrap();
+        let steps = plan(&kernel.image, &target, Start::Settled);
+        let only_puts = |step: &Action| matches!(step, Action::PutIface(..) | Action::PutDomain(..));
+        assert!(steps.iter().all(only_puts), "{steps:#?}");
     }
 }

@@ -21,7 +21,7 @@ const MAX_HEADERS: u32 = 16 << 20;
 #[derive(Debug)]
 pub(crate) enum RequestError {
     /// Objects are invalid; the caller knows in which file they stand.
-    Invalid(Vec<v1::Invalid>),
+    Invalid(v1::InvalidList),
     /// Anything else.
     Other(Error),
 }
@@ -116,7 +116,7 @@ impl Peer {
             && let Ok(list) = v1::InvalidList::decode(status.details())
             && !list.invalid.is_empty()
         {
-            return RequestError::Invalid(list.invalid);
+            return RequestError::Invalid(list);
         }
         let message = status.message().to_owned();
         RequestError::Other(match status.code() {

@@ -14,6 +14,8 @@ use ringfence_proto::v1;
 #[derive(Debug)]
 pub(crate) struct Report {
     faults: Vec<Fault>,
+    /// How many more there are that were not told.
+    more: u32,
     files: Vec<SourceFile>,
 }
 
@@ -29,12 +31,13 @@ enum Fault {
 impl Report {
     /// What the reader of the files found.
     pub(crate) fn of_text(errors: Vec<TextError>, files: Vec<SourceFile>) -> Self {
-        Self { faults: errors.into_iter().map(Fault::Placed).collect(), files }
+        Self { faults: errors.into_iter().map(Fault::Placed).collect(), more: 0, files }
     }
 
     /// What the controller found; `documents` are the objects sent, in the order sent.
-    pub(crate) fn of_invalid(invalid: Vec<v1::Invalid>, documents: &[Document], files: Vec<SourceFile>) -> Self {
-        Self { faults: invalid.into_iter().map(|invalid| place(invalid, documents)).collect(), files }
+    pub(crate) fn of_invalid(list: v1::InvalidList, documents: &[Document], files: Vec<SourceFile>) -> Self {
+        let v1::InvalidList { invalid, more } = list;
+        Self { faults: invalid.into_iter().map(|invalid| place(invalid, documents)).collect(), more, files }
     }
 }
 
@@ -110,6 +113,9 @@ impl fmt::Display for Report {
             }
             f.write_str("\n")?;
         }
+        if self.more > 0 {
+            return write!(f, "and {} errors more; nothing was changed", self.more);
+        }
         match self.faults.len() {
             1 => f.write_str("1 error; nothing was changed"),
             count => write!(f, "{count} errors; nothing was changed"),
@@ -139,6 +145,10 @@ mod tests {
         v1::Invalid { key: Some(key), object_index, field: field.into(), message: "is wrong".into() }
     }
 
+    fn list(invalid: v1::Invalid) -> v1::InvalidList {
+        v1::InvalidList { invalid: vec![invalid], more: 0 }
+    }
+
     #[test]
     fn a_mark_stands_under_the_column() {
         assert_eq!(excerpt(&at(2, 9), &Lines::of(&[file(TEXT)])), "\n 2 | domain: acme/prod\n   |         ^");
@@ -159,7 +169,7 @@ mod tests {
     fn what_the_controller_refuses_is_placed_in_the_file() {
         let files = vec![file(TEXT)];
         let documents = text::parse(&files).unwrap();
-        let report = Report::of_invalid(vec![invalid("web", 0, "match")], &documents, files);
+        let report = Report::of_invalid(list(invalid("web", 0, "match")), &documents, files);
         let shown = report.to_string();
         assert!(shown.starts_with("shop.yaml:4:"), "{shown}");
         assert!(shown.contains("is wrong\n 4 | match: {role: web}\n"), "{shown}");
@@ -180,7 +190,7 @@ mod tests {
     fn an_object_in_no_file_is_named_without_a_place() {
         let files = vec![file(TEXT)];
         let documents = text::parse(&files).unwrap();
-        let report = Report::of_invalid(vec![invalid("db", 0, "match")], &documents, files);
+        let report = Report::of_invalid(list(invalid("db", 0, "match")), &documents, files);
         assert_eq!(report.to_string(), "Segment acme/prod/db: match: is wrong\n1 error; nothing was changed");
     }
 }

@@ -1,0 +1,170 @@
+//! Which states this host holds, and how far each has come: taken in, enforced, on disk. Pure.
+//!
+//! A state is acked once it is enforced and on disk, so that no restart goes back behind what was acked. Disk and kernel
+//! may each fail on their own; neither waits for the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringfence_policy::bundle::Bundle;
+
+/// The states of this host's domains.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    bundles: BTreeMap<u32, Bundle>,
+    /// Not enforced yet, the newest last.
+    pending: Vec<Pending>,
+    /// Enforced and not acked: by domain id, the generation.
+    unacked: BTreeMap<u32, u64>,
+    /// Domains whose file is not what is held.
+    unsaved: BTreeSet<u32>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    domain_id: u32,
+    /// What was enforced before.
+    before: Option<Bundle>,
+}
+
+impl Held {
+    /// Takes in a state that is on disk already.
+    pub(super) fn restore(&mut self, bundle: Bundle) {
+        self.bundles.insert(bundle.domain_id, bundle);
+    }
+
+    /// Takes in a new state.
+    pub(super) fn take(&mut self, bundle: Bundle) {
+        let domain_id = bundle.domain_id;
+        let replaced = self.bundles.insert(domain_id, bundle);
+        let earlier = self.pending.iter().position(|pending| pending.domain_id == domain_id);
+        let before = earlier.map_or(replaced, |place| self.pending.remove(place).before);
+        self.pending.push(Pending { domain_id, before });
+        self.unacked.remove(&domain_id);
+        self.unsaved.insert(domain_id);
+    }
+
+    /// Lets a domain go; whether it was held.
+    pub(super) fn remove(&mut self, domain_id: u32) -> bool {
+        self.pending.retain(|pending| pending.domain_id != domain_id);
+        self.unacked.remove(&domain_id);
+        self.unsaved.insert(domain_id);
+        self.bundles.remove(&domain_id).is_some()
+    }
+
+    /// Goes back to what was enforced before the newest state that is not.
+    pub(super) fn withdraw(&mut self) -> Option<Bundle> {
+        let Pending { domain_id, before } = self.pending.pop()?;
+        self.unsaved.insert(domain_id);
+        match before {
+            Some(before) => self.bundles.insert(domain_id, before),
+            None => self.bundles.remove(&domain_id),
+        }
+    }
+
+    /// All that is held is enforced.
+    pub(super) fn enforced(&mut self) {
+        for Pending { domain_id, .. } in self.pending.drain(..) {
+            if let Some(bundle) = self.bundles.get(&domain_id) {
+                self.unacked.insert(domain_id, bundle.generation);
+            }
+        }
+    }
+
+    /// Domains whose file is to be written (what is held of them), or removed (`None`).
+    pub(super) fn unsaved(&self) -> Vec<(u32, Option<Bundle>)> {
+        self.unsaved.iter().map(|domain_id| (*domain_id, self.bundles.get(domain_id).cloned())).collect()
+    }
+
+    /// The domain's file is what is held.
+    pub(super) fn saved(&mut self, domain_id: u32) {
+        self.unsaved.remove(&domain_id);
+    }
+
+    /// States to ack now, each once.
+    pub(super) fn due_acks(&mut self) -> Vec<&Bundle> {
+        let (later, now) = std::mem::take(&mut self.unacked).into_iter().partition(|(id, _)| self.unsaved.contains(id));
+        self.unacked = later;
+        let now: BTreeMap<u32, u64> = now;
+        now.keys().filter_map(|id| self.bundles.get(id)).collect()
+    }
+
+    /// Whether something is not enforced yet.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What a controller may rely on: it is enforced and on disk.
+    pub(super) fn settled(&self) -> impl Iterator<Item = &Bundle> {
+        self.bundles.values().filter(|bundle| {
+            !self.unsaved.contains(&bundle.domain_id)
+                && self.pending.iter().all(|pending| pending.domain_id != bundle.domain_id)
+        })
+    }
+
+    /// All of it.
+    pub(super) fn bundles(&self) -> impl Iterator<Item = &Bundle> + Clone {
+        self.bundles.values()
+    }
+
+    /// Of one domain.
+    pub(super) fn get(&self, domain_id: u32) -> Option<&Bundle> {
+        self.bundles.get(&domain_id)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn bundle(domain_id: u32, generation: u64) -> Bundle {
+        Bundle { domain_id, generation, ..Bundle::default() }
+    }
+
+    fn acked(held: &mut Held) -> Vec<(u32, u64)> {
+        held.due_acks().into_iter().map(|bundle| (bundle.domain_id, bundle.generation)).collect()
+    }
+
+    #[test]
+    fn a_state_is_acked_once_it_is_enforced_and_on_disk() {
+        for disk_first in [true, false] {
+            let mut held = Held::default();
+            held.take(bundle(1, 7));
+            for disk in [disk_first, !disk_first] {
+                assert_eq!((acked(&mut held), held.settled().count()), (vec![], 0));
+                if disk { held.saved(1) } else { held.enforced() }
+            }
+            assert_eq!((acked(&mut held), held.settled().count()), (vec![(1, 7)], 1));
+            assert_eq!(acked(&mut held), []);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_tried_again_as_it_is_then() {
+        let mut held = Held::default();
+        held.take(bundle(1, 7));
+        held.enforced();
+        held.take(bundle(1, 8));
+        assert_eq!(held.unsaved(), [(1, Some(bundle(1, 8)))]);
+        held.saved(1);
+        assert_eq!(acked(&mut held), []);
+        assert!(held.remove(1));
+        assert_eq!(held.unsaved(), [(1, None)]);
+    }
+
+    #[test]
+    fn the_newest_arrival_goes_back_first_to_what_was_enforced() {
+        let mut held = Held::default();
+        held.restore(bundle(9, 1));
+        for (domain_id, generation) in [(9, 2), (1, 3), (9, 4)] {
+            held.take(bundle(domain_id, generation));
+        }
+        assert_eq!(held.withdraw(), Some(bundle(9, 4)));
+        assert_eq!(held.get(9), Some(&bundle(9, 1)));
+        assert_eq!(held.withdraw(), Some(bundle(1, 3)));
+        assert_eq!(held.get(1), None);
+        assert_eq!(held.withdraw(), None);
+        // Files that were written before go back too.
+        assert_eq!(held.unsaved(), [(1, None), (9, Some(bundle(9, 1)))]);
+    }
+}

@@ -1,0 +1,43 @@
+//! Devices that go from one bearer to another: until no program can send the former's packets there, nobody bears them.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    bpf::{Device, DeviceKind, Iface},
+    lower::image::Image,
+    reconcile::action::Action,
+};
+
+/// Whose packets a device gets: the kind, and the id of the interface or of the uplink's domain.
+type Bearer = (DeviceKind, u32);
+
+/// Devices of the target that something observed takes for somebody else's.
+pub(super) fn handed_over(observed: &Image, target: &Image) -> BTreeSet<u32> {
+    let known = observed.devices.iter().map(|(ifindex, device)| (*ifindex, bearer(observed, device)));
+    // An entry may outlive its device's, and send packets there as long as an address leads to it.
+    let ifaces = observed.ifaces.values();
+    let sent = ifaces.map(|iface| (iface.ifindex, (DeviceKind::RF_DEVICE_WORKLOAD, iface.id)));
+    let domains = observed.domains.values();
+    let sent_out = domains.map(|domain| (domain.uplink_ifindex, (DeviceKind::RF_DEVICE_UPLINK, domain.id)));
+    known
+        .chain(sent)
+        .chain(sent_out)
+        .filter(|(ifindex, before)| target.devices.get(ifindex).is_some_and(|device| bearer(target, device) != *before))
+        .map(|(ifindex, _)| ifindex)
+        .collect()
+}
+
+/// Entries that the target has not lose their device, so that whoever bears it next gets nothing of theirs.
+pub(super) fn forgotten(observed: &Image, target: &Image) -> impl Iterator<Item = Action> {
+    let left = observed.ifaces.iter().filter(|(index, iface)| iface.ifindex != 0 && !target.ifaces.contains_key(index));
+    left.map(|(index, iface)| Action::PutIface(*index, Iface { ifindex: 0, ..*iface }))
+}
+
+fn bearer(image: &Image, device: &Device) -> Bearer {
+    let id = match device.kind {
+        DeviceKind::RF_DEVICE_WORKLOAD => image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id),
+        DeviceKind::RF_DEVICE_UPLINK => image.domains.get(&device.r#ref).map_or(0, |domain| domain.id),
+        _ => 0,
+    };
+    (device.kind, id)
+}
