@@ -9,8 +9,8 @@
 //! | `apply` | carries steps on maps out |
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
-//! | `machine` | this host: one pass over all of the above |
-//! | `run` | the loop: answers given, time |
+//! | `machine` | this host: one pass over all of the above; `look`: what it starts from |
+//! | `run` | the loop: answers given, time; `states`: what is held on its way |
 
 pub mod action;
 mod apply;

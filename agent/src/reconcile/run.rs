@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringfence_policy::{bundle::Bundle, wire};
+use ringfence_policy::bundle::Bundle;
 use ringfence_proto::v1;
 use tokio::{
     runtime::Handle,
@@ -15,16 +15,11 @@ use tokio::{
 use super::{
     devices::is_enforced,
     held::Held,
-    machine::{Machine, Outcome, PassError, Prepared},
+    machine::{Machine, Outcome, PassError},
 };
-use crate::{
-    counters,
-    lower::{
-        Site,
-        admit::{Refusal, admit},
-        desired::Role,
-    },
-};
+use crate::{counters, lower::desired::Role};
+
+mod states;
 
 /// Between two looks at devices, links and, if it is cheap, maps.
 const RESYNC: Duration = Duration::from_secs(2);
@@ -32,8 +27,6 @@ const RESYNC: Duration = Duration::from_secs(2);
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Passes in a row that may fail before what is pending is refused.
-const ATTEMPTS: u32 = 3;
 /// Between two collections of connections that are over and of counters of devices that are gone.
 const COLLECT: Duration = Duration::from_secs(5);
 
@@ -168,20 +161,6 @@ impl Reconciler {
         }
     }
 
-    fn take_update(&mut self, update: v1::DomainUpdate) {
-        let (domain_id, generation) = (update.domain_id, update.generation);
-        let taken = wire::apply_update(self.held.get(domain_id), update).map_err(|invalid| invalid.to_string());
-        match taken.and_then(|bundle| self.admit(&bundle).map(|()| bundle).map_err(|refusal| refusal.to_string())) {
-            Ok(bundle) => self.held.take(bundle),
-            Err(reason) => self.nack(domain_id, generation, reason),
-        }
-    }
-
-    fn admit(&self, bundle: &Bundle) -> Result<(), Refusal> {
-        let others = self.held.bundles().filter(|other| other.domain_id != bundle.domain_id);
-        admit(bundle, others, &self.host, &self.machine.reserved())
-    }
-
     fn pass(&mut self) -> Result<(), PassError> {
         if Instant::now() >= self.next_read_back {
             let begun = Instant::now();
@@ -203,116 +182,6 @@ impl Reconciler {
         self.acknowledge();
         self.publish(&outcome);
         Ok(())
-    }
-
-    /// What is on disk may be of another agent or other settings: each state is judged as if the controller had sent it.
-    /// The file of one that is refused stays, and the controller hears why when it sends the state again.
-    fn take_loaded(&mut self) {
-        for bundle in std::mem::take(&mut self.loaded) {
-            match self.admit(&bundle) {
-                Ok(()) => self.held.restore(bundle),
-                Err(refusal) => tracing::error!(domain = %bundle.name, %refusal, "a state on disk is left out"),
-            }
-        }
-    }
-
-    fn enforce(&mut self, site: &Site) -> Result<Outcome, PassError> {
-        let prepared = self.fit(site)?;
-        // On disk before in force: an agent that is killed in between goes on to the new state, not back.
-        self.save();
-        let bundles: Vec<&Bundle> = self.held.bundles().collect();
-        self.machine.enforce(prepared, &bundles, &self.may_come_up())
-    }
-
-    fn prepare(&mut self, site: &Site) -> Result<Prepared, PassError> {
-        let bundles: Vec<&Bundle> = self.held.bundles().collect();
-        self.machine.prepare(&bundles, site)
-    }
-
-    /// Prepares what is held. If the tables do not hold it, what is pending is taken back, the newest arrival first, until
-    /// they do; then each is tried again in order of arrival, and those that do not fit are refused.
-    fn fit(&mut self, site: &Site) -> Result<Prepared, PassError> {
-        let mut aside = Vec::new();
-        let prepared = loop {
-            match self.prepare(site) {
-                Err(PassError::Full(full)) => match self.held.withdraw() {
-                    Some(newest) => aside.push(newest),
-                    None => {
-                        aside.iter().for_each(|bundle| self.refuse(bundle, full.to_string()));
-                        return Err(full.into());
-                    }
-                },
-                other => break other?,
-            }
-        };
-        if aside.is_empty() {
-            return Ok(prepared);
-        }
-        for bundle in aside.into_iter().rev() {
-            self.held.take(bundle);
-            if let Err(PassError::Full(full)) = self.prepare(site)
-                && let Some(bundle) = self.held.withdraw()
-            {
-                self.refuse(&bundle, full.to_string());
-            }
-        }
-        self.prepare(site)
-    }
-
-    /// After some passes that failed the controller is told why: what is pending is refused, and what was held before is
-    /// tried instead.
-    fn despair(&mut self, error: &PassError) {
-        self.failures = if self.held.is_pending() { self.failures + 1 } else { 0 };
-        if self.failures < ATTEMPTS {
-            return;
-        }
-        self.failures = 0;
-        while let Some(bundle) = self.held.withdraw() {
-            self.refuse(&bundle, format!("it cannot be enforced: {error}"));
-        }
-    }
-
-    /// Brings the disk to what is held. A full disk must not stop enforcement: it is tried again at every pass.
-    fn save(&mut self) {
-        let mut fault = None;
-        for (domain_id, bundle) in self.held.unsaved() {
-            let saved = match bundle {
-                Some(bundle) => self.machine.store.save_domain(&bundle),
-                None => self.machine.store.remove_domain(domain_id),
-            };
-            match saved {
-                Ok(()) => self.held.saved(domain_id),
-                Err(error) => fault = Some(error.to_string()),
-            }
-        }
-        if self.admitted_unsaved {
-            match self.machine.store.save_admitted(&self.admitted) {
-                Ok(()) => self.admitted_unsaved = false,
-                Err(error) => fault = Some(error.to_string()),
-            }
-        }
-        if let Some(fault) = fault.as_ref().filter(|fault| self.disk_fault.as_ref() != Some(fault)) {
-            tracing::error!(%fault, "the state is enforced and not on disk; it is not acked before it is");
-        }
-        self.disk_fault = fault;
-    }
-
-    /// Tells what is enforced and on disk.
-    fn acknowledge(&mut self) {
-        let acked: Vec<v1::Ack> = self.held.due_acks().into_iter().map(ack).collect();
-        for ack in acked {
-            self.answer(v1::agent_message::Message::Ack(ack));
-        }
-        let held = self
-            .held
-            .settled()
-            .map(|bundle| v1::HeldDomain {
-                domain_id: bundle.domain_id,
-                generation: bundle.generation,
-                digest: wire::digest(bundle).to_vec(),
-            })
-            .collect();
-        self.outputs.held.send_if_modified(|last| replace(last, Some(held)));
     }
 
     fn publish(&mut self, outcome: &Outcome) {
@@ -382,9 +251,4 @@ fn replace<T: PartialEq>(last: &mut T, next: T) -> bool {
     let changed = *last != next;
     *last = next;
     changed
-}
-
-fn ack(bundle: &Bundle) -> v1::Ack {
-    tracing::info!(domain = %bundle.name, generation = bundle.generation, "enforced");
-    v1::Ack { domain_id: bundle.domain_id, generation: bundle.generation }
 }
