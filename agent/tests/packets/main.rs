@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod builder;
+mod checks;
 mod checksum;
 mod guest;
+mod net;
 mod world;
 
 mod root {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ringfence_agent::bpf::{Datapath, Device, DeviceKind, DropKey, Reason};
 
 use crate::guest::Guest;
-use crate::world::{World, ifindex, sh};
+use crate::net::{ifindex, sh};
+use crate::world::World;
 
 /// Whether a datagram of the peer reaches a socket of the host, by each family.
 fn reached(peer: &Guest) -> [bool; 2] {

@@ -4,7 +4,8 @@ use ringfence_agent::bpf::consts::RF_TABLE_UDP;
 use ringfence_agent::bpf::{Hook, Reason};
 
 use crate::builder::Packet;
-use crate::world::{GATEWAY_MAC, OUTSIDE, World, ip};
+use crate::net::ip;
+use crate::world::{GATEWAY_MAC, OUTSIDE, World};
 
 const FROM: Hook = Hook::FromWorkload;
 

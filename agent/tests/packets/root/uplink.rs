@@ -4,7 +4,8 @@ use ringfence_agent::bpf::consts::{RF_HOST_NONE, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason, TestContext};
 
 use crate::builder::{ACK, Packet, SYN, arp, ethernet};
-use crate::world::{BACK, FAR, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, TRANSIT, World, ip};
+use crate::net::ip;
+use crate::world::{BACK, FAR, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, TRANSIT, World};
 
 const UPLINK_MAC: [u8; 6] = [2, 0xee, 0, 0, 0, 0x99];
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use libbpf_rs::{MapHandle, MapType};
 use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, check_kernel};
 
-use crate::world::{ifindex, options, private_network, sh};
+use crate::net::{ifindex, private_network, sh};
+use crate::world::options;
 
 fn device() -> Device {
     Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6 }
