@@ -176,13 +176,6 @@ static __noinline int rf_advertise(struct __sk_buff *ctx, const struct rf_pkt *p
 	return rf_answer(ctx, pkt);
 }
 
-/* Whether it is neighbour discovery of any kind, router's included (133-137). */
-static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
-{
-	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
-	       pkt->icmp_type <= 137;
-}
-
 static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				   const struct rf_iface *iface)
 {

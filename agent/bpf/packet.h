@@ -3,7 +3,18 @@
 #ifndef RINGFENCE_PACKET_H
 #define RINGFENCE_PACKET_H
 
+#include <linux/if_ether.h>
+#include <linux/in.h>
+
 #include "maps.h"
+
+#define RF_IPPROTO_HOPOPTS 0
+#define RF_IPPROTO_ROUTING 43
+#define RF_IPPROTO_FRAGMENT 44
+#define RF_IPPROTO_AH 51
+#define RF_IPPROTO_ICMPV6 58
+#define RF_IPPROTO_DSTOPTS 60
+#define RF_IPPROTO_SCTP 132
 
 #define RF_L3_OFFSET ETH_HLEN
 
@@ -69,6 +80,13 @@ static __always_inline struct rf_pkt *rf_pkt_begin(enum rf_device_kind from)
 	__builtin_memset(pkt, 0, sizeof(*pkt));
 	pkt->from = from;
 	return pkt;
+}
+
+/* Whether it is neighbour discovery of any kind, router's included (133-137). */
+static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
+{
+	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
+	       pkt->icmp_type <= 137;
 }
 
 /* One judgement by policy. [2]: 0 of the source, 1 of the destination. */

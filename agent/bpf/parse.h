@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
+#include "offload.h"
 #include "packet.h"
 #include "verdict.h"
 
@@ -19,14 +20,6 @@
 #define RF_PULL (ETH_HLEN + 60 + 60)
 #define RF_VLAN_VID 0x0fff
 #define RF_IP_FRAGMENT 0x3fff /* more fragments, or an offset */
-
-#define RF_IPPROTO_HOPOPTS 0
-#define RF_IPPROTO_ROUTING 43
-#define RF_IPPROTO_FRAGMENT 44
-#define RF_IPPROTO_AH 51
-#define RF_IPPROTO_ICMPV6 58
-#define RF_IPPROTO_DSTOPTS 60
-#define RF_IPPROTO_SCTP 132
 
 struct rf_ports {
 	__be16 source;
@@ -255,11 +248,14 @@ static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_
 		return reason;
 	reason = rf_parse_headers(ctx, pkt);
 	linear = ctx->data_end - ctx->data;
-	if (reason != RF_REASON_MALFORMED || linear >= ctx->len || linear >= RF_PULL)
-		return reason;
-	if (bpf_skb_pull_data(ctx, ctx->len < RF_PULL ? ctx->len : RF_PULL))
-		return RF_REASON_INTERNAL;
-	return rf_parse_headers(ctx, pkt);
+	if (reason == RF_REASON_MALFORMED && linear < ctx->len && linear < RF_PULL) {
+		if (bpf_skb_pull_data(ctx, ctx->len < RF_PULL ? ctx->len : RF_PULL))
+			return RF_REASON_INTERNAL;
+		reason = rf_parse_headers(ctx, pkt);
+	}
+	if (!reason && !rf_checksum_in_place(ctx, pkt))
+		reason = RF_REASON_CHECKSUM_PLACE;
+	return reason;
 }
 
 #endif

@@ -11,6 +11,7 @@ mod checks;
 mod checksum;
 mod guest;
 mod net;
+mod raw;
 mod world;
 
 mod root {
@@ -22,6 +23,7 @@ mod root {
     mod echo_gateway;
     mod guard;
     mod icmp_errors;
+    mod offloads;
     mod overlay;
     mod parse;
     mod policy_verdicts;
