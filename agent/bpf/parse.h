@@ -221,7 +221,8 @@ static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct 
 	return RF_REASON_NONE;
 }
 
-/* A priority tag says no network and is taken off; any other is not for us. */
+/* A priority tag says no network and is taken off; any other is not for us, also
+ * one behind it. */
 static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 {
 	__u16 tag = ctx->vlan_tci;
@@ -236,7 +237,14 @@ static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 	}
 	if (tag & RF_VLAN_VID)
 		return RF_REASON_VLAN_TAGGED;
-	return bpf_skb_vlan_pop(ctx) ? RF_REASON_INTERNAL : RF_REASON_NONE;
+	if (bpf_skb_vlan_pop(ctx))
+		return RF_REASON_INTERNAL;
+	/* Where there was a second one, the helper took it out of the frame's bytes
+	 * and put it beside them: unseen by the parser, and sent with them. */
+	if (ctx->vlan_present || ctx->protocol == bpf_htons(ETH_P_8021Q) ||
+	    ctx->protocol == bpf_htons(ETH_P_8021AD))
+		return RF_REASON_VLAN_TAGGED;
+	return RF_REASON_NONE;
 }
 
 static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_pkt *pkt)

@@ -114,3 +114,28 @@ fn a_checksum_that_would_be_written_over_what_was_judged_is_refused() {
     let frame = ethernet([0xff; 6], web.mac, 0x0806, &question);
     wire.refused(&frame, left(22, 0), Reason::ChecksumPlace);
 }
+
+#[test]
+fn no_tag_leaves_behind_a_priority_tag() {
+    let wire = Wire::new();
+    let (web, app) = (wire.world.web, wire.world.app);
+    let inner = Packet::udp(web.v4, app.v4, (4000, 53)).ip();
+    let tagged = |tags: &[(u16, u16)]| {
+        let mut frame = [app.mac, web.mac].concat();
+        for (ethertype, vid) in tags {
+            frame.extend(ethertype.to_be_bytes());
+            frame.extend(vid.to_be_bytes());
+        }
+        frame.extend(0x0800u16.to_be_bytes());
+        frame.extend(&inner);
+        frame
+    };
+    for outer in [0x8100, 0x88a8] {
+        for second in [(0x8100, 100), (0x8100, 0), (0x88a8, 100)] {
+            wire.refused(&tagged(&[(outer, 0), second]), None, Reason::VlanTagged);
+        }
+        wire.refused(&tagged(&[(outer, 0), (0x8100, 0), (0x8100, 100)]), None, Reason::VlanTagged);
+    }
+    let plain = wire.packet(Packet::udp(web.v4, app.v4, (4000, 53)));
+    assert_eq!(wire.send(&tagged(&[(0x8100, 0)]), None), [plain]);
+}
