@@ -192,7 +192,7 @@ static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *p
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 	if (bpf_skb_load_bytes(ctx, pkt->l4_offset, &nd, sizeof(nd)) || nd.code)
 		return rf_drop(ctx, RF_REASON_MALFORMED);
-	if (rf_neighbour(pkt, &nd.target, mac))
+	if (rf_is_mapped4(&nd.target) || rf_neighbour(pkt, &nd.target, mac))
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 	return rf_advertise(ctx, pkt, &nd.target, mac);
 }

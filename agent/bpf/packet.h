@@ -144,14 +144,33 @@ static __always_inline int rf_link_local(const struct rf_ip *ip)
 	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
+/* IPv4 mapped into IPv6: how an IPv4 address is kept here. In an IPv6 packet it
+ * would be taken for that IPv4 address, whose policy is another family's. */
+static __always_inline int rf_is_mapped4(const struct rf_ip *ip)
+{
+	const __u32 *x = (const void *)ip;
+
+	return !(x[0] | x[1]) && x[2] == bpf_htonl(0xffff);
+}
+
+/* No source and no destination of any packet on a wire: 0/8, 127/8 (RFC 1122
+ * 3.2.1.3), ::1 and ::ffff:0:0/96 (RFC 4291 2.5.3, 2.5.5.2). `::` is the source
+ * of duplicate address detection. */
+static __always_inline int rf_is_martian(const struct rf_ip *ip, int is_v6)
+{
+	const __u32 *x = (const void *)ip;
+
+	if (is_v6)
+		return rf_is_mapped4(ip) || (!(x[0] | x[1] | x[2]) && x[3] == bpf_htonl(1));
+	return ip->bytes[12] == 0 || ip->bytes[12] == 127;
+}
+
 /* Neither a source nor a destination of a unicast packet that is routed. */
 static __always_inline int rf_not_unicast(const struct rf_ip *ip, int is_v6)
 {
-	__u8 first = ip->bytes[12];
-
 	if (is_v6)
 		return ip->bytes[0] == 0xff || rf_ip_is_zero(ip);
-	return first == 0 || first == 127 || first >= 224;
+	return ip->bytes[12] >= 224;
 }
 
 #endif

@@ -214,6 +214,8 @@ static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct 
 		reason = rf_parse_l4(&cursor, pkt);
 	if (reason)
 		return reason;
+	if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))
+		return RF_REASON_MARTIAN;
 	/* Ethernet may pad a short packet, but nothing may be cut off. */
 	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||
 	    pkt->l4_offset + pkt->l4_header_len > RF_L3_OFFSET + pkt->l3_len)

@@ -76,7 +76,7 @@ fn what_comes_in_goes_to_its_network_here_or_by_the_overlay() {
 #[test]
 fn sources_of_the_domains_own_and_other_nonsense_do_not_come_in() {
     let world = world();
-    for source in ["10.1.0.12", "10.1.0.1", "10.1.0.77", "10.2.0.14", "127.0.0.1", "224.0.0.1", "0.0.0.0"] {
+    for source in ["10.1.0.12", "10.1.0.1", "10.1.0.77", "10.2.0.14", "224.0.0.1"] {
         let frame = from_outside(Packet::tcp(ip(source), world.web.v4, (4000, 443), SYN));
         world.drops(Hook::FromUplink, world.uplink, &frame, Reason::Spoofed);
     }
