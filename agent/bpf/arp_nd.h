@@ -84,7 +84,7 @@ static __noinline int rf_neighbour(const struct rf_pkt *pkt, const struct rf_ip 
 	}
 	index = addr->iface;
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	if (!iface || index == pkt->iface || iface->vni != pkt->vni)
+	if (!iface || rf_is_sender(pkt, index) || iface->vni != pkt->vni)
 		return -1;
 	__builtin_memcpy(mac, iface->mac, 6);
 	return 0;
@@ -94,7 +94,7 @@ static __always_inline int rf_owns(const struct rf_pkt *pkt, const struct rf_ip 
 {
 	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
 
-	return addr && addr->iface && addr->iface == pkt->iface;
+	return addr && rf_is_sender(pkt, addr->iface);
 }
 
 static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *pkt,

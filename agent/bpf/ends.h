@@ -30,7 +30,7 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt, __u32
 
 	switch (pkt->from) {
 	case RF_DEVICE_WORKLOAD:
-		return source == pkt->iface ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
+		return rf_is_sender(pkt, source) ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
 	case RF_DEVICE_UPLINK:
 		return source ? RF_REASON_SPOOFED : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:

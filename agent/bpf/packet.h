@@ -37,6 +37,7 @@ struct rf_pkt {
 	__u32 domain;		  /* index */
 	__u32 domain_id;
 	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
+	__u32 iface_id;	    /* the same interface's id */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;

@@ -58,6 +58,7 @@ int from_workload(struct __sk_buff *ctx)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
 	pkt->counter = device->counter;
 	pkt->iface = index;
+	pkt->iface_id = iface->id;
 	pkt->domain = iface->domain;
 	pkt->domain_id = iface->domain_id;
 	pkt->vni = iface->vni;

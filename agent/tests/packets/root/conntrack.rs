@@ -32,6 +32,11 @@ impl Flow {
         self.send(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags));
     }
 
+    fn from_web(&self, flags: u8) -> Vec<u8> {
+        let (web, app) = (self.world.web, self.world.app);
+        self.world.bridged(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags))
+    }
+
     fn app(&self, flags: u8) {
         let (web, app) = (self.world.web, self.world.app);
         self.send(&app, &web, Packet::tcp(app.v4, web.v4, (80, 4000), flags));
@@ -197,4 +202,30 @@ fn a_flow_ends_when_its_address_is_nobodys() {
     let packet = Packet::tcp(world.web.v4, world.app.v4, (4000, 80), ACK);
     let frame = world.bridged(&world.web, &world.app, packet);
     world.drops(FROM, world.web.ifindex, &frame, Reason::NoRoute);
+}
+
+#[test]
+fn an_interface_keeps_its_flows_while_it_gets_a_new_index() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(SYN | ACK);
+    let world = &flow.world;
+    let maps = world.datapath.maps();
+    let (web, app) = (world.web, world.app);
+    // The device refers to the new index, the addresses and the flow to the old.
+    let mut iface = maps.ifaces.get(&web.index).unwrap().unwrap();
+    iface.mtu = 1400;
+    maps.ifaces.put(&6, &iface).unwrap();
+    let mut device = maps.devices.get(web.ifindex).unwrap().unwrap();
+    device.r#ref = 6;
+    maps.devices.put(web.ifindex, &device).unwrap();
+    let (_, decision) = world.passes(FROM, web.ifindex, &flow.from_web(ACK));
+    assert_eq!(decision.judged, 0);
+    flow.app(ACK);
+    flow.send(&web, &app, Packet::udp(web.v4, app.v4, (1, 2)));
+    // An index of another interface is not its own.
+    device.r#ref = world.cache.index;
+    maps.devices.put(web.ifindex, &device).unwrap();
+    let packet = Packet::tcp(web.v4, app.v4, (4000, 80), ACK).macs(world.cache.mac, app.mac);
+    world.drops(FROM, web.ifindex, &packet.build(), Reason::SourceAddress);
 }
