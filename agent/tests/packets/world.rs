@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_VNI_TRANSIT};
+use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE};
 use ringfence_agent::bpf::{
     Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
     RowKey, Run, SubnetKey, Vni, bucket,
@@ -157,12 +157,12 @@ impl World {
             next_hop6: Ip::from(ip("2001:db8::1")),
         };
         maps.domains.put(&index, &domain).unwrap();
-        let transit_vni = Vni { domain: index, domain_id: id, flags: RF_VNI_TRANSIT, ..Vni::zeroed() };
+        let transit_vni = Vni { domain: index, domain_id: id, ..Vni::zeroed() };
         maps.vnis.put(&transit, &transit_vni).unwrap();
         for (subnet, vni) in [1, 2].into_iter().zip(networks) {
             let (v4, v6) = (format!("10.{subnet}.0.1"), format!("fd00:{subnet}::1"));
             let gateways = (be(&v4), Ip::from(ip(&v6)));
-            let network = Vni { domain: index, domain_id: id, flags: 0, gateway4: gateways.0, gateway6: gateways.1 };
+            let network = Vni { domain: index, domain_id: id, gateway4: gateways.0, gateway6: gateways.1 };
             maps.vnis.put(&vni, &network).unwrap();
             for gateway in [ip(&v4), ip(&v6)] {
                 let addr = Addr { gateway_vni: vni, epoch: RF_EPOCH_BUCKETS, ..Addr::zeroed() };
