@@ -14,6 +14,7 @@ struct rf_flow {
 	struct rf_tuple tuple;
 	struct rf_judgement j;
 	struct rf_ends ends;
+	__u32 left; /* 1: nothing keeps it from its way out */
 };
 
 RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);

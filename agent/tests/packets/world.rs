@@ -15,6 +15,8 @@ use crate::net::{be, ifindex, ip, private_network, sh};
 
 pub const GATEWAY_MAC: Mac = [0x02, 0x52, 0x46, 0, 0, 1];
 pub const NEXT_HOP_MAC: Mac = [0x02, 0xee, 0, 0, 0, 1];
+/// Of the uplink's device here.
+pub const UPLINK_MAC: Mac = [0x02, 0xee, 0, 0, 0, 0x99];
 
 pub const DOMAIN: u32 = 1;
 pub const DOMAIN_ID: u32 = 71;

@@ -1,10 +1,11 @@
 //! The life of a connection.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::consts::{RF_HOST_NONE, RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, ConnState, Hook, Reason};
 
 use crate::builder::{ACK, FIN, Packet, RST, SYN};
-use crate::world::{DOMAIN, DOMAIN_ID, FAR, Workload, World, addr_key};
+use crate::net::ip;
+use crate::world::{DOMAIN, DOMAIN_ID, FAR, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, UPLINK_MAC, Workload, World, addr_key};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -228,4 +229,39 @@ fn an_interface_keeps_its_flows_while_it_gets_a_new_index() {
     maps.devices.put(web.ifindex, &device).unwrap();
     let packet = Packet::tcp(web.v4, app.v4, (4000, 80), ACK).macs(world.cache.mac, app.mac);
     world.drops(FROM, web.ifindex, &packet.build(), Reason::SourceAddress);
+}
+
+#[test]
+fn a_packet_that_does_not_get_away_opens_no_connection() {
+    let mut world = World::new();
+    for (from, to) in [(1, 2), (1, 3), (1, 9), (9, 9)] {
+        world.allow(from, to, RF_TABLE_UDP);
+    }
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    let maps = world.datapath.maps();
+    let to = |target, mac| Packet::udp(web.v4, target, (1, 2)).macs(web.mac, mac);
+    let outside = ip(OUTSIDE);
+    let passing = Packet::udp(outside, ip("198.51.100.77"), (1, 2)).macs(NEXT_HOP_MAC, UPLINK_MAC);
+    world.drops(Hook::FromUplink, world.uplink, &passing.build(), Reason::NoRoute);
+    let long = to(app.v4, app.mac).length(1451).build();
+    world.run(FROM, web.ifindex, &long);
+    assert_eq!(Reason::from_number(world.decision().reason), Some(Reason::TooBig));
+    world.uplink_at(RF_HOST_NONE);
+    let mut absent = maps.ifaces.get(&app.index).unwrap().unwrap();
+    absent.ifindex = 0;
+    maps.ifaces.put(&app.index, &absent).unwrap();
+    for (packet, reason) in [
+        (to(app.v4, cache.mac), Reason::DestinationMac),
+        (to(app.v4, app.mac), Reason::NoDevice),
+        (to(cache.v4, GATEWAY_MAC).ttl(1), Reason::TtlExpired),
+        (to(outside, GATEWAY_MAC), Reason::NoRoute),
+    ] {
+        world.drops(FROM, web.ifindex, &packet.build(), reason);
+    }
+    assert_eq!(maps.conns4.entries().unwrap(), []);
+    // Nor does one keep a flow alive.
+    let frame = to(cache.v4, GATEWAY_MAC);
+    world.passes(FROM, web.ifindex, &frame.clone().build());
+    world.drops(FROM, web.ifindex, &frame.ttl(1).build(), Reason::TtlExpired);
+    assert_eq!(world.only_conn().1.packets.iter().sum::<u64>(), 1);
 }

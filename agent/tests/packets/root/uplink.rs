@@ -5,9 +5,7 @@ use ringfence_agent::bpf::{Action, Hook, Reason, TestContext};
 
 use crate::builder::{ACK, Packet, SYN, arp, ethernet};
 use crate::net::ip;
-use crate::world::{BACK, FAR, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, TRANSIT, World};
-
-const UPLINK_MAC: [u8; 6] = [2, 0xee, 0, 0, 0, 0x99];
+use crate::world::{BACK, FAR, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, TRANSIT, UPLINK_MAC, World};
 
 fn world() -> World {
     let mut world = World::new();
