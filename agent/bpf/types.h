@@ -195,7 +195,7 @@ enum rf_conn_state {
 	RF_CONN_OPENING = 1,	 /* seen from its originator only */
 	RF_CONN_ESTABLISHED = 2, /* answered */
 	RF_CONN_CLOSING = 3,	 /* FIN seen from one side */
-	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST */
+	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST that nobody ignored */
 };
 
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
@@ -216,7 +216,7 @@ struct rf_conn {
 	enum rf_conn_state state;
 	__u8 origin;	   /* which side opened it */
 	__u8 denied;	   /* judged again and refused: kept to drop quickly */
-	__u8 tcp_flags[2]; /* flags seen from that side, ORed */
+	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 pad[4];
 };
 

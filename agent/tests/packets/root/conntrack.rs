@@ -77,6 +77,31 @@ fn a_reset_closes() {
 }
 
 #[test]
+fn a_reset_that_both_sides_ignore_does_not_close() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(SYN | ACK);
+    flow.web(ACK);
+    flow.app(RST);
+    flow.app(RST | ACK);
+    // What was on its way when its receiver closed proves nothing.
+    flow.web(ACK);
+    flow.web(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_ESTABLISHED);
+    flow.web(FIN | ACK);
+    flow.app(RST);
+    flow.web(ACK);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSING);
+    flow.app(FIN | ACK);
+    flow.web(ACK);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED, "what both have ended stays so");
+}
+
+#[test]
 fn tcp_without_a_connection_must_begin_with_a_syn() {
     let flow = Flow::new();
     let world = &flow.world;
