@@ -33,7 +33,7 @@ impl Flow {
         self.send(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags));
     }
 
-    fn from_web(&self, flags: u8) -> Vec<u8> {
+    fn web_frame(&self, flags: u8) -> Vec<u8> {
         let (web, app) = (self.world.web, self.world.app);
         self.world.bridged(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags))
     }
@@ -245,7 +245,7 @@ fn an_interface_keeps_its_flows_while_it_gets_a_new_index() {
     let mut device = maps.devices.get(web.ifindex).unwrap().unwrap();
     device.r#ref = 6;
     maps.devices.put(web.ifindex, &device).unwrap();
-    let (_, decision) = world.passes(FROM, web.ifindex, &flow.from_web(ACK));
+    let (_, decision) = world.passes(FROM, web.ifindex, &flow.web_frame(ACK));
     assert_eq!(decision.judged, 0);
     flow.app(ACK);
     flow.send(&web, &app, Packet::udp(web.v4, app.v4, (1, 2)));

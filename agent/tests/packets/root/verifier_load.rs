@@ -14,7 +14,7 @@ fn device() -> Device {
 
 #[test]
 fn this_kernel_is_good_enough() {
-    check_kernel().unwrap();
+    check_kernel(&options().pin_dir).unwrap();
 }
 
 #[test]
