@@ -167,6 +167,7 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            guard: self.ownership.dedicated,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
@@ -229,8 +230,7 @@ impl Machine {
         if self.guarded {
             return Ok(());
         }
-        let on = self.ownership.dedicated;
-        self.datapath_mut()?.guard(on)?;
+        self.datapath_mut()?.guard()?;
         self.guarded = true;
         Ok(())
     }

@@ -83,6 +83,7 @@ pub fn options() -> Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
+        guard: false,
         record: true,
         #[cfg(debug_assertions)]
         verdict_off: false,
