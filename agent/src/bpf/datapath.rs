@@ -97,7 +97,7 @@ impl Datapath {
             mark,
         };
         for (hook, ifindex) in datapath.links.list()? {
-            datapath.links.attach(hook, ifindex, datapath.program(hook))?;
+            datapath.links.renew(hook, ifindex, datapath.program(hook))?;
         }
         Ok(datapath)
     }

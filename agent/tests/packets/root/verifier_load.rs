@@ -72,3 +72,22 @@ fn links_that_are_gone_are_not_listed_and_their_pins_go() {
     assert_eq!(std::fs::read_dir(options.pin_dir.join("links")).unwrap().count(), 0);
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
 }
+
+#[test]
+fn a_start_passes_over_a_link_that_went_and_renews_the_others() {
+    private_network();
+    let options = options();
+    let mut first = Datapath::open(&options).unwrap();
+    sh("ip link add veth0 type veth peer name veth1");
+    let device = ifindex("veth0");
+    first.attach(Hook::FromWorkload, device).unwrap();
+    first.attach(Hook::FromWorkload, 1).unwrap();
+    // A name whose link is gone by the time it is opened.
+    let links = options.pin_dir.join("links");
+    std::os::unix::fs::symlink("nowhere", links.join("to_workload-1")).unwrap();
+    sh("ip link del dev veth0");
+    let second = Datapath::open(&options).unwrap();
+    assert_eq!(second.attached().unwrap(), BTreeSet::from([(Hook::FromWorkload, 1)]));
+    assert_eq!(std::fs::read_dir(&links).unwrap().count(), 1);
+    std::fs::remove_dir_all(&options.pin_dir).unwrap();
+}
