@@ -84,7 +84,7 @@ static __noinline int rf_neighbour(const struct rf_pkt *pkt, const struct rf_ip 
 	}
 	index = addr->iface;
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	if (!iface || index == pkt->iface || iface->vni != pkt->vni)
+	if (!iface || rf_is_sender(pkt, index) || iface->vni != pkt->vni)
 		return -1;
 	__builtin_memcpy(mac, iface->mac, 6);
 	return 0;
@@ -94,7 +94,7 @@ static __always_inline int rf_owns(const struct rf_pkt *pkt, const struct rf_ip 
 {
 	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
 
-	return addr && addr->iface && addr->iface == pkt->iface;
+	return addr && rf_is_sender(pkt, addr->iface);
 }
 
 static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *pkt,
@@ -176,13 +176,6 @@ static __noinline int rf_advertise(struct __sk_buff *ctx, const struct rf_pkt *p
 	return rf_answer(ctx, pkt);
 }
 
-/* Whether it is neighbour discovery of any kind, router's included (133-137). */
-static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
-{
-	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
-	       pkt->icmp_type <= 137;
-}
-
 static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				   const struct rf_iface *iface)
 {
@@ -199,7 +192,7 @@ static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *p
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 	if (bpf_skb_load_bytes(ctx, pkt->l4_offset, &nd, sizeof(nd)) || nd.code)
 		return rf_drop(ctx, RF_REASON_MALFORMED);
-	if (rf_neighbour(pkt, &nd.target, mac))
+	if (rf_is_mapped4(&nd.target) || rf_neighbour(pkt, &nd.target, mac))
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 	return rf_advertise(ctx, pkt, &nd.target, mac);
 }

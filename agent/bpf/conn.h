@@ -135,24 +135,36 @@ static __always_inline int rf_conn_reopens(const struct rf_conn *conn, const str
 	return conn->denied && conn->origin != side;
 }
 
+/*
+ * A reset closes, whoever sent it: sequence numbers are not looked at. If both
+ * sides go on afterwards, neither believed it, so it was a forgery or too late,
+ * and the connection is as open as before.
+ */
 static __always_inline void rf_conn_advance_tcp(struct rf_conn *conn, __u8 flags, __u32 side)
 {
-	__u8 fins;
+	__u8 fins, both;
 
+	if (flags & RF_TCP_RST) {
+		conn->tcp_flags[0] &= ~RF_TCP_ACK;
+		conn->tcp_flags[1] &= ~RF_TCP_ACK;
+		conn->state = RF_CONN_CLOSED;
+		return;
+	}
 	/* Not indexed by side: clang would OR it into a pointer, which the
 	 * verifier refuses. */
 	if (side)
 		conn->tcp_flags[1] |= flags;
 	else
 		conn->tcp_flags[0] |= flags;
-	fins = (conn->tcp_flags[0] & RF_TCP_FIN) + (conn->tcp_flags[1] & RF_TCP_FIN);
-	if (flags & RF_TCP_RST || fins == 2)
+	both = conn->tcp_flags[0] & conn->tcp_flags[1];
+	fins = (conn->tcp_flags[0] | conn->tcp_flags[1]) & RF_TCP_FIN;
+	if (both & RF_TCP_FIN)
 		conn->state = RF_CONN_CLOSED;
-	else if (conn->state == RF_CONN_CLOSED)
+	else if (conn->state == RF_CONN_CLOSED && !(both & RF_TCP_ACK))
 		return;
 	else if (fins)
 		conn->state = RF_CONN_CLOSING;
-	else if (conn->state == RF_CONN_OPENING && side != conn->origin)
+	else if (conn->state == RF_CONN_CLOSED || side != conn->origin)
 		conn->state = RF_CONN_ESTABLISHED;
 }
 

@@ -45,8 +45,6 @@
 /* ---- the domain word: bits 0-31 epoch, bit 32 slot ---- */
 #define RF_WORD_SLOT_SHIFT 32
 
-#define RF_VNI_TRANSIT 1
-
 /* Bits of a key before its address. */
 #define RF_PREFIX_FIXED_BITS 64
 #define RF_SUBNET_FIXED_BITS 32

@@ -21,6 +21,7 @@ static __noinline int rf_decide_new(struct __sk_buff *ctx, const struct rf_pkt *
 		.table = pkt->table,
 	};
 	enum rf_reason reason;
+	int action;
 
 	reason = rf_find_ends(pkt, &flow->ends);
 	if (reason)
@@ -37,9 +38,15 @@ static __noinline int rf_decide_new(struct __sk_buff *ctx, const struct rf_pkt *
 		return rf_drop(ctx, RF_REASON_TCP_NOT_SYN);
 	if (!rf_judge(&q, &flow->j))
 		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
+	action = rf_forward(ctx, pkt, flow->ends.to, flow);
+	if (!flow->left)
+		return action;
+	/* Only now: what does not get away has no connection. And early enough,
+	 * since a redirect takes place after the program. */
 	if (pkt->icmp_role != RF_ICMP_OTHER && rf_record_conn(pkt, flow))
 		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
-	return rf_forward(ctx, pkt, flow->ends.to, &flow->j);
+	rf_count_from(pkt->counter);
+	return action;
 }
 
 /* A packet that may have a connection. */
@@ -49,8 +56,8 @@ static __noinline int rf_decide_flow(struct __sk_buff *ctx, const struct rf_pkt 
 	struct rf_flow *flow = rf_flow_begin();
 	struct rf_conn *conn = NULL;
 	enum rf_reason reason;
+	int current, action;
 	__u32 side;
-	int current;
 
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
@@ -82,8 +89,12 @@ static __noinline int rf_decide_flow(struct __sk_buff *ctx, const struct rf_pkt 
 	}
 	if (conn->denied)
 		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
-	rf_conn_advance(conn, pkt, side, now);
-	return rf_forward(ctx, pkt, flow->ends.to, &flow->j);
+	action = rf_forward(ctx, pkt, flow->ends.to, flow);
+	if (flow->left) {
+		rf_conn_advance(conn, pkt, side, now);
+		rf_count_from(pkt->counter);
+	}
+	return action;
 }
 
 /* Every IP packet, after its way in has been checked. */

@@ -20,28 +20,33 @@ static __noinline int rf_outer_is(const struct rf_pkt *pkt, __u32 index)
 	return host->v4 && rf_ip_v4(&pkt->outer) == host->v4;
 }
 
+/* The host of an end: an interface, or 0 for beyond the uplink. */
+static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, __u32 end)
+{
+	struct rf_domain *domain;
+	struct rf_iface *iface;
+	__u32 index = pkt->domain;
+
+	if (end) {
+		iface = bpf_map_lookup_elem(&rf_ifaces, &end);
+		return iface ? iface->host : RF_HOST_NONE;
+	}
+	domain = bpf_map_lookup_elem(&rf_domains, &index);
+	return domain ? domain->uplink_host : RF_HOST_NONE;
+}
+
 /* Whether a packet of interface `source` (0: of beyond the uplink) may come in
  * where it did. Array reads only: this runs for every packet. */
 static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt, __u32 source)
 {
-	struct rf_iface *iface;
-	struct rf_domain *domain;
-	__u32 index = pkt->domain, host;
-
 	switch (pkt->from) {
 	case RF_DEVICE_WORKLOAD:
-		return source == pkt->iface ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
+		return rf_is_sender(pkt, source) ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
 	case RF_DEVICE_UPLINK:
 		return source ? RF_REASON_SPOOFED : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:
-		if (source) {
-			iface = bpf_map_lookup_elem(&rf_ifaces, &source);
-			host = iface ? iface->host : RF_HOST_NONE;
-		} else {
-			domain = bpf_map_lookup_elem(&rf_domains, &index);
-			host = domain ? domain->uplink_host : RF_HOST_NONE;
-		}
-		return rf_outer_is(pkt, host) ? RF_REASON_NONE : RF_REASON_OUTER_SOURCE;
+		return rf_outer_is(pkt, rf_host_of(pkt, source)) ? RF_REASON_NONE
+								 : RF_REASON_OUTER_SOURCE;
 	default:
 		return RF_REASON_INTERNAL;
 	}

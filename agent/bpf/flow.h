@@ -14,6 +14,7 @@ struct rf_flow {
 	struct rf_tuple tuple;
 	struct rf_judgement j;
 	struct rf_ends ends;
+	__u32 left; /* 1: nothing keeps it from its way out */
 };
 
 RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
@@ -36,37 +37,17 @@ static __always_inline void rf_conn_ends(const struct rf_conn *conn, __u32 side,
 	ends->to = side ? conn->iface[0] : conn->iface[1];
 }
 
-/* The host of the side that is not here. */
-static __always_inline __u32 rf_remote_host(__u32 domain_index, __u32 from, __u32 to)
-{
-	__u32 ends[2] = {from, to};
-
-	for (int i = 0; i < 2; i++) {
-		__u32 host = RF_HOST_NONE, index = ends[i];
-
-		if (index) {
-			struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-
-			host = iface ? iface->host : RF_HOST_NONE;
-		} else {
-			struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &domain_index);
-
-			host = domain ? domain->uplink_host : RF_HOST_NONE;
-		}
-		if (host != RF_HOST_HERE)
-			return host;
-	}
-	return RF_HOST_HERE;
-}
-
 /* Puts into an entry where its ends are, given those of a packet of that side. */
-static __always_inline void rf_conn_place(struct rf_conn *conn, __u32 domain, __u32 side,
-					  const struct rf_ends *ends)
+static __always_inline void rf_conn_place(struct rf_conn *conn, const struct rf_pkt *pkt,
+					  __u32 side, const struct rf_ends *ends)
 {
+	/* At most one end is not here, and a frame from there came by the overlay. */
+	__u32 far = pkt->from == RF_DEVICE_OVERLAY ? ends->from : ends->to;
+
 	conn->iface[0] = side ? ends->to : ends->from;
 	conn->iface[1] = side ? ends->from : ends->to;
 	conn->origin_iface = conn->origin == side ? ends->from : ends->to;
-	conn->remote_host = rf_remote_host(domain, ends->from, ends->to);
+	conn->remote_host = rf_host_of(pkt, far);
 }
 
 static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
@@ -76,7 +57,7 @@ static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_f
 		.origin = flow->tuple.side,
 	};
 
-	rf_conn_place(&conn, pkt->domain, flow->tuple.side, &flow->ends);
+	rf_conn_place(&conn, pkt, flow->tuple.side, &flow->ends);
 	rf_conn_judged(&conn, &flow->j);
 	rf_conn_advance(&conn, pkt, flow->tuple.side, bpf_ktime_get_coarse_ns());
 	return rf_conn_put(&flow->tuple, &conn);
@@ -100,7 +81,7 @@ rf_renew_conn(const struct rf_pkt *pkt, const struct rf_conn *conn, const struct
 {
 	struct rf_conn fresh = *conn;
 
-	rf_conn_place(&fresh, pkt->domain, flow->tuple.side, &flow->ends);
+	rf_conn_place(&fresh, pkt, flow->tuple.side, &flow->ends);
 	rf_conn_judged(&fresh, &flow->j);
 	if (rf_conn_put(&flow->tuple, &fresh))
 		return NULL;

@@ -10,6 +10,7 @@
 #ifndef RINGFENCE_FORWARD_H
 #define RINGFENCE_FORWARD_H
 
+#include "flow.h"
 #include "too_big.h"
 
 #define RF_OUTER_TTL 64
@@ -58,8 +59,15 @@ static __noinline enum rf_reason rf_rewrite(struct __sk_buff *ctx, const struct 
 	return RF_REASON_NONE;
 }
 
-static __noinline int rf_to_overlay(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 index,
-				    __u32 vni, const struct rf_judgement *j)
+/* Nothing stands in its way any more. */
+static __always_inline void rf_leaves(struct rf_flow *flow, struct rf_decision decision)
+{
+	flow->left = 1;
+	rf_record(decision, &flow->j);
+}
+
+static __noinline int rf_to_overlay(struct __sk_buff *ctx, __u32 index, __u32 vni,
+				    struct rf_flow *flow)
 {
 	struct bpf_tunnel_key key = {.tunnel_id = vni, .tunnel_ttl = RF_OUTER_TTL};
 	/* The inner packet has its checksum; IPv6 must have the outer one, too. */
@@ -87,29 +95,25 @@ static __noinline int rf_to_overlay(struct __sk_buff *ctx, const struct rf_pkt *
 		return rf_drop(ctx, RF_REASON_NO_DEVICE);
 	if (bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), flags))
 		return rf_drop(ctx, RF_REASON_INTERNAL);
-	rf_count_from(pkt->counter);
-	rf_record((struct rf_decision){.action = RF_ACTION_OVERLAY,
-				       .ifindex = rf_config.overlay_ifindex,
-				       .vni = vni,
-				       .remote_host = index},
-		  j);
+	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_OVERLAY,
+					     .ifindex = rf_config.overlay_ifindex,
+					     .vni = vni,
+					     .remote_host = index});
 	return bpf_redirect(rf_config.overlay_ifindex, 0);
 }
 
-static __always_inline int rf_to_local(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				       __u32 ifindex, const struct rf_judgement *j)
+static __always_inline int rf_to_local(struct __sk_buff *ctx, __u32 ifindex, struct rf_flow *flow)
 {
 	if (!ifindex)
 		return rf_drop(ctx, RF_REASON_NO_DEVICE);
-	rf_count_from(pkt->counter);
-	rf_record((struct rf_decision){.action = RF_ACTION_LOCAL, .ifindex = ifindex}, j);
+	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_LOCAL, .ifindex = ifindex});
 	ctx->mark = rf_config.mark;
 	return bpf_redirect(ifindex, 0);
 }
 
 /* To interface `index`, which the destination address is. */
 static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 index,
-				       const struct rf_judgement *j)
+				       struct rf_flow *flow)
 {
 	struct rf_iface *to = bpf_map_lookup_elem(&rf_ifaces, &index);
 	int routed = pkt->from == RF_DEVICE_UPLINK;
@@ -137,12 +141,12 @@ static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pk
 			return rf_drop(ctx, reason);
 	}
 	if (to->host == RF_HOST_HERE)
-		return rf_to_local(ctx, pkt, to->ifindex, j);
-	return rf_to_overlay(ctx, pkt, to->host, to->vni, j);
+		return rf_to_local(ctx, to->ifindex, flow);
+	return rf_to_overlay(ctx, to->host, to->vni, flow);
 }
 
 static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				   const struct rf_domain *domain, const struct rf_judgement *j)
+				   const struct rf_domain *domain, struct rf_flow *flow)
 {
 	struct bpf_redir_neigh next = {};
 
@@ -159,17 +163,15 @@ static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *p
 	}
 	if (!domain->uplink_ifindex)
 		return rf_drop(ctx, RF_REASON_NO_DEVICE);
-	rf_count_from(pkt->counter);
-	rf_record(
-		(struct rf_decision){.action = RF_ACTION_UPLINK, .ifindex = domain->uplink_ifindex},
-		j);
+	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_UPLINK,
+					     .ifindex = domain->uplink_ifindex});
 	ctx->mark = rf_config.mark;
 	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
 }
 
 /* To an address beyond the domain's uplink. */
 static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					 const struct rf_judgement *j)
+					 struct rf_flow *flow)
 {
 	__u32 index = pkt->domain;
 	struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &index);
@@ -187,7 +189,7 @@ static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_
 			return rf_drop(ctx, RF_REASON_WRONG_VNI);
 		if (!here)
 			return rf_drop(ctx, RF_REASON_NO_ROUTE);
-		return rf_to_uplink(ctx, pkt, domain, j);
+		return rf_to_uplink(ctx, pkt, domain, flow);
 	}
 	if (pkt->ttl <= 1)
 		return rf_drop(ctx, RF_REASON_TTL_EXPIRED);
@@ -199,14 +201,16 @@ static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_
 	if (reason)
 		return rf_drop(ctx, reason);
 	if (here)
-		return rf_to_uplink(ctx, pkt, domain, j);
-	return rf_to_overlay(ctx, pkt, domain->uplink_host, domain->transit_vni, j);
+		return rf_to_uplink(ctx, pkt, domain, flow);
+	return rf_to_overlay(ctx, domain->uplink_host, domain->transit_vni, flow);
 }
 
+/* To end `iface`. flow->left says whether the packet is on its way then; if so,
+ * the result is what the program must return to let it go. */
 static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 iface,
-				      const struct rf_judgement *j)
+				      struct rf_flow *flow)
 {
-	return iface ? rf_forward_iface(ctx, pkt, iface, j) : rf_forward_outside(ctx, pkt, j);
+	return iface ? rf_forward_iface(ctx, pkt, iface, flow) : rf_forward_outside(ctx, pkt, flow);
 }
 
 #endif

@@ -61,6 +61,7 @@ static __noinline int rf_decide_error(struct __sk_buff *ctx, const struct rf_pkt
 	struct rf_conn *conn;
 	enum rf_reason reason;
 	__u32 source;
+	int action;
 
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
@@ -75,7 +76,10 @@ static __noinline int rf_decide_error(struct __sk_buff *ctx, const struct rf_pkt
 	rf_conn_ends(conn, flow->tuple.side, &flow->ends);
 	if (flow->ends.to != source)
 		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
-	return rf_forward(ctx, pkt, flow->ends.from, &flow->j);
+	action = rf_forward(ctx, pkt, flow->ends.from, flow);
+	if (flow->left)
+		rf_count_from(pkt->counter);
+	return action;
 }
 
 #endif

@@ -3,7 +3,18 @@
 #ifndef RINGFENCE_PACKET_H
 #define RINGFENCE_PACKET_H
 
+#include <linux/if_ether.h>
+#include <linux/in.h>
+
 #include "maps.h"
+
+#define RF_IPPROTO_HOPOPTS 0
+#define RF_IPPROTO_ROUTING 43
+#define RF_IPPROTO_FRAGMENT 44
+#define RF_IPPROTO_AH 51
+#define RF_IPPROTO_ICMPV6 58
+#define RF_IPPROTO_DSTOPTS 60
+#define RF_IPPROTO_SCTP 132
 
 #define RF_L3_OFFSET ETH_HLEN
 
@@ -26,6 +37,7 @@ struct rf_pkt {
 	__u32 domain;		  /* index */
 	__u32 domain_id;
 	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
+	__u32 iface_id;	    /* the same interface's id */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
@@ -69,6 +81,13 @@ static __always_inline struct rf_pkt *rf_pkt_begin(enum rf_device_kind from)
 	__builtin_memset(pkt, 0, sizeof(*pkt));
 	pkt->from = from;
 	return pkt;
+}
+
+/* Whether it is neighbour discovery of any kind, router's included (133-137). */
+static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
+{
+	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
+	       pkt->icmp_type <= 137;
 }
 
 /* One judgement by policy. [2]: 0 of the source, 1 of the destination. */
@@ -126,14 +145,33 @@ static __always_inline int rf_link_local(const struct rf_ip *ip)
 	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
+/* IPv4 mapped into IPv6: how an IPv4 address is kept here. In an IPv6 packet it
+ * would be taken for that IPv4 address, whose policy is another family's. */
+static __always_inline int rf_is_mapped4(const struct rf_ip *ip)
+{
+	const __u32 *x = (const void *)ip;
+
+	return !(x[0] | x[1]) && x[2] == bpf_htonl(0xffff);
+}
+
+/* No source and no destination of any packet on a wire: 0/8, 127/8 (RFC 1122
+ * 3.2.1.3), ::1 and ::ffff:0:0/96 (RFC 4291 2.5.3, 2.5.5.2). `::` is the source
+ * of duplicate address detection. */
+static __always_inline int rf_is_martian(const struct rf_ip *ip, int is_v6)
+{
+	const __u32 *x = (const void *)ip;
+
+	if (is_v6)
+		return rf_is_mapped4(ip) || (!(x[0] | x[1] | x[2]) && x[3] == bpf_htonl(1));
+	return ip->bytes[12] == 0 || ip->bytes[12] == 127;
+}
+
 /* Neither a source nor a destination of a unicast packet that is routed. */
 static __always_inline int rf_not_unicast(const struct rf_ip *ip, int is_v6)
 {
-	__u8 first = ip->bytes[12];
-
 	if (is_v6)
 		return ip->bytes[0] == 0xff || rf_ip_is_zero(ip);
-	return first == 0 || first == 127 || first >= 224;
+	return ip->bytes[12] >= 224;
 }
 
 #endif

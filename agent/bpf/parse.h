@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
+#include "offload.h"
 #include "packet.h"
 #include "verdict.h"
 
@@ -19,14 +20,6 @@
 #define RF_PULL (ETH_HLEN + 60 + 60)
 #define RF_VLAN_VID 0x0fff
 #define RF_IP_FRAGMENT 0x3fff /* more fragments, or an offset */
-
-#define RF_IPPROTO_HOPOPTS 0
-#define RF_IPPROTO_ROUTING 43
-#define RF_IPPROTO_FRAGMENT 44
-#define RF_IPPROTO_AH 51
-#define RF_IPPROTO_ICMPV6 58
-#define RF_IPPROTO_DSTOPTS 60
-#define RF_IPPROTO_SCTP 132
 
 struct rf_ports {
 	__be16 source;
@@ -221,6 +214,8 @@ static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct 
 		reason = rf_parse_l4(&cursor, pkt);
 	if (reason)
 		return reason;
+	if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))
+		return RF_REASON_MARTIAN;
 	/* Ethernet may pad a short packet, but nothing may be cut off. */
 	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||
 	    pkt->l4_offset + pkt->l4_header_len > RF_L3_OFFSET + pkt->l3_len)
@@ -228,7 +223,8 @@ static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct 
 	return RF_REASON_NONE;
 }
 
-/* A priority tag says no network and is taken off; any other is not for us. */
+/* A priority tag says no network and is taken off; any other is not for us, also
+ * one behind it. */
 static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 {
 	__u16 tag = ctx->vlan_tci;
@@ -243,7 +239,14 @@ static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 	}
 	if (tag & RF_VLAN_VID)
 		return RF_REASON_VLAN_TAGGED;
-	return bpf_skb_vlan_pop(ctx) ? RF_REASON_INTERNAL : RF_REASON_NONE;
+	if (bpf_skb_vlan_pop(ctx))
+		return RF_REASON_INTERNAL;
+	/* Where there was a second one, the helper took it out of the frame's bytes
+	 * and put it beside them: unseen by the parser, and sent with them. */
+	if (ctx->vlan_present || ctx->protocol == bpf_htons(ETH_P_8021Q) ||
+	    ctx->protocol == bpf_htons(ETH_P_8021AD))
+		return RF_REASON_VLAN_TAGGED;
+	return RF_REASON_NONE;
 }
 
 static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_pkt *pkt)
@@ -255,11 +258,14 @@ static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_
 		return reason;
 	reason = rf_parse_headers(ctx, pkt);
 	linear = ctx->data_end - ctx->data;
-	if (reason != RF_REASON_MALFORMED || linear >= ctx->len || linear >= RF_PULL)
-		return reason;
-	if (bpf_skb_pull_data(ctx, ctx->len < RF_PULL ? ctx->len : RF_PULL))
-		return RF_REASON_INTERNAL;
-	return rf_parse_headers(ctx, pkt);
+	if (reason == RF_REASON_MALFORMED && linear < ctx->len && linear < RF_PULL) {
+		if (bpf_skb_pull_data(ctx, ctx->len < RF_PULL ? ctx->len : RF_PULL))
+			return RF_REASON_INTERNAL;
+		reason = rf_parse_headers(ctx, pkt);
+	}
+	if (!reason && !rf_checksum_in_place(ctx, pkt))
+		reason = RF_REASON_CHECKSUM_PLACE;
+	return reason;
 }
 
 #endif

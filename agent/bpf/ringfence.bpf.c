@@ -58,6 +58,7 @@ int from_workload(struct __sk_buff *ctx)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
 	pkt->counter = device->counter;
 	pkt->iface = index;
+	pkt->iface_id = iface->id;
 	pkt->domain = iface->domain;
 	pkt->domain_id = iface->domain_id;
 	pkt->vni = iface->vni;
@@ -197,7 +198,8 @@ int to_workload(struct __sk_buff *ctx)
 	return rf_deliver(ctx, device->counter);
 }
 
-/* The host's own questions, for the next hop alone, and its answers. */
+/* The host's own questions, for the next hop alone, and its answers to anybody:
+ * it answers for its own addresses only, and who asks is on the link anyway. */
 static __always_inline int rf_asks_next_hop(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 					    const struct rf_domain *domain)
 {

@@ -64,20 +64,17 @@ static __always_inline int rf_too_long(const struct __sk_buff *ctx, const struct
 static __always_inline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, __u32 l4_offset,
 					    __u32 sum)
 {
-	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
-	__u32 csum_start, words = 0;
+	struct rf_left_checksum left;
 	__be16 seed, word;
+	__u32 words = 0;
 
-	if (BPF_CORE_READ_BITFIELD(skb, ip_summed) != RF_CHECKSUM_PARTIAL)
-		return sum;
-	csum_start = skb->csum_start - (__u32)((__u64)skb->data - (__u64)skb->head);
 	/* Anything else than the checksum of the quoted L4 header is not known. */
-	if (csum_start != l4_offset ||
-	    bpf_skb_load_bytes(ctx, csum_start + skb->csum_offset, &seed, sizeof(seed)))
+	if (!rf_left_checksum(ctx, &left) || left.start != l4_offset ||
+	    bpf_skb_load_bytes(ctx, left.place, &seed, sizeof(seed)))
 		return sum;
 	/* The IP header before it, 20 to 60 bytes. */
 	for (__u32 offset = 0; offset < 60; offset += 2) {
-		if (start + offset >= csum_start ||
+		if (start + offset >= left.start ||
 		    bpf_skb_load_bytes(ctx, start + offset, &word, sizeof(word)))
 			break;
 		words += word;

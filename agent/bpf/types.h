@@ -92,7 +92,6 @@ struct rf_domain {
 struct rf_vni {
 	__u32 domain; /* index */
 	__u32 domain_id;
-	__u32 flags;	       /* RF_VNI_TRANSIT */
 	__be32 gateway4;       /* 0: no IPv4 subnet */
 	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
 };
@@ -123,7 +122,11 @@ struct rf_prefix_key {
 	struct rf_ip ip;
 };
 
-/* rf_subnets (LPM): an address inside one is on-link, never the uplink's. */
+/*
+ * rf_subnets (LPM): an address inside one is on-link, never the uplink's. What
+ * counts is that there is an entry; its value is the network's VNI, for people
+ * who read the map.
+ */
 struct rf_subnet_key {
 	__u32 prefixlen; /* RF_SUBNET_FIXED_BITS + bits of ip */
 	__u32 domain_id;
@@ -192,7 +195,7 @@ enum rf_conn_state {
 	RF_CONN_OPENING = 1,	 /* seen from its originator only */
 	RF_CONN_ESTABLISHED = 2, /* answered */
 	RF_CONN_CLOSING = 3,	 /* FIN seen from one side */
-	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST */
+	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST that nobody ignored */
 };
 
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
@@ -205,13 +208,15 @@ struct rf_conn {
 	__u32 epoch[2];	    /* values at its last judgement */
 	__u32 iface[2];	    /* interface index; 0: beyond the uplink */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
-	__u32 remote_host;  /* host index of the side that is not here; RF_HOST_HERE: both are */
-	__u32 from_rule;    /* ids, of the originator's side and the other's */
+	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
+	 * are. */
+	__u32 remote_host;
+	__u32 from_rule; /* ids, of the originator's side and the other's */
 	__u32 to_rule;
 	enum rf_conn_state state;
 	__u8 origin;	   /* which side opened it */
 	__u8 denied;	   /* judged again and refused: kept to drop quickly */
-	__u8 tcp_flags[2]; /* flags seen from that side, ORed */
+	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 pad[4];
 };
 

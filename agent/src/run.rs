@@ -25,7 +25,7 @@ const LAST_PASS: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT. Whatever is enforced then stays enforced.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    bpf::check_kernel()?;
+    bpf::check_kernel(&config.pin_dir)?;
     let (answers_in, answers) = mpsc::unbounded_channel();
     let (held_in, held) = watch::channel(None);
     let (devices_in, devices) = watch::channel(v1::Devices::default());

@@ -24,6 +24,8 @@ pub struct Options {
     pub overlay_ifindex: u32,
     /// The gateways' MAC, the same on every host.
     pub gateway_mac: [u8; 6],
+    /// Load the host guard, too: it needs what a host without it can do without.
+    pub guard: bool,
     /// Write decision records, for tests.
     pub record: bool,
     /// Judge, then let pass: the negative control. No release build has it.
@@ -46,7 +48,8 @@ pub struct Datapath {
     maps: Maps,
     links: Links,
     programs: Vec<(Hook, ProgramHandle)>,
-    guard: ProgramHandle,
+    /// If it was asked for.
+    guard: Option<ProgramHandle>,
     mark: u32,
 }
 
@@ -66,6 +69,7 @@ impl Datapath {
         let mut skel = RingfenceSkelBuilder::default()
             .open(&mut storage)
             .map_err(|source| BpfError::Load { action: "open", source })?;
+        skel.progs.guard.set_autoload(options.guard);
         pin_maps(&mut skel, dir)?;
         let mark = boot_mark(dir)?;
         if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
@@ -89,11 +93,11 @@ impl Datapath {
                 (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
                 (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
             ],
-            guard: ProgramHandle::try_from(&progs.guard).map_err(keep)?,
+            guard: options.guard.then(|| ProgramHandle::try_from(&progs.guard)).transpose().map_err(keep)?,
             mark,
         };
         for (hook, ifindex) in datapath.links.list()? {
-            datapath.links.attach(hook, ifindex, datapath.program(hook))?;
+            datapath.links.renew(hook, ifindex, datapath.program(hook))?;
         }
         Ok(datapath)
     }
@@ -131,9 +135,13 @@ impl Datapath {
         Ok(attached)
     }
 
-    /// Starts or stops guarding the host's stack in this network namespace.
-    pub fn guard(&mut self, on: bool) -> Result<(), BpfError> {
-        if on { self.links.guard(&self.guard) } else { self.links.unguard() }
+    /// Guards the host's stack in this network namespace if [`Options::guard`] asked for it, else
+    /// takes away a guard that an earlier agent left.
+    pub fn guard(&mut self) -> Result<(), BpfError> {
+        match &self.guard {
+            Some(program) => self.links.guard(program),
+            None => self.links.unguard(),
+        }
     }
 
     /// Whether the host's stack is guarded; the guard may be of a program that was loaded before.

@@ -46,7 +46,7 @@ impl Links {
     fn guard_family(&self, name: &str, family: i32, program: &ProgramHandle) -> Result<(), BpfError> {
         let path = self.dir().join(name);
         let fresh = self.dir().join(format!("{name}-next"));
-        let taken = if path.exists() { priority(&info(&path, name)?.info) } else { None };
+        let taken = if path.exists() { priority(&info(&path).map_err(failed(name, "inspect"))?.info) } else { None };
         let free = if taken == Some(PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };
         let mut opts = libbpf_sys::bpf_link_create_opts {
             sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nix::libc;
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::BpfError;
 
@@ -12,8 +13,9 @@ const OLDEST: (u32, u32) = (6, 6);
 /// The loopback device, which every network namespace has.
 const LOOPBACK: i32 = 1;
 
-/// Whether this kernel can run the programs; the error says what is missing and what to do.
-pub fn check_kernel() -> Result<(), BpfError> {
+/// Whether this kernel can run the programs and do what every pass needs, with pins in `pin_dir`
+/// (which need not be there yet); the error says what is missing and what to do.
+pub fn check_kernel(pin_dir: &Path) -> Result<(), BpfError> {
     check_release(&release()?)?;
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Err(BpfError::Kernel {
@@ -21,7 +23,20 @@ pub fn check_kernel() -> Result<(), BpfError> {
             remedy: "boot a kernel with CONFIG_DEBUG_INFO_BTF=y and mount sysfs",
         });
     }
-    check_tcx()
+    check_tcx()?;
+    rcu_grace_period()?;
+    check_bpffs(pin_dir)
+}
+
+/// Pins can be made on a bpffs only, and on anything else all would fail one by one.
+fn check_bpffs(pin_dir: &Path) -> Result<(), BpfError> {
+    let lowest = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(pin_dir);
+    let missing = match statfs(lowest) {
+        Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => return Ok(()),
+        Ok(_) => format!("no bpffs at {}, for the pins in {}", lowest.display(), pin_dir.display()),
+        Err(errno) => format!("{} cannot be looked at: {errno}", lowest.display()),
+    };
+    Err(BpfError::Kernel { missing, remedy: "mount one: mount -t bpf bpf /sys/fs/bpf" })
 }
 
 fn release() -> Result<String, BpfError> {
@@ -77,6 +92,13 @@ pub fn rcu_grace_period() -> Result<(), BpfError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pins_belong_on_a_bpffs() {
+        let error = check_bpffs(Path::new("/proc/not/there")).unwrap_err().to_string();
+        assert!(error.contains("no bpffs at /proc, for the pins in /proc/not/there"), "{error}");
+        assert!(error.contains("mount -t bpf bpf /sys/fs/bpf"), "{error}");
+    }
 
     #[test]
     fn releases_are_compared_as_numbers() {

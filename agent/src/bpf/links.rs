@@ -2,16 +2,19 @@
 //! program is replaced in one step, so that no packet passes between two versions.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::mem::discriminant;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use libbpf_rs::query::{LinkInfo, LinkTypeInfo};
-use libbpf_rs::{Link, ProgramAttachType, ProgramHandle};
+use libbpf_rs::{ProgramAttachType, ProgramHandle};
+use nix::libc;
 
 use super::BpfError;
 
@@ -91,13 +94,27 @@ impl Links {
     /// Runs `program` at the hook of the device, before any other program there. A link that is
     /// there already gets the program in place of its own.
     pub(super) fn attach(&self, hook: Hook, ifindex: u32, program: &ProgramHandle) -> Result<(), BpfError> {
+        if self.renew(hook, ifindex, program)? {
+            return Ok(());
+        }
         let name = link_name(hook, ifindex);
         let path = self.dir.join(&name);
-        if self.alive(hook, ifindex)?.is_some() {
-            return update(&path, &name, program.as_fd());
-        }
         let link = create(hook, ifindex, program.as_fd()).map_err(failed(&name, "attach"))?;
         pin(link.as_fd(), &path).map_err(failed(&name, "pin"))
+    }
+
+    /// Gives a link that is there `program` in place of its own; whether there is one. A device can
+    /// go at any moment: then there is none, and its pin is removed.
+    pub(super) fn renew(&self, hook: Hook, ifindex: u32, program: &ProgramHandle) -> Result<bool, BpfError> {
+        if self.alive(hook, ifindex)?.is_none() {
+            return Ok(false);
+        }
+        let name = link_name(hook, ifindex);
+        match update(&self.dir.join(&name), program.as_fd()) {
+            Ok(()) => Ok(true),
+            Err(error) if is_gone(&error) => self.unpin(&name).map(|()| false),
+            Err(error) => Err(failed(&name, "replace the program")(error)),
+        }
     }
 
     /// Takes the program off the device; nothing happens if there is none.
@@ -121,11 +138,14 @@ impl Links {
     /// of one that is not is removed: it holds nothing but its name.
     pub(super) fn alive(&self, hook: Hook, ifindex: u32) -> Result<Option<u32>, BpfError> {
         let name = link_name(hook, ifindex);
-        let path = self.dir.join(&name);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let info = info(&path, &name)?;
+        let info = match info(&self.dir.join(&name)) {
+            Ok(info) => info,
+            Err(error) if is_gone(&error) => {
+                self.unpin(&name)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(&name, "inspect")(error)),
+        };
         match info.info {
             LinkTypeInfo::Tcx(tcx)
                 if tcx.ifindex == ifindex && discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()) =>
@@ -177,18 +197,30 @@ pub(super) fn failed(name: &str, action: &'static str) -> impl FnOnce(io::Error)
     move |source| BpfError::Link { name, action, source }
 }
 
-pub(super) fn info(path: &Path, name: &str) -> Result<LinkInfo, BpfError> {
-    Link::open(path)
-        .and_then(|link| link.info())
-        .map_err(|error| failed(name, "inspect")(io::Error::other(error.to_string())))
+/// What the kernel says of a link whose device or pin went a moment ago.
+fn is_gone(error: &io::Error) -> bool {
+    [libc::ENOLINK, libc::ENODEV, libc::ENOENT].map(Some).contains(&error.raw_os_error())
 }
 
-fn update(path: &Path, name: &str, program: BorrowedFd<'_>) -> Result<(), BpfError> {
-    let link = Link::open(path).map_err(|error| failed(name, "open")(io::Error::other(error.to_string())))?;
+/// Opens a pinned link. libbpf-rs would hide the error's number.
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a path that ends in NUL.
+    let fd = unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) };
+    // SAFETY: on success the call returned a descriptor that nobody else has.
+    check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub(super) fn info(path: &Path) -> io::Result<LinkInfo> {
+    let link = open(path)?;
+    LinkInfo::from_fd(link.as_fd()).map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn update(path: &Path, program: BorrowedFd<'_>) -> io::Result<()> {
+    let link = open(path)?;
     // SAFETY: both are open file descriptors; no options are passed.
-    let result =
-        unsafe { libbpf_sys::bpf_link_update(link.as_fd().as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
-    check(result).map(drop).map_err(failed(name, "replace the program"))
+    let result = unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
+    check(result).map(drop)
 }
 
 fn create(hook: Hook, ifindex: u32, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -216,8 +248,7 @@ pub(super) fn link_create(
 }
 
 pub(super) fn pin(link: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: an open descriptor and a path that ends in NUL.
     let result = unsafe { libbpf_sys::bpf_obj_pin(link.as_raw_fd(), path.as_ptr()) };
     check(result).map(drop)

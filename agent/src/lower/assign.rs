@@ -15,7 +15,7 @@ use crate::bpf::{
     Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Vni, be32,
     consts::{
         RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
-        RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNI_TRANSIT, RF_VNIS,
+        RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
     },
 };
 
@@ -167,7 +167,7 @@ impl<'a> Assigner<'a> {
             self.image.vnis.insert(*number, Vni { gateway4, gateway6, ..vni });
         }
         if state.transit_vni != 0 {
-            self.image.vnis.insert(state.transit_vni, Vni { flags: RF_VNI_TRANSIT, ..vni });
+            self.image.vnis.insert(state.transit_vni, vni);
         }
         for (net, number) in &state.subnets {
             self.image.subnets.insert(subnet_key(domain_id, *net), *number);

@@ -214,6 +214,7 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            guard: self.ownership.dedicated,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
@@ -266,7 +267,7 @@ impl Machine {
     /// Takes the guard off a host that is not given over to us, while its own devices are still known.
     fn unguard(&mut self) -> Result<(), PassError> {
         if !self.ownership.dedicated && self.datapath()?.is_guarded() {
-            self.datapath_mut()?.guard(false)?;
+            self.datapath_mut()?.guard()?;
         }
         Ok(())
     }
@@ -280,7 +281,7 @@ impl Machine {
         if self.guarded {
             tracing::warn!("the host's guard was taken off by somebody else; it is put back");
         }
-        self.datapath_mut()?.guard(true)?;
+        self.datapath_mut()?.guard()?;
         self.guarded = true;
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::thread;
 use nix::sched::{CloneFlags, setns, unshare};
 use ringfence_agent::bpf::Hook;
 
-use crate::world::{Workload, World, sh};
+use crate::net::sh;
+use crate::world::{Workload, World};
 
 /// A namespace, alive as long as this is.
 pub struct Guest {

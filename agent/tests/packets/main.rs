@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod builder;
+mod checks;
 mod checksum;
 mod guest;
+mod net;
+mod raw;
 mod world;
 
 mod root {
@@ -20,6 +23,7 @@ mod root {
     mod echo_gateway;
     mod guard;
     mod icmp_errors;
+    mod offloads;
     mod overlay;
     mod parse;
     mod policy_verdicts;

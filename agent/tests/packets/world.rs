@@ -1,22 +1,22 @@
 //! A small host: devices, two domains with the same addresses, and what the maps say of them.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::sched::{CloneFlags, unshare};
-use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_VNI_TRANSIT};
+use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE};
 use ringfence_agent::bpf::{
-    Action, Addr, AddrKey, Conn, Conn4Key, Datapath, Decision, Device, DeviceKind, Domain, Hook, Host, Iface, Ip,
-    Options, Pod, PrefixKey, Profile, Reason, Row, RowKey, Run, SubnetKey, TestContext, TestOutput, Vni, be32, bucket,
+    Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
+    RowKey, Run, SubnetKey, Vni, bucket,
 };
 
 use crate::builder::{Mac, Packet};
+use crate::net::{be, ifindex, ip, private_network, sh};
 
 pub const GATEWAY_MAC: Mac = [0x02, 0x52, 0x46, 0, 0, 1];
 pub const NEXT_HOP_MAC: Mac = [0x02, 0xee, 0, 0, 0, 1];
+/// Of the uplink's device here.
+pub const UPLINK_MAC: Mac = [0x02, 0xee, 0, 0, 0, 0x99];
 
 pub const DOMAIN: u32 = 1;
 pub const DOMAIN_ID: u32 = 71;
@@ -31,10 +31,6 @@ pub const FAR_V6: &str = "2001:db8:f::2";
 pub const OUTSIDE_CLASS: u32 = 9;
 pub const OUTSIDE: &str = "203.0.113.9";
 pub const OUTSIDE6: &str = "2001:db8:9::9";
-
-const OK: i32 = -1;
-const SHOT: i32 = 2;
-const REDIRECT: i32 = 7;
 
 /// An interface of the fixture.
 #[derive(Clone, Copy, Debug)]
@@ -80,33 +76,6 @@ pub struct World {
     next_run: u32,
 }
 
-pub fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-pub fn be(text: &str) -> u32 {
-    match ip(text) {
-        IpAddr::V4(v4) => be32(v4),
-        IpAddr::V6(_) => panic!("{text} is not IPv4"),
-    }
-}
-
-pub fn sh(command: &str) {
-    let status = Command::new("sh").args(["-ec", command]).status().unwrap();
-    assert!(status.success(), "{command}");
-}
-
-pub fn ifindex(name: &str) -> u32 {
-    nix::net::if_::if_nametoindex(name).unwrap()
-}
-
-/// A network namespace of the calling thread's own, gone when the test's thread is.
-pub fn private_network() {
-    assert!(nix::unistd::geteuid().is_root(), "packet tests load programs: run them as root");
-    unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    sh("ip link set lo up");
-}
-
 pub fn options() -> Options {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("rf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -114,6 +83,7 @@ pub fn options() -> Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
+        guard: false,
         record: true,
         #[cfg(debug_assertions)]
         verdict_off: false,
@@ -190,12 +160,12 @@ impl World {
             next_hop6: Ip::from(ip("2001:db8::1")),
         };
         maps.domains.put(&index, &domain).unwrap();
-        let transit_vni = Vni { domain: index, domain_id: id, flags: RF_VNI_TRANSIT, ..Vni::zeroed() };
+        let transit_vni = Vni { domain: index, domain_id: id, ..Vni::zeroed() };
         maps.vnis.put(&transit, &transit_vni).unwrap();
         for (subnet, vni) in [1, 2].into_iter().zip(networks) {
             let (v4, v6) = (format!("10.{subnet}.0.1"), format!("fd00:{subnet}::1"));
             let gateways = (be(&v4), Ip::from(ip(&v6)));
-            let network = Vni { domain: index, domain_id: id, flags: 0, gateway4: gateways.0, gateway6: gateways.1 };
+            let network = Vni { domain: index, domain_id: id, gateway4: gateways.0, gateway6: gateways.1 };
             maps.vnis.put(&vni, &network).unwrap();
             for gateway in [ip(&v4), ip(&v6)] {
                 let addr = Addr { gateway_vni: vni, epoch: RF_EPOCH_BUCKETS, ..Addr::zeroed() };
@@ -297,71 +267,6 @@ impl World {
         maps.epochs.bump(place).unwrap();
     }
 
-    pub fn run(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> TestOutput {
-        let context = TestContext { ifindex, ..TestContext::default() };
-        self.datapath.test_run(hook, frame, &context).unwrap()
-    }
-
-    pub fn decision(&self) -> Decision {
-        self.datapath.maps().decisions.get(&0).unwrap().expect("a decision was recorded")
-    }
-
-    /// Every counter that is not zero.
-    pub fn counters(&self) -> BTreeMap<String, u64> {
-        let maps = self.datapath.maps();
-        let mut counters = BTreeMap::new();
-        for row in [1, 2, 3, 4, 5, 6, 100, 101] {
-            let passed = maps.passed.get(&row).unwrap().unwrap();
-            counters.insert(format!("{row} from"), passed.from);
-            counters.insert(format!("{row} to"), passed.to);
-        }
-        for (key, count) in maps.drops.entries().unwrap() {
-            let reason = Reason::from_number(key.reason).unwrap();
-            counters.insert(format!("device {} {}", key.ifindex, reason.name()), count);
-        }
-        counters.retain(|_, count| *count != 0);
-        counters
-    }
-
-    /// What moved while `act` ran, and its result.
-    pub fn moved<T>(&self, act: impl FnOnce() -> T) -> (T, BTreeMap<String, u64>) {
-        let before = self.counters();
-        let result = act();
-        let mut after = self.counters();
-        for (name, count) in before {
-            *after.get_mut(&name).unwrap() -= count;
-        }
-        after.retain(|_, count| *count != 0);
-        (result, after)
-    }
-
-    /// The packet is dropped for this reason, the drop is counted once and nothing else is.
-    #[track_caller]
-    pub fn drops(&self, hook: Hook, ifindex: u32, frame: &[u8], reason: Reason) -> Decision {
-        let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
-        let decision = self.decision();
-        let was = Reason::from_number(decision.reason);
-        assert_eq!((output.action, was), (SHOT, Some(reason)), "action and reason");
-        let expected = BTreeMap::from([(format!("device {ifindex} {}", reason.name()), 1)]);
-        assert_eq!(moved, expected);
-        decision
-    }
-
-    /// The packet passes, it is counted once and nothing else is.
-    #[track_caller]
-    pub fn passes(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> (TestOutput, Decision) {
-        let (output, moved) = self.moved(|| self.run(hook, ifindex, frame));
-        let decision = self.decision();
-        assert_eq!(Reason::from_number(decision.reason), None, "reason");
-        let counter = self.datapath.maps().devices.get(ifindex).unwrap().unwrap().counter;
-        let delivered = decision.action == Action::RF_ACTION_DELIVER;
-        let passed = [OK, REDIRECT].contains(&output.action);
-        assert!(passed, "action {}", output.action);
-        let direction = if delivered { "to" } else { "from" };
-        assert_eq!(moved, BTreeMap::from([(format!("{counter} {direction}"), 1)]));
-        (output, decision)
-    }
-
     /// A packet between two workloads of one network, as the sender's device hands it over.
     pub fn bridged(&self, from: &Workload, to: &Workload, packet: Packet) -> Vec<u8> {
         packet.macs(from.mac, to.mac).build()
@@ -370,13 +275,6 @@ impl World {
     /// A packet to the gateway.
     pub fn routed(&self, from: &Workload, packet: Packet) -> Vec<u8> {
         packet.macs(from.mac, GATEWAY_MAC).build()
-    }
-
-    /// The only IPv4 connection.
-    pub fn only_conn(&self) -> (Conn4Key, Conn) {
-        let conns = self.datapath.maps().conns4.entries().unwrap();
-        assert_eq!(conns.len(), 1, "{conns:?}");
-        conns[0]
     }
 }
 

@@ -6,7 +6,8 @@ use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{Mac, Packet, arp, ethernet};
 use crate::checksum::assert_right;
-use crate::world::{GATEWAY_MAC, Workload, World, ip};
+use crate::net::ip;
+use crate::world::{GATEWAY_MAC, Workload, World};
 
 const FROM: Hook = Hook::FromWorkload;
 const NOBODY: Mac = [0; 6];

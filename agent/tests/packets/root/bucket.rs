@@ -4,7 +4,8 @@ use ringfence_agent::bpf::consts::RF_TABLE_UDP;
 use ringfence_agent::bpf::{Hook, bucket};
 
 use crate::builder::Packet;
-use crate::world::{DOMAIN_ID, World, ip};
+use crate::net::ip;
+use crate::world::{DOMAIN_ID, World};
 
 #[test]
 fn a_connection_to_outside_refers_to_the_bucket_of_its_address() {

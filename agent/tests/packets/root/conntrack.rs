@@ -1,10 +1,11 @@
 //! The life of a connection.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::consts::{RF_HOST_NONE, RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, ConnState, Hook, Reason};
 
 use crate::builder::{ACK, FIN, Packet, RST, SYN};
-use crate::world::{DOMAIN, DOMAIN_ID, FAR, Workload, World, addr_key};
+use crate::net::ip;
+use crate::world::{DOMAIN, DOMAIN_ID, FAR, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, UPLINK_MAC, Workload, World, addr_key};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -30,6 +31,11 @@ impl Flow {
     fn web(&self, flags: u8) {
         let (web, app) = (self.world.web, self.world.app);
         self.send(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags));
+    }
+
+    fn web_frame(&self, flags: u8) -> Vec<u8> {
+        let (web, app) = (self.world.web, self.world.app);
+        self.world.bridged(&web, &app, Packet::tcp(web.v4, app.v4, (4000, 80), flags))
     }
 
     fn app(&self, flags: u8) {
@@ -68,6 +74,31 @@ fn a_reset_closes() {
     flow.web(SYN);
     flow.app(RST | ACK);
     assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+}
+
+#[test]
+fn a_reset_that_both_sides_ignore_does_not_close() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(SYN | ACK);
+    flow.web(ACK);
+    flow.app(RST);
+    flow.app(RST | ACK);
+    // What was on its way when its receiver closed proves nothing.
+    flow.web(ACK);
+    flow.web(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_ESTABLISHED);
+    flow.web(FIN | ACK);
+    flow.app(RST);
+    flow.web(ACK);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSING);
+    flow.app(FIN | ACK);
+    flow.web(ACK);
+    flow.app(ACK);
+    assert_eq!(flow.state(), ConnState::RF_CONN_CLOSED, "what both have ended stays so");
 }
 
 #[test]
@@ -197,4 +228,65 @@ fn a_flow_ends_when_its_address_is_nobodys() {
     let packet = Packet::tcp(world.web.v4, world.app.v4, (4000, 80), ACK);
     let frame = world.bridged(&world.web, &world.app, packet);
     world.drops(FROM, world.web.ifindex, &frame, Reason::NoRoute);
+}
+
+#[test]
+fn an_interface_keeps_its_flows_while_it_gets_a_new_index() {
+    let flow = Flow::new();
+    flow.web(SYN);
+    flow.app(SYN | ACK);
+    let world = &flow.world;
+    let maps = world.datapath.maps();
+    let (web, app) = (world.web, world.app);
+    // The device refers to the new index, the addresses and the flow to the old.
+    let mut iface = maps.ifaces.get(&web.index).unwrap().unwrap();
+    iface.mtu = 1400;
+    maps.ifaces.put(&6, &iface).unwrap();
+    let mut device = maps.devices.get(web.ifindex).unwrap().unwrap();
+    device.r#ref = 6;
+    maps.devices.put(web.ifindex, &device).unwrap();
+    let (_, decision) = world.passes(FROM, web.ifindex, &flow.web_frame(ACK));
+    assert_eq!(decision.judged, 0);
+    flow.app(ACK);
+    flow.send(&web, &app, Packet::udp(web.v4, app.v4, (1, 2)));
+    // An index of another interface is not its own.
+    device.r#ref = world.cache.index;
+    maps.devices.put(web.ifindex, &device).unwrap();
+    let packet = Packet::tcp(web.v4, app.v4, (4000, 80), ACK).macs(world.cache.mac, app.mac);
+    world.drops(FROM, web.ifindex, &packet.build(), Reason::SourceAddress);
+}
+
+#[test]
+fn a_packet_that_does_not_get_away_opens_no_connection() {
+    let mut world = World::new();
+    for (from, to) in [(1, 2), (1, 3), (1, 9), (9, 9)] {
+        world.allow(from, to, RF_TABLE_UDP);
+    }
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    let maps = world.datapath.maps();
+    let to = |target, mac| Packet::udp(web.v4, target, (1, 2)).macs(web.mac, mac);
+    let outside = ip(OUTSIDE);
+    let passing = Packet::udp(outside, ip("198.51.100.77"), (1, 2)).macs(NEXT_HOP_MAC, UPLINK_MAC);
+    world.drops(Hook::FromUplink, world.uplink, &passing.build(), Reason::NoRoute);
+    let long = to(app.v4, app.mac).length(1451).build();
+    world.run(FROM, web.ifindex, &long);
+    assert_eq!(Reason::from_number(world.decision().reason), Some(Reason::TooBig));
+    world.uplink_at(RF_HOST_NONE);
+    let mut absent = maps.ifaces.get(&app.index).unwrap().unwrap();
+    absent.ifindex = 0;
+    maps.ifaces.put(&app.index, &absent).unwrap();
+    for (packet, reason) in [
+        (to(app.v4, cache.mac), Reason::DestinationMac),
+        (to(app.v4, app.mac), Reason::NoDevice),
+        (to(cache.v4, GATEWAY_MAC).ttl(1), Reason::TtlExpired),
+        (to(outside, GATEWAY_MAC), Reason::NoRoute),
+    ] {
+        world.drops(FROM, web.ifindex, &packet.build(), reason);
+    }
+    assert_eq!(maps.conns4.entries().unwrap(), []);
+    // Nor does one keep a flow alive.
+    let frame = to(cache.v4, GATEWAY_MAC);
+    world.passes(FROM, web.ifindex, &frame.clone().build());
+    world.drops(FROM, web.ifindex, &frame.ttl(1).build(), Reason::TtlExpired);
+    assert_eq!(world.only_conn().1.packets.iter().sum::<u64>(), 1);
 }

@@ -4,7 +4,8 @@ use ringfence_agent::bpf::consts::{RF_HOST_HERE, RF_TABLE_TCP};
 use ringfence_agent::bpf::{Hook, Reason};
 
 use crate::builder::{ACK, Packet, SYN};
-use crate::world::{Workload, World, ip, sh};
+use crate::net::{ip, sh};
+use crate::world::{Workload, World};
 
 const OTHER: u32 = 2;
 const OTHER_ID: u32 = 72;
@@ -14,7 +15,7 @@ fn twins(world: &World) -> [Workload; 2] {
     sh("ip link add web2 type veth peer name web2-in; ip link add app2 type veth peer name app2-in");
     world.put_domain(OTHER, OTHER_ID, 901, [300, 400]);
     [(world.web, 5, "web2"), (world.app, 6, "app2")].map(|(original, index, device)| {
-        let ifindex = crate::world::ifindex(device);
+        let ifindex = crate::net::ifindex(device);
         let twin = Workload { index, ifindex, vni: 300, host: RF_HOST_HERE, ..original };
         world.put_workload(OTHER, OTHER_ID, &twin);
         twin

@@ -4,7 +4,8 @@ use ringfence_agent::bpf::{Hook, Reason};
 
 use crate::builder::{Packet, SYN};
 use crate::checksum::assert_right;
-use crate::world::{GATEWAY_MAC, World, ip};
+use crate::net::ip;
+use crate::world::{GATEWAY_MAC, World};
 
 #[test]
 fn every_gateway_of_the_domain_answers_echo() {

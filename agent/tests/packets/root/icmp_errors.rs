@@ -4,10 +4,10 @@ use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{Packet, SYN, icmp_error};
-use crate::world::{NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, World, ip};
+use crate::net::ip;
+use crate::world::{NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, UPLINK_MAC, World};
 
 const FROM: Hook = Hook::FromWorkload;
-const UPLINK_MAC: [u8; 6] = [2, 0xee, 0, 0, 0, 0x99];
 
 fn world() -> World {
     let mut world = World::new();

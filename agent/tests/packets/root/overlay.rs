@@ -9,7 +9,8 @@ use ringfence_agent::bpf::{Action, Decision, Hook, Pod, Reason};
 
 use crate::builder::{Packet, arp, ethernet};
 use crate::guest::Guest;
-use crate::world::{BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World, ip, sh};
+use crate::net::{ip, sh};
+use crate::world::{BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World};
 
 /// A machine that is no host of ours, on the same underlay.
 const STRANGER: &str = "198.51.100.3";

@@ -1,10 +1,13 @@
 //! What cannot be parsed has a reason.
 
+use std::net::IpAddr;
+
 use ringfence_agent::bpf::consts::{RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Hook, Reason};
 
 use crate::builder::{Packet, SYN, ethernet};
-use crate::world::World;
+use crate::net::ip;
+use crate::world::{GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, World};
 
 fn packets(world: &World) -> [Packet; 2] {
     [false, true].map(|v6| Packet::tcp(world.web.ip(v6), world.app.ip(v6), (4000, 80), SYN))
@@ -114,4 +117,57 @@ fn an_ethertype_of_no_use_is_refused() {
     let world = world();
     let frame = ethernet(world.app.mac, world.web.mac, 0x88cc, &[0; 64]);
     world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnsupportedEthertype);
+}
+
+/// An IPv4 address as IPv6 writes it, which the tables have for the IPv4 address itself.
+fn mapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V6(v4.to_ipv6_mapped()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+#[test]
+fn addresses_that_no_packet_may_bear_are_refused_from_everywhere() {
+    let mut world = world();
+    for (from, to) in [(1, 9), (9, 2)] {
+        world.allow(from, to, RF_TABLE_UDP);
+    }
+    let (web, app) = (world.web, world.app);
+    let pairs = [
+        (mapped(web.v4), mapped(app.v4)),
+        (mapped(web.v4), app.v6),
+        (web.v6, mapped(app.v4)),
+        (ip("::1"), app.v6),
+        (web.v6, ip("::1")),
+        (web.v6, mapped(ip(OUTSIDE))),
+        (ip("127.0.0.1"), app.v4),
+        (web.v4, ip("127.1.2.3")),
+        (ip("0.0.0.0"), app.v4),
+        (web.v4, ip("0.1.2.3")),
+    ];
+    for (src, dst) in pairs {
+        let frame = world.routed(&web, Packet::udp(src, dst, (1, 2)));
+        world.drops(Hook::FromWorkload, web.ifindex, &frame, Reason::Martian);
+    }
+    for (src, dst) in [
+        (mapped(ip(OUTSIDE)), mapped(app.v4)),
+        (ip(OUTSIDE6), mapped(app.v4)),
+        (ip("::1"), app.v6),
+        (ip("127.0.0.1"), app.v4),
+        (ip("0.0.0.0"), app.v4),
+    ] {
+        let frame = Packet::udp(src, dst, (1, 2)).macs(NEXT_HOP_MAC, GATEWAY_MAC).build();
+        world.drops(Hook::FromUplink, world.uplink, &frame, Reason::Martian);
+    }
+}
+
+#[test]
+fn an_ipv4_address_is_no_neighbour_in_ipv6() {
+    let world = world();
+    let target = mapped(world.app.v4);
+    let IpAddr::V6(octets) = target else { panic!("{target}") };
+    let question = Packet::icmp(world.web.v6, ip("ff02::1:ff00:c"), (135, 0), [0; 4]);
+    let frame = question.payload(&octets.octets()).ttl(255).macs(world.web.mac, [0x33, 0x33, 0xff, 0, 0, 12]).build();
+    world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnansweredNeighbour);
 }

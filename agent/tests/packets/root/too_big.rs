@@ -5,9 +5,9 @@ use ringfence_agent::bpf::{Hook, Reason, TestContext};
 
 use crate::builder::{ACK, Packet, SYN};
 use crate::checksum::assert_right;
-use crate::world::{BACK, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, World, ip};
+use crate::net::ip;
+use crate::world::{BACK, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, UPLINK_MAC, World};
 
-const UPLINK_MAC: [u8; 6] = [2, 0xee, 0, 0, 0, 0x99];
 const REDIRECT: i32 = 7;
 
 fn world() -> World {

@@ -10,7 +10,8 @@ use ringfence_agent::bpf::Reason;
 use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_TCP, RF_TABLE_UDP};
 
 use crate::guest::Guest;
-use crate::world::{World, sh};
+use crate::net::sh;
+use crate::world::World;
 
 /// web and cache, in two networks, allowed everything both ways.
 fn guests() -> (World, Guest, Guest) {

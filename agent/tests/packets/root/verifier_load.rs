@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use libbpf_rs::{MapHandle, MapType};
 use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, check_kernel};
 
-use crate::world::{ifindex, options, private_network, sh};
+use crate::net::{ifindex, private_network, sh};
+use crate::world::options;
 
 fn device() -> Device {
     Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6 }
@@ -13,7 +14,7 @@ fn device() -> Device {
 
 #[test]
 fn this_kernel_is_good_enough() {
-    check_kernel().unwrap();
+    check_kernel(&options().pin_dir).unwrap();
 }
 
 #[test]
@@ -69,5 +70,24 @@ fn links_that_are_gone_are_not_listed_and_their_pins_go() {
     sh("ip link del dev veth0");
     assert_eq!(datapath.attached().unwrap(), BTreeSet::new());
     assert_eq!(std::fs::read_dir(options.pin_dir.join("links")).unwrap().count(), 0);
+    std::fs::remove_dir_all(&options.pin_dir).unwrap();
+}
+
+#[test]
+fn a_start_passes_over_a_link_that_went_and_renews_the_others() {
+    private_network();
+    let options = options();
+    let mut first = Datapath::open(&options).unwrap();
+    sh("ip link add veth0 type veth peer name veth1");
+    let device = ifindex("veth0");
+    first.attach(Hook::FromWorkload, device).unwrap();
+    first.attach(Hook::FromWorkload, 1).unwrap();
+    // A name whose link is gone by the time it is opened.
+    let links = options.pin_dir.join("links");
+    std::os::unix::fs::symlink("nowhere", links.join("to_workload-1")).unwrap();
+    sh("ip link del dev veth0");
+    let second = Datapath::open(&options).unwrap();
+    assert_eq!(second.attached().unwrap(), BTreeSet::from([(Hook::FromWorkload, 1)]));
+    assert_eq!(std::fs::read_dir(&links).unwrap().count(), 1);
     std::fs::remove_dir_all(&options.pin_dir).unwrap();
 }
