@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use ringfence_policy::wire::FEATURE_REMOVAL_ACK;
 use ringfence_proto::v1::{self, agent_client::AgentClient, agent_message, controller_message};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -139,7 +140,7 @@ fn hello(identity: &Identity, held: Vec<v1::HeldDomain>) -> v1::Hello {
         host: identity.host.clone(),
         underlay: identity.underlay.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        features: FEATURES.iter().map(ToString::to_string).collect(),
+        features: FEATURES.iter().chain([&FEATURE_REMOVAL_ACK]).map(ToString::to_string).collect(),
         held,
     }
 }

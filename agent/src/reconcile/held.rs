@@ -13,7 +13,9 @@ pub(super) struct Held {
     bundles: BTreeMap<u32, Bundle>,
     /// Not enforced yet, the newest last.
     pending: Vec<Pending>,
-    /// Enforced and not acked: by domain id, the generation.
+    /// Let go, and in the programs still.
+    leaving: BTreeSet<u32>,
+    /// Enforced and not acked: by domain id, the generation; 0: it is gone.
     unacked: BTreeMap<u32, u64>,
     /// Domains whose file is not what is held.
     unsaved: BTreeSet<u32>,
@@ -39,6 +41,7 @@ impl Held {
         let earlier = self.pending.iter().position(|pending| pending.domain_id == domain_id);
         let before = earlier.map_or(replaced, |place| self.pending.remove(place).before);
         self.pending.push(Pending { domain_id, before });
+        self.leaving.remove(&domain_id);
         self.unacked.remove(&domain_id);
         self.unsaved.insert(domain_id);
     }
@@ -46,6 +49,7 @@ impl Held {
     /// Lets a domain go; whether it was held.
     pub(super) fn remove(&mut self, domain_id: u32) -> bool {
         self.pending.retain(|pending| pending.domain_id != domain_id);
+        self.leaving.insert(domain_id);
         self.unacked.remove(&domain_id);
         self.unsaved.insert(domain_id);
         self.bundles.remove(&domain_id).is_some()
@@ -61,8 +65,9 @@ impl Held {
         }
     }
 
-    /// All that is held is enforced.
+    /// All that is held is enforced, and nothing else.
     pub(super) fn enforced(&mut self) {
+        self.unacked.extend(std::mem::take(&mut self.leaving).into_iter().map(|domain_id| (domain_id, 0)));
         for Pending { domain_id, .. } in self.pending.drain(..) {
             if let Some(bundle) = self.bundles.get(&domain_id) {
                 self.unacked.insert(domain_id, bundle.generation);
@@ -80,12 +85,11 @@ impl Held {
         self.unsaved.remove(&domain_id);
     }
 
-    /// States to ack now, each once.
-    pub(super) fn due_acks(&mut self) -> Vec<&Bundle> {
+    /// What to ack now, each once: domain id and generation; 0: it is gone.
+    pub(super) fn due_acks(&mut self) -> BTreeMap<u32, u64> {
         let (later, now) = std::mem::take(&mut self.unacked).into_iter().partition(|(id, _)| self.unsaved.contains(id));
         self.unacked = later;
-        let now: BTreeMap<u32, u64> = now;
-        now.keys().filter_map(|id| self.bundles.get(id)).collect()
+        now
     }
 
     /// Whether something is not enforced yet.
@@ -122,7 +126,7 @@ mod tests {
     }
 
     fn acked(held: &mut Held) -> Vec<(u32, u64)> {
-        held.due_acks().into_iter().map(|bundle| (bundle.domain_id, bundle.generation)).collect()
+        held.due_acks().into_iter().collect()
     }
 
     #[test]
@@ -137,6 +141,25 @@ mod tests {
             assert_eq!((acked(&mut held), held.settled().count()), (vec![(1, 7)], 1));
             assert_eq!(acked(&mut held), []);
         }
+    }
+
+    #[test]
+    fn a_domain_that_is_let_go_is_acked_once_it_is_gone_from_programs_and_disk() {
+        let mut held = Held::default();
+        held.restore(bundle(1, 7));
+        assert!(held.remove(1));
+        held.saved(1);
+        assert_eq!(acked(&mut held), []);
+        held.enforced();
+        assert_eq!(acked(&mut held), [(1, 0)]);
+        held.enforced();
+        assert_eq!(acked(&mut held), []);
+        // One that comes back before is not gone.
+        held.remove(1);
+        held.take(bundle(1, 8));
+        held.saved(1);
+        held.enforced();
+        assert_eq!(acked(&mut held), [(1, 8)]);
     }
 
     #[test]

@@ -124,9 +124,12 @@ impl Reconciler {
 
     /// Tells what is enforced and on disk.
     pub(super) fn acknowledge(&mut self) {
-        let acked: Vec<v1::Ack> = self.held.due_acks().into_iter().map(ack).collect();
-        for ack in acked {
-            self.answer(v1::agent_message::Message::Ack(ack));
+        for (domain_id, generation) in self.held.due_acks() {
+            match self.held.get(domain_id) {
+                Some(bundle) => tracing::info!(domain = %bundle.name, generation, "enforced"),
+                None => tracing::info!(domain_id, "gone"),
+            }
+            self.answer(v1::agent_message::Message::Ack(v1::Ack { domain_id, generation }));
         }
         let held = self
             .held
@@ -139,9 +142,4 @@ impl Reconciler {
             .collect();
         self.outputs.held.send_if_modified(|last| replace(last, Some(held)));
     }
-}
-
-fn ack(bundle: &Bundle) -> v1::Ack {
-    tracing::info!(domain = %bundle.name, generation = bundle.generation, "enforced");
-    v1::Ack { domain_id: bundle.domain_id, generation: bundle.generation }
 }
