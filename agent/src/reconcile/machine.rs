@@ -117,8 +117,7 @@ impl Machine {
         let unfinished = Unfinished::new(&config.pin_dir);
         let start = if unfinished.is_there() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
-        let controller = Arc::new(OnceLock::new());
-        runtime.spawn(look::resolve(config.controller.uri().clone(), Arc::clone(&controller)));
+        let controller = look::controller(config.controller.uri(), &runtime);
         Ok(Self {
             netlink: Netlink::connect()?,
             config,

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
 use tonic::transport::Uri;
 
 use super::{Machine, PassError};
@@ -109,9 +110,19 @@ impl Machine {
     }
 }
 
-/// Finds the controller's address, which may take until the network is up.
-pub(super) async fn resolve(uri: Uri, address: Arc<OnceLock<IpAddr>>) {
+/// Where the controller is: at once if its address was given, else once its name is resolved, which may take until the
+/// network is up.
+pub(super) fn controller(uri: &Uri, runtime: &Handle) -> Arc<OnceLock<IpAddr>> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Arc::new(OnceLock::from(address));
+    }
+    let address = Arc::new(OnceLock::new());
+    runtime.spawn(resolve(host, Arc::clone(&address)));
+    address
+}
+
+async fn resolve(host: String, address: Arc<OnceLock<IpAddr>>) {
     loop {
         let found = tokio::net::lookup_host((host.as_str(), 0)).await.ok().and_then(|mut found| found.next());
         if let Some(found) = found {
@@ -120,5 +131,18 @@ pub(super) async fn resolve(uri: Uri, address: Arc<OnceLock<IpAddr>>) {
             return;
         }
         tokio::time::sleep(RESOLVE_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_controller_given_by_its_address_is_known_at_once() {
+        for (uri, address) in [("http://192.0.2.1:7420", "192.0.2.1"), ("http://[2001:db8::1]:7420", "2001:db8::1")] {
+            let found = controller(&Uri::from_static(uri), &Handle::current());
+            assert_eq!(found.get().map(ToString::to_string).as_deref(), Some(address));
+        }
     }
 }
