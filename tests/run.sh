@@ -34,7 +34,7 @@ format() { cargo fmt --all --check && clang-format --dry-run --Werror agent/bpf/
 lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
 unit() { cargo test --quiet --workspace --exclude ringfence-lab --lib --bins && cargo test --quiet -p ringfence-policy -p ringfence-controller --test '*'; }
 packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=1; }
-lab() { cargo build --quiet --workspace --bins && cargo test --quiet -p ringfence-lab -- --test-threads=1; }
+lab() { cargo build --quiet --workspace --bins && cargo test --quiet -p ringfence-lab --tests -- --test-threads=1; }
 licences() { cargo deny --locked check licenses bans sources; }
 
 layer "formatting" format
