@@ -59,8 +59,9 @@ static __noinline int rf_checksum_in_place(struct __sk_buff *ctx, const struct r
 	/* ARP has none, and what is answered here has its own by then. */
 	if (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt))
 		return 0;
-	if (field && left.start == pkt->l4_offset)
-		return left.place == left.start + field;
+	/* What an ICMP error quotes is judged, too. */
+	if (field && (left.start == pkt->l4_offset || pkt->icmp_role == RF_ICMP_ERROR))
+		return left.start == pkt->l4_offset && left.place == left.start + field;
 	return left.start >= payload && left.place >= left.start;
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ringfence_agent::bpf::Reason;
 use ringfence_agent::bpf::consts::{RF_TABLE_OTHER, RF_TABLE_TCP, RF_TABLE_UDP};
 
-use crate::builder::{Packet, SYN, arp, ethernet};
+use crate::builder::{Packet, SYN, arp, ethernet, icmp_error};
 use crate::guest::Guest;
 use crate::net::sh;
 use crate::raw::{LeftChecksum, RawSocket};
@@ -138,4 +138,17 @@ fn no_tag_leaves_behind_a_priority_tag() {
     }
     let plain = wire.packet(Packet::udp(web.v4, app.v4, (4000, 53)));
     assert_eq!(wire.send(&tagged(&[(0x8100, 0)]), None), [plain]);
+}
+
+#[test]
+fn what_an_icmp_error_quotes_is_judged_and_stays_as_it_was() {
+    let mut wire = Wire::new();
+    wire.world.allow(2, 1, RF_TABLE_UDP);
+    let (web, app) = (wire.world.web, wire.world.app);
+    let asked = Packet::udp(app.v4, web.v4, (4000, 53)).payload(&[7; 32]);
+    wire.app.send(&wire.world.bridged(&app, &web, asked.clone()), None);
+    wire.web.received();
+    let error = wire.packet(icmp_error(web.v4, app.v4, &asked.ip()));
+    // The quoted source port, 20 bytes behind the ICMP header.
+    wire.refused(&error, left(42, 20), Reason::ChecksumPlace);
 }
