@@ -77,7 +77,7 @@ impl Ownership {
             link.name == "lo"
                 || around.underlay.contains(&link.ifindex)
                 || link.ifindex == around.toward_controller
-                || self.dedicated && self.trusts(link)
+                || self.dedicated && is_of_workloads(link) && self.trusts(link)
         };
         around.links.values().filter(keeps).map(|link| link.name.clone()).collect()
     }

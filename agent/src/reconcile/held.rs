@@ -92,17 +92,16 @@ impl Held {
         now
     }
 
-    /// Whether something is not enforced yet.
-    pub(super) fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
+    /// Every domain of which something is here still, with the state that a controller may rely on, which is one that is
+    /// enforced and on disk.
+    pub(super) fn told(&self) -> impl Iterator<Item = (u32, Option<&Bundle>)> {
+        let here: BTreeSet<u32> = self.bundles.keys().chain(&self.leaving).chain(&self.unsaved).copied().collect();
+        here.into_iter()
+            .map(|domain_id| (domain_id, self.bundles.get(&domain_id).filter(|_| self.is_settled(domain_id))))
     }
 
-    /// What a controller may rely on: it is enforced and on disk.
-    pub(super) fn settled(&self) -> impl Iterator<Item = &Bundle> {
-        self.bundles.values().filter(|bundle| {
-            !self.unsaved.contains(&bundle.domain_id)
-                && self.pending.iter().all(|pending| pending.domain_id != bundle.domain_id)
-        })
+    fn is_settled(&self, domain_id: u32) -> bool {
+        !self.unsaved.contains(&domain_id) && self.pending.iter().all(|pending| pending.domain_id != domain_id)
     }
 
     /// All of it.
@@ -129,16 +128,36 @@ mod tests {
         held.due_acks().into_iter().collect()
     }
 
+    fn settled(held: &Held) -> usize {
+        held.told().filter(|(_, settled)| settled.is_some()).count()
+    }
+
+    #[test]
+    fn what_is_here_still_is_told_whether_or_not_a_controller_may_rely_on_it() {
+        let told = |held: &Held| held.told().map(|(id, settled)| (id, settled.is_some())).collect::<Vec<_>>();
+        let mut held = Held::default();
+        held.restore(bundle(1, 7));
+        held.take(bundle(2, 8));
+        held.enforced();
+        assert_eq!(told(&held), [(1, true), (2, false)], "2 is not on disk");
+        held.remove(1);
+        assert_eq!(told(&held), [(1, false), (2, false)], "1 is in the programs still");
+        held.saved(1);
+        held.saved(2);
+        held.enforced();
+        assert_eq!(told(&held), [(2, true)]);
+    }
+
     #[test]
     fn a_state_is_acked_once_it_is_enforced_and_on_disk() {
         for disk_first in [true, false] {
             let mut held = Held::default();
             held.take(bundle(1, 7));
             for disk in [disk_first, !disk_first] {
-                assert_eq!((acked(&mut held), held.settled().count()), (vec![], 0));
+                assert_eq!((acked(&mut held), settled(&held)), (vec![], 0));
                 if disk { held.saved(1) } else { held.enforced() }
             }
-            assert_eq!((acked(&mut held), held.settled().count()), (vec![(1, 7)], 1));
+            assert_eq!((acked(&mut held), settled(&held)), (vec![(1, 7)], 1));
             assert_eq!(acked(&mut held), []);
         }
     }

@@ -142,14 +142,12 @@ impl Machine {
         })
     }
 
-    /// Closes devices and finds what the maps should hold for these bundles.
+    /// Finds what the maps should hold for these bundles; nothing has changed yet.
     ///
     /// # Errors
-    /// [`PassError::Full`]: they do not hold it; nothing has changed in them.
+    /// [`PassError::Full`]: they do not hold it.
     pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site) -> Result<Prepared, PassError> {
         let desired = lower(bundles.iter().copied(), site);
-        self.tell_former(&desired);
-        self.close_devices(&desired)?;
         let image = match self.image.take() {
             Some(image) => image,
             None => observe(self.datapath()?.maps())?,
@@ -159,13 +157,16 @@ impl Machine {
         Ok(Prepared { desired, target: target? })
     }
 
-    /// Makes the host enforce what was prepared for these bundles: brings the maps there, opens devices.
+    /// Makes the host enforce what was prepared for these bundles: closes devices, brings the maps there, opens devices.
     pub fn enforce(
         &mut self,
         prepared: Prepared,
         bundles: &[&Bundle],
         may_come_up: &BTreeSet<u32>,
     ) -> Result<Outcome, PassError> {
+        self.tell_former(&prepared.desired);
+        self.close_devices(&prepared.desired)?;
+        self.welcome(&prepared.desired);
         self.unguard()?;
         self.bring_maps(&prepared.target)?;
         self.guard()?;

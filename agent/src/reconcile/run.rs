@@ -69,8 +69,6 @@ pub struct Reconciler {
     admitted_unsaved: bool,
     /// Why the disk is behind, as it was told last.
     disk_fault: Option<String>,
-    /// Passes in a row that failed with something pending.
-    failures: u32,
     /// By interface id: since when its device enforces.
     enforced: BTreeMap<u32, Instant>,
     next_read_back: Instant,
@@ -99,7 +97,6 @@ impl Reconciler {
             admitted: loaded.admitted,
             admitted_unsaved: false,
             disk_fault: None,
-            failures: 0,
             enforced: BTreeMap::new(),
             next_read_back: now,
             next_collection: now + COLLECT,
@@ -170,14 +167,7 @@ impl Reconciler {
         }
         let site = self.machine.look_around()?;
         self.take_loaded();
-        let outcome = match self.enforce(&site) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                self.despair(&error);
-                return Err(error);
-            }
-        };
-        self.failures = 0;
+        let outcome = self.enforce(&site)?;
         self.held.enforced();
         self.acknowledge();
         self.publish(&outcome);

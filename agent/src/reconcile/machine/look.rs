@@ -12,7 +12,10 @@ use tonic::transport::Uri;
 
 use super::{Machine, PassError};
 use crate::{
-    lower::{Site, desired::Desired},
+    lower::{
+        Site,
+        desired::{Desired, Role},
+    },
     netlink::{Link, Overlay},
     reconcile::devices::{self, Around},
 };
@@ -43,14 +46,13 @@ impl Machine {
         }
         self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
         self.find_controller();
-        let site = devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership);
-        self.welcome(&site.own);
-        Ok(site)
+        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership))
     }
 
-    /// A device of the host's own that came after us was born closed.
-    fn welcome(&mut self, own: &[u32]) {
-        let own: BTreeSet<u32> = own.iter().copied().collect();
+    /// A device of the host's own that came after us was born closed. One that a bundle claims is not its own.
+    pub(super) fn welcome(&mut self, desired: &Desired) {
+        let own: BTreeSet<u32> =
+            desired.devices.iter().filter(|(_, role)| **role == Role::Host).map(|(ifindex, _)| *ifindex).collect();
         if let Some(known) = &self.own {
             let fresh =
                 self.links.values().filter(|link| own.contains(&link.ifindex) && !known.contains(&link.ifindex));

@@ -12,9 +12,6 @@ use crate::{
     reconcile::machine::{Outcome, PassError, Prepared},
 };
 
-/// Passes in a row that may fail before what is pending is refused.
-const ATTEMPTS: u32 = 3;
-
 impl Reconciler {
     pub(super) fn take_update(&mut self, update: v1::DomainUpdate) {
         let (domain_id, generation) = (update.domain_id, update.generation);
@@ -84,19 +81,6 @@ impl Reconciler {
         self.prepare(site)
     }
 
-    /// After some passes that failed the controller is told why: what is pending is refused, and what was held before is
-    /// tried instead.
-    pub(super) fn despair(&mut self, error: &PassError) {
-        self.failures = if self.held.is_pending() { self.failures + 1 } else { 0 };
-        if self.failures < ATTEMPTS {
-            return;
-        }
-        self.failures = 0;
-        while let Some(bundle) = self.held.withdraw() {
-            self.refuse(&bundle, format!("it cannot be enforced: {error}"));
-        }
-    }
-
     /// Brings the disk to what is held. A full disk must not stop enforcement: it is tried again at every pass.
     fn save(&mut self) {
         let mut fault = None;
@@ -133,11 +117,11 @@ impl Reconciler {
         }
         let held = self
             .held
-            .settled()
-            .map(|bundle| v1::HeldDomain {
-                domain_id: bundle.domain_id,
-                generation: bundle.generation,
-                digest: wire::digest(bundle).to_vec(),
+            .told()
+            .map(|(domain_id, settled)| v1::HeldDomain {
+                domain_id,
+                generation: settled.map_or(0, |bundle| bundle.generation),
+                digest: settled.map_or_else(Vec::new, |bundle| wire::digest(bundle).to_vec()),
             })
             .collect();
         self.outputs.held.send_if_modified(|last| replace(last, Some(held)));
