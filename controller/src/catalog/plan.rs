@@ -117,7 +117,7 @@ impl Catalog {
         let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
             let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
             let same_source = self.objects.get(key).is_some_and(|before| before.source == object.source);
-            let what = if *what == What::Unchanged && !same_source { What::Changed } else { *what };
+            let what = if *what == What::Unchanged && !same_source { What::Source } else { *what };
             (key.clone(), what, Some(object))
         });
         let deletes = next.objects.iter().skip(specs.len()).map(|(key, _)| key.clone());
@@ -301,6 +301,7 @@ fn verb(what: What) -> &'static str {
         What::Created => "created",
         What::Changed => "changed",
         What::Unchanged => "kept",
+        What::Source => "changed the source of",
         What::Deleted => "deleted",
     }
 }
