@@ -204,3 +204,9 @@ fn what_does_not_exist_is_not_found() {
         assert!(run.stderr.contains("web-9"), "{}", run.stderr);
     }
 }
+
+#[test]
+fn the_version_is_told_under_the_command_s_own_name() {
+    let run = Run::of(ringfence("--version").output().unwrap());
+    assert_eq!(run.stdout, concat!("ringfence ", env!("CARGO_PKG_VERSION"), "\n"));
+}
