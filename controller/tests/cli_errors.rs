@@ -206,6 +206,13 @@ fn what_does_not_exist_is_not_found() {
 }
 
 #[test]
+fn a_host_that_does_not_exist_is_not_asked_for_counters() {
+    let run = Controller::start().run("counters --host h9");
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert_eq!(run.stderr, "there is no Host h9; see `ringfence get hosts`\n");
+}
+
+#[test]
 fn the_version_is_told_under_the_command_s_own_name() {
     let run = Run::of(ringfence("--version").output().unwrap());
     assert_eq!(run.stdout, concat!("ringfence ", env!("CARGO_PKG_VERSION"), "\n"));
