@@ -206,10 +206,15 @@ fn what_does_not_exist_is_not_found() {
 }
 
 #[test]
-fn a_host_that_does_not_exist_is_not_asked_for_counters() {
-    let run = Controller::start().run("counters --host h9");
+fn a_host_that_does_not_exist_is_told_from_one_that_is_away() {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    assert_eq!(controller.run("apply -f shop.yaml --no-wait").code, 0);
+    let run = controller.run("counters --host h9");
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
-    assert_eq!(run.stderr, "there is no Host h9; see `ringfence get hosts`\n");
+    assert_eq!(run.stderr, "there is no Host h9; see `ringfence status`\n");
+    let run = controller.run("counters --host h1");
+    assert_eq!((run.code, run.stderr.as_str()), (1, "h1: its agent is not connected\n"));
 }
 
 #[test]

@@ -36,26 +36,19 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
 
 /// Refuses a domain that is not there: asked when an answer is empty, so that a misspelt name does not look like one.
 async fn check_domain(client: &Client, name: Option<&str>) -> Result<(), Error> {
-    match name {
-        Some(name) if !exists(client, v1::Kind::Domain, name).await? => {
-            Err(Error::Refused(format!("there is no Domain {name}; see `ringfence get domains`")))
-        }
-        _ => Ok(()),
+    let Some(name) = name else { return Ok(()) };
+    let request = v1::GetRequest { kind: v1::Kind::Domain.into(), domain: String::new(), name: name.to_owned() };
+    match client.get(request).await?.objects.is_empty() {
+        true => Err(Error::Refused(format!("there is no Domain {name}; see `ringfence get domains`"))),
+        false => Ok(()),
     }
 }
 
-/// Refuses a host that never registered, as [`check_domain`] a domain.
+/// Refuses a host that neither registered nor is needed by a domain, as [`check_domain`] refuses a domain.
 async fn check_host(client: &Client, name: Option<&str>) -> Result<(), Error> {
-    match name {
-        Some(name) if !exists(client, v1::Kind::Host, name).await? => {
-            Err(Error::Refused(format!("there is no Host {name}; see `ringfence get hosts`")))
-        }
-        _ => Ok(()),
+    let Some(name) = name else { return Ok(()) };
+    match client.status().await?.hosts.iter().any(|host| host.name == name) {
+        true => Ok(()),
+        false => Err(Error::Refused(format!("there is no Host {name}; see `ringfence status`"))),
     }
-}
-
-/// Whether there is an object of this kind, which is in no domain, and name.
-async fn exists(client: &Client, kind: v1::Kind, name: &str) -> Result<bool, Error> {
-    let request = v1::GetRequest { kind: kind.into(), domain: String::new(), name: name.to_owned() };
-    Ok(!client.get(request).await?.objects.is_empty())
 }
