@@ -123,8 +123,7 @@ impl Controller {
             if !refused.is_empty() {
                 return Err(Refusal::Invalid(refused));
             }
-            let hosted = |host: &str| controller.fleet().domains_on(host);
-            controller.catalog().plan(&change, hosted, SystemTime::now())
+            controller.catalog().plan(&change, SystemTime::now())
         })
         .await
     }

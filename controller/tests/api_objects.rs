@@ -285,10 +285,15 @@ async fn a_host_is_deleted_by_its_whole_key_and_once() {
     first.is_sent_nothing().await;
 
     let h2 = key(Kind::Host, "", "h2");
-    let deleted = api.delete(&[h2.clone(), h2]).await.unwrap();
-    assert_eq!(deleted.changes.len(), 1, "named twice, it is deleted once");
+    let needed = api.delete(std::slice::from_ref(&h2)).await.unwrap_err();
+    let message = &invalid(&needed)[0].message;
+    assert!(message.starts_with("is still where Workload acme/prod/app-1 runs: "), "{message}");
+    assert_eq!(api.revision().await, revision);
+    let app = key(Kind::Workload, "acme/prod", "app-1");
+    let deleted = api.delete(&[h2.clone(), app, h2]).await.unwrap();
+    assert_eq!(deleted.changes.len(), 2, "named twice, it is deleted once");
     let topology = first.next_update().await.topology.unwrap();
-    assert!(topology.hosts[1].underlay.is_empty(), "nobody tunnels to it any more");
+    assert_eq!(topology.hosts.len(), 1, "nobody tunnels to it any more");
     api.stop().await;
 }
 

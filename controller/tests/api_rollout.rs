@@ -172,3 +172,40 @@ async fn a_host_that_leaves_a_domain_is_waited_for_until_it_says_that_it_is_gone
     assert!(next(&mut follower).await.is_none());
     api.stop().await;
 }
+
+#[tokio::test]
+async fn a_host_that_is_deleted_after_its_workloads_is_not_waited_for() {
+    let mut api = Api::start().await;
+    api.apply(SHOP).await.unwrap();
+    let mut first = api.agent("h1").await;
+    let mut second = api.agent("h2").await;
+    let registered = loop {
+        let status = api.status().await;
+        if status.hosts.iter().all(|host| host.connected) {
+            break status.revision;
+        }
+    };
+    second.follow_to(registered).await;
+    while api.status().await.domains[0].hosts[1].acked < registered {
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    while api.status().await.hosts[1].connected {
+        tokio::task::yield_now().await;
+    }
+    let moved = api.delete(&[key(Kind::Workload, "acme/prod", "app-1")]).await.unwrap();
+    first.follow_to(moved.generations[0].generation).await;
+    let mut progress = rollout(&mut api, &moved.generations).await;
+    let told = next(&mut progress).await.unwrap();
+    assert_eq!((hosts(&told)[1], told.done), (("h2", false, false), false), "it may enforce it still");
+
+    api.delete(&[key(Kind::Host, "", "h2")]).await.unwrap();
+    let mut last = told;
+    while let Some(told) = next(&mut progress).await {
+        last = told;
+    }
+    assert!(last.done);
+    assert_eq!(last.domains[0].hosts.len(), 1);
+    assert_eq!(api.status().await.hosts.len(), 1);
+    api.stop().await;
+}

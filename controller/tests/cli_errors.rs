@@ -204,3 +204,21 @@ fn what_does_not_exist_is_not_found() {
         assert!(run.stderr.contains("web-9"), "{}", run.stderr);
     }
 }
+
+#[test]
+fn a_host_that_does_not_exist_is_told_from_one_that_is_away() {
+    let controller = Controller::start();
+    controller.file("shop.yaml", SHOP);
+    assert_eq!(controller.run("apply -f shop.yaml --no-wait").code, 0);
+    let run = controller.run("counters --host h9");
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert_eq!(run.stderr, "there is no Host h9; see `ringfence status`\n");
+    let run = controller.run("counters --host h1");
+    assert_eq!((run.code, run.stderr.as_str()), (1, "h1: its agent is not connected\n"));
+}
+
+#[test]
+fn the_version_is_told_under_the_command_s_own_name() {
+    let run = Run::of(ringfence("--version").output().unwrap());
+    assert_eq!(run.stdout, concat!("ringfence ", env!("CARGO_PKG_VERSION"), "\n"));
+}

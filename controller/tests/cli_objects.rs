@@ -75,6 +75,14 @@ fn objects_that_come_from_another_file_only_change_their_source() {
 }
 
 #[test]
+fn a_source_that_changes_beside_a_real_change_is_told_apart() {
+    let controller = shop();
+    controller.file("new.yaml", &SHOP.replace("8080-8090", "9090"));
+    let answer = controller.json("apply -f new.yaml --no-wait -o json");
+    assert_eq!(what(&answer), [vec!["sourceChanged"; 7], vec!["changed"]].concat());
+}
+
+#[test]
 fn a_file_is_the_same_source_however_its_path_is_written() {
     let controller = shop();
     let path = controller.file("shop.yaml", SHOP).display().to_string();

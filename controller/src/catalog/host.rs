@@ -1,14 +1,17 @@
-//! What an agent says of its host, and whether it can be.
+//! What an agent says of its host, whether it can be, and whether the host can go.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ringfence_policy::{
-    model::{NameError, check_host},
+    model::{Invalid, Model, NameError, check_host},
     object::{Kind, ObjectKey},
 };
 use ringfence_proto::v1;
 
 use super::Catalog;
+
+/// How many of those that need a host a refused deletion names.
+const USERS_NAMED: usize = 5;
 
 /// What an agent registers: a host that could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +175,35 @@ pub fn key(name: &str) -> ObjectKey {
     ObjectKey { kind: Kind::Host, domain: String::new(), name: name.to_owned() }
 }
 
+/// Why a host cannot be deleted from this model: who has an interface or an uplink there.
+pub(super) fn still_needed(key: &ObjectKey, model: &Model) -> Option<Invalid> {
+    let host = key.name.as_str();
+    let users: Vec<String> = model
+        .domains()
+        .iter()
+        .flat_map(|(domain, content)| {
+            let uplink = content.uplink().filter(|(place, _)| *place == host);
+            let uplink = uplink.map(|_| format!("Domain {domain} has its uplink"));
+            let workloads =
+                content.workloads().filter(|(_, workload)| workload.interfaces.iter().any(|i| i.host == host));
+            uplink.into_iter().chain(workloads.map(move |(name, _)| format!("Workload {domain}/{name} runs")))
+        })
+        .collect();
+    let named = users.get(..users.len().min(USERS_NAMED))?.join(", ");
+    let (more, them) = match users.len() {
+        0 => return None,
+        1 => (String::new(), "it"),
+        count if count <= USERS_NAMED => (String::new(), "them"),
+        count => (format!(", and {} more", count - USERS_NAMED), "them"),
+    };
+    Some(Invalid {
+        key: key.clone(),
+        index: None,
+        field: String::new(),
+        message: format!("is still where {named}{more}: move or delete {them} first, or in the same change"),
+    })
+}
+
 /// The addresses in the order given, which is sorted: the same set is the same state.
 pub(super) fn parse_underlay(host: &str, texts: &[String]) -> Result<Vec<IpAddr>, InvalidHost> {
     let mut addresses: Vec<IpAddr> = Vec::new();
@@ -200,7 +232,48 @@ fn is_unicast(address: &IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ringfence_policy::text::{self, SourceFile};
+
     use super::*;
+
+    fn model(text: &str) -> Model {
+        let file = SourceFile { name: "test.yaml".to_owned(), text: text.to_owned() };
+        let objects: Vec<_> = text::parse(&[file]).unwrap().into_iter().map(|document| document.object).collect();
+        Model::default().change(&objects, &[]).unwrap().model
+    }
+
+    /// A domain with its uplink on `h1` and so many workloads on `h2`.
+    fn shop(workloads: usize) -> Model {
+        let mut text =
+            "{kind: Tenant, name: acme}\n---\n{kind: Domain, name: acme/prod, uplink: {host: h1, device: up0, \
+             addresses: [203.0.113.2/24], nextHops: [203.0.113.1]}}\n---\n{kind: Network, domain: acme/prod, \
+             name: front, subnets: [{cidr: 10.1.0.0/24, gateway: 10.1.0.1}]}\n"
+                .to_owned();
+        for n in 1..=workloads {
+            text.push_str(&format!(
+                "---\n{{kind: Workload, domain: acme/prod, name: db-{n}, labels: {{role: db}}, interfaces: [{{name: eth0, \
+                 network: front, mac: \"02:00:00:00:01:0{n}\", addresses: [10.1.0.1{n}], host: h2}}]}}\n"
+            ));
+        }
+        model(&text)
+    }
+
+    #[test]
+    fn a_host_that_an_interface_or_an_uplink_names_is_needed() {
+        let said = |host, workloads| still_needed(&key(host), &shop(workloads)).map(|invalid| invalid.message);
+        let rest = "first, or in the same change";
+        assert_eq!(
+            said("h1", 1).unwrap(),
+            format!("is still where Domain acme/prod has its uplink: move or delete it {rest}")
+        );
+        assert_eq!(
+            said("h2", 1).unwrap(),
+            format!("is still where Workload acme/prod/db-1 runs: move or delete it {rest}")
+        );
+        assert!(said("h2", 7).unwrap().ends_with(&format!("db-5 runs, and 2 more: move or delete them {rest}")));
+        assert_eq!(said("h2", 0), None);
+        assert_eq!(said("h3", 7), None);
+    }
 
     fn register(name: &str, underlay: &[&str]) -> Result<Registration, InvalidHost> {
         let underlay: Vec<String> = underlay.iter().map(|text| (*text).to_owned()).collect();

@@ -87,16 +87,11 @@ struct Draft<'a> {
 // === impl Catalog ===
 
 impl Catalog {
-    /// What a change would do. `hosted` tells the domains that need a host.
+    /// What a change would do.
     ///
     /// # Errors
     /// When the state after it would not be valid, or the store stands elsewhere than asked for.
-    pub fn plan(
-        &self,
-        change: &Change,
-        hosted: impl Fn(&str) -> BTreeSet<String>,
-        now: SystemTime,
-    ) -> Result<Plan, Refusal> {
+    pub fn plan(&self, change: &Change, now: SystemTime) -> Result<Plan, Refusal> {
         if let Some(asked) = change.if_revision.filter(|asked| *asked != self.revision) {
             return Err(Refusal::Stale { asked, revision: self.revision });
         }
@@ -110,6 +105,11 @@ impl Catalog {
         }
         let specs: Vec<Object> = change.upserts.iter().map(|(object, _)| object.clone()).collect();
         let next = self.model.change(&specs, &deletes).map_err(Refusal::Invalid)?;
+        // Judged by what will be: the same change may move or delete who needs the host.
+        let needed: Vec<_> = host_deletes.iter().filter_map(|key| host::still_needed(key, &next.model)).collect();
+        if !needed.is_empty() {
+            return Err(Refusal::Invalid(needed));
+        }
         let mut hosts = self.hosts.clone();
         for key in &host_deletes {
             hosts.remove(&key.name);
@@ -117,15 +117,14 @@ impl Catalog {
         let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
             let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
             let same_source = self.objects.get(key).is_some_and(|before| before.source == object.source);
-            let what = if *what == What::Unchanged && !same_source { What::Changed } else { *what };
+            let what = if *what == What::Unchanged && !same_source { What::Source } else { *what };
             (key.clone(), what, Some(object))
         });
         let deletes = next.objects.iter().skip(specs.len()).map(|(key, _)| key.clone());
         let deletes = deletes.chain(host_deletes.iter().cloned()).map(|key| (key, What::Deleted, None));
         let objects = upserts.chain(deletes).collect();
-        let hosted = host_deletes.iter().flat_map(|key| hosted(&key.name));
-        let touched = next.touched.into_iter().chain(hosted).collect();
-        self.settle(Draft { model: next.model, hosts, objects, touched, upserts: &change.upserts }, now)
+        let draft = Draft { model: next.model, hosts, objects, touched: next.touched, upserts: &change.upserts };
+        self.settle(draft, now)
     }
 
     /// What registering a host, which the domains `hosted` need, would do.
@@ -302,6 +301,7 @@ fn verb(what: What) -> &'static str {
         What::Created => "created",
         What::Changed => "changed",
         What::Unchanged => "kept",
+        What::Source => "changed the source of",
         What::Deleted => "deleted",
     }
 }

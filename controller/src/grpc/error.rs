@@ -95,6 +95,7 @@ pub(super) fn outcome(outcome: Outcome) -> (u64, Vec<v1::Change>, Vec<v1::Domain
             What::Created => Wire::Created,
             What::Changed => Wire::Changed,
             What::Unchanged => Wire::Unchanged,
+            What::Source => Wire::Source,
             What::Deleted => Wire::Deleted,
         };
         v1::Change { key: Some(wire::key_to_wire(&key)), what: what.into() }

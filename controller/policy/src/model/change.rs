@@ -38,6 +38,8 @@ pub enum What {
     Changed,
     /// It said the same already.
     Unchanged,
+    /// It says the same and comes from another file set; for who keeps sources, which a model does not.
+    Source,
     /// It is there no longer.
     Deleted,
 }

@@ -12,7 +12,7 @@ use crate::output::Format;
 /// This command speaks to ringfence-controller, which compiles what you apply and brings it to the agents on the
 /// hosts. The answer goes to standard output, progress and complaints go to standard error.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "ringfence", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     /// Where the controller listens: http://HOST:PORT.
     #[arg(long, global = true, value_name = "URL", env = "RINGFENCE_ADDRESS", default_value = "http://127.0.0.1:7420")]

@@ -45,6 +45,8 @@ enum What {
     Created,
     Changed,
     Unchanged,
+    /// It says the same and comes from another file.
+    SourceChanged,
     Deleted,
 }
 
@@ -136,27 +138,19 @@ impl Commit {
         Ok(Self { dry_run, revision, changes, generations, rollout: None })
     }
 
-    /// What happened, for people. Where no domain has a new generation, nothing changed but where objects come from.
-    fn word(&self, what: What) -> &'static str {
-        match what {
-            What::Changed if self.generations.is_empty() => "changed (source only)",
-            _ => what.word(),
-        }
-    }
-
     /// A line for each object and one for all of them.
     fn listing(&self) -> String {
         let mut text = output::columns(
             ["KIND", "DOMAIN", "NAME", "CHANGE"],
             self.changes.iter().map(|change| {
                 let Change { kind, domain, name, what } = change.clone();
-                [kind, domain, name, self.word(what).to_owned()]
+                [kind, domain, name, what.word().to_owned()]
             }),
         );
         let count = |what| self.changes.iter().filter(|change| change.what == what).count();
-        let counts: Vec<_> = [What::Created, What::Changed, What::Unchanged, What::Deleted]
+        let counts: Vec<_> = [What::Created, What::Changed, What::SourceChanged, What::Unchanged, What::Deleted]
             .into_iter()
-            .map(|what| (count(what), self.word(what)))
+            .map(|what| (count(what), what.word()))
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
@@ -191,6 +185,7 @@ impl Change {
             v1::change::What::Created => What::Created,
             v1::change::What::Changed => What::Changed,
             v1::change::What::Unchanged => What::Unchanged,
+            v1::change::What::Source => What::SourceChanged,
             v1::change::What::Deleted => What::Deleted,
         };
         Ok(Self { kind: key.kind.to_string(), domain: key.domain, name: key.name, what })
@@ -205,6 +200,7 @@ impl What {
             Self::Created => "created",
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
+            Self::SourceChanged => "changed (source only)",
             Self::Deleted => "deleted",
         }
     }

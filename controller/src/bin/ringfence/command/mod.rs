@@ -43,3 +43,12 @@ async fn check_domain(client: &Client, name: Option<&str>) -> Result<(), Error> 
         false => Ok(()),
     }
 }
+
+/// Refuses a host that neither registered nor is needed by a domain, as [`check_domain`] refuses a domain.
+async fn check_host(client: &Client, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
+    match client.status().await?.hosts.iter().any(|host| host.name == name) {
+        true => Ok(()),
+        false => Err(Error::Refused(format!("there is no Host {name}; see `ringfence status`"))),
+    }
+}

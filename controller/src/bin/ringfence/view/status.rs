@@ -172,8 +172,9 @@ impl From<v1::DomainStatus> for Domain {
 impl Interface {
     fn why_down(&self, connected: &BTreeSet<&str>) -> String {
         match (self.state, self.hosts_behind) {
-            (State::NoDevice, _) if !connected.contains(&*self.host) => "its host is not connected".to_owned(),
-            (State::NoDevice, _) => "the host reports no such device enforced".to_owned(),
+            // What it said last of its device may be so no longer.
+            _ if !connected.contains(&*self.host) => "its host is not connected".to_owned(),
+            (State::NoDevice, _) => format!("{} has no device {}", self.host, self.device),
             (_, 0) => "enforced, about to be set up".to_owned(),
             (_, 1) => "enforced, waits for 1 host to know it".to_owned(),
             (_, behind) => format!("enforced, waits for {behind} hosts to know it"),
@@ -273,24 +274,25 @@ mod tests {
             status.domains[0].interfaces[0].state = WireState::NoDevice.into();
             status.domains[0].interfaces[1].state = WireState::Enforced.into();
             status.domains[0].interfaces[1].hosts_behind = 1;
-            status.hosts[1].connected = false;
         });
         assert!(!overview.ok);
         let tables = overview.tables();
         let listed = "NOT UP                HOST  DEVICE  WHY\n\
-                      acme/prod web-1/eth0  h1    rf1     the host reports no such device enforced\n\
+                      acme/prod web-1/eth0  h1    rf1     h1 has no device rf1\n\
                       acme/prod app-1/eth0  h2    rf1     enforced, waits for 1 host to know it\n";
         assert!(tables.ends_with(listed), "{tables}");
     }
 
     #[test]
-    fn an_interface_without_device_on_a_host_that_is_away_says_so() {
-        let overview = with(|status| {
-            status.domains[0].interfaces[0].state = WireState::NoDevice.into();
-            status.hosts[0].connected = false;
-        });
-        let tables = overview.tables();
-        assert!(tables.ends_with("acme/prod web-1/eth0  h1    rf1     its host is not connected\n"), "{tables}");
+    fn an_interface_that_is_not_up_on_a_host_that_is_away_says_so() {
+        for state in [WireState::NoDevice, WireState::Enforced] {
+            let overview = with(|status| {
+                status.domains[0].interfaces[0].state = state.into();
+                status.hosts[0].connected = false;
+            });
+            let tables = overview.tables();
+            assert!(tables.ends_with("acme/prod web-1/eth0  h1    rf1     its host is not connected\n"), "{tables}");
+        }
     }
 
     #[test]
