@@ -137,7 +137,7 @@ impl Config {
         let controller: Option<Controller> = settings.required("controller");
         let underlay = underlay(&mut settings);
         let overlay_device = settings.or("overlay-device", DeviceName("rf-overlay".to_owned())).0;
-        let vxlan_port = settings.or("vxlan-port", 4789);
+        let vxlan_port = settings.or("vxlan-port", VxlanPort(4789)).0;
         let gateway_mac = settings.or("gateway-mac", Mac([0x02, 0x52, 0x46, 0x00, 0x00, 0x01])).0;
         let pin_dir = settings.or("bpffs", PathBuf::from("/sys/fs/bpf/ringfence"));
         let state_dir = settings.or("state-dir", PathBuf::from("/var/lib/ringfence/agent"));
@@ -233,6 +233,20 @@ impl FromStr for DeviceName {
     }
 }
 
+/// A UDP port that the kernel takes as it is: for 0 it would choose one.
+struct VxlanPort(u16);
+
+impl FromStr for VxlanPort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Self(port)),
+            _ => Err("write a UDP port, 1 to 65535"),
+        }
+    }
+}
+
 /// A unicast MAC address.
 struct Mac([u8; 6]);
 
@@ -274,9 +288,14 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let wrong = read(&["--controller", "ftp://x", "--gateway-mac", "03:00:00:00:00:00", "--overlay-device", "a/b"])
-            .unwrap_err();
-        for key in ["host", "controller", "gateway-mac", "overlay-device", "underlay-address"] {
+        let given = [
+            ["--controller", "ftp://x"],
+            ["--gateway-mac", "03:00:00:00:00:00"],
+            ["--overlay-device", "a/b"],
+            ["--vxlan-port", "0"],
+        ];
+        let wrong = read(&given.concat()).unwrap_err();
+        for key in ["host", "controller", "gateway-mac", "overlay-device", "vxlan-port", "underlay-address"] {
             assert!(wrong.contains(&format!(": {key}: ")), "{key} is not in:\n{wrong}");
         }
     }
