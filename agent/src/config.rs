@@ -127,7 +127,7 @@ impl Config {
     /// Judges all settings together; every error is told at once.
     pub fn read(flags: Flags) -> Result<Self, ConfigError> {
         let file = flags.config.clone();
-        let mut settings = Settings::new(given(flags));
+        let mut settings = Settings::new("RINGFENCE_AGENT", given(flags));
         if let Some(path) = file {
             let text =
                 std::fs::read_to_string(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
@@ -191,11 +191,9 @@ fn given(flags: Flags) -> BTreeMap<&'static str, Vec<String>> {
 
 fn underlay(settings: &mut Settings) -> Vec<IpAddr> {
     const KEY: &str = "underlay-address";
-    let addresses: Vec<IpAddr> = settings.list(KEY);
+    let addresses: Vec<IpAddr> = settings.required_list(KEY);
     let of_v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
-    if addresses.is_empty() {
-        settings.refuse(KEY, "is missing: give the address other hosts reach this one at");
-    } else if of_v4 > 1 || addresses.len() - of_v4 > 1 {
+    if of_v4 > 1 || addresses.len() - of_v4 > 1 {
         settings.refuse(KEY, "has more than one address of a family; keep the one other hosts should tunnel to");
     }
     addresses
@@ -295,6 +293,7 @@ mod tests {
             ["--vxlan-port", "0"],
         ];
         let wrong = read(&given.concat()).unwrap_err();
+        assert!(wrong.contains("the environment variable RINGFENCE_AGENT_HOST,"), "{wrong}");
         for key in ["host", "controller", "gateway-mac", "overlay-device", "vxlan-port", "underlay-address"] {
             assert!(wrong.contains(&format!(": {key}: ")), "{key} is not in:\n{wrong}");
         }
@@ -307,6 +306,16 @@ mod tests {
         assert!(read(&[&base[..], &addresses].concat()).unwrap_err().contains("more than one address of a family"));
         let both = ["--underlay-address", "10.0.0.1", "--underlay-address", "fd00::1"];
         assert_eq!(read(&[&base[..], &both].concat()).unwrap().underlay.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_of_several_values_is_told_where_the_file_gives_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.yaml");
+        std::fs::write(&file, "host: h1\nunderlay-address: [10.0.0.1, 10.0.0.2]\n").unwrap();
+        let wrong = read(&["--controller", "http://192.0.2.1:1", "--config", file.to_str().unwrap()]).unwrap_err();
+        let place = format!("{}:2:19: underlay-address: has more than one", file.display());
+        assert!(wrong.starts_with(&place), "{wrong}");
     }
 
     #[test]
