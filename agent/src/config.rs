@@ -127,7 +127,7 @@ impl Config {
     /// Judges all settings together; every error is told at once.
     pub fn read(flags: Flags) -> Result<Self, ConfigError> {
         let file = flags.config.clone();
-        let mut settings = Settings::new(given(flags));
+        let mut settings = Settings::new("RINGFENCE_AGENT", given(flags));
         if let Some(path) = file {
             let text =
                 std::fs::read_to_string(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
@@ -137,7 +137,7 @@ impl Config {
         let controller: Option<Controller> = settings.required("controller");
         let underlay = underlay(&mut settings);
         let overlay_device = settings.or("overlay-device", DeviceName("rf-overlay".to_owned())).0;
-        let vxlan_port = settings.or("vxlan-port", 4789);
+        let vxlan_port = settings.or("vxlan-port", VxlanPort(4789)).0;
         let gateway_mac = settings.or("gateway-mac", Mac([0x02, 0x52, 0x46, 0x00, 0x00, 0x01])).0;
         let pin_dir = settings.or("bpffs", PathBuf::from("/sys/fs/bpf/ringfence"));
         let state_dir = settings.or("state-dir", PathBuf::from("/var/lib/ringfence/agent"));
@@ -191,11 +191,9 @@ fn given(flags: Flags) -> BTreeMap<&'static str, Vec<String>> {
 
 fn underlay(settings: &mut Settings) -> Vec<IpAddr> {
     const KEY: &str = "underlay-address";
-    let addresses: Vec<IpAddr> = settings.list(KEY);
+    let addresses: Vec<IpAddr> = settings.required_list(KEY);
     let of_v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
-    if addresses.is_empty() {
-        settings.refuse(KEY, "is missing: give the address other hosts reach this one at");
-    } else if of_v4 > 1 || addresses.len() - of_v4 > 1 {
+    if of_v4 > 1 || addresses.len() - of_v4 > 1 {
         settings.refuse(KEY, "has more than one address of a family; keep the one other hosts should tunnel to");
     }
     addresses
@@ -229,6 +227,20 @@ impl FromStr for DeviceName {
             Ok(Self(text.to_owned()))
         } else {
             Err("a device name has 1 to 15 characters, no space, slash or colon")
+        }
+    }
+}
+
+/// A UDP port that the kernel takes as it is: for 0 it would choose one.
+struct VxlanPort(u16);
+
+impl FromStr for VxlanPort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Self(port)),
+            _ => Err("write a UDP port, 1 to 65535"),
         }
     }
 }
@@ -274,9 +286,15 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let wrong = read(&["--controller", "ftp://x", "--gateway-mac", "03:00:00:00:00:00", "--overlay-device", "a/b"])
-            .unwrap_err();
-        for key in ["host", "controller", "gateway-mac", "overlay-device", "underlay-address"] {
+        let given = [
+            ["--controller", "ftp://x"],
+            ["--gateway-mac", "03:00:00:00:00:00"],
+            ["--overlay-device", "a/b"],
+            ["--vxlan-port", "0"],
+        ];
+        let wrong = read(&given.concat()).unwrap_err();
+        assert!(wrong.contains("the environment variable RINGFENCE_AGENT_HOST,"), "{wrong}");
+        for key in ["host", "controller", "gateway-mac", "overlay-device", "vxlan-port", "underlay-address"] {
             assert!(wrong.contains(&format!(": {key}: ")), "{key} is not in:\n{wrong}");
         }
     }
@@ -288,6 +306,16 @@ mod tests {
         assert!(read(&[&base[..], &addresses].concat()).unwrap_err().contains("more than one address of a family"));
         let both = ["--underlay-address", "10.0.0.1", "--underlay-address", "fd00::1"];
         assert_eq!(read(&[&base[..], &both].concat()).unwrap().underlay.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_of_several_values_is_told_where_the_file_gives_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.yaml");
+        std::fs::write(&file, "host: h1\nunderlay-address: [10.0.0.1, 10.0.0.2]\n").unwrap();
+        let wrong = read(&["--controller", "http://192.0.2.1:1", "--config", file.to_str().unwrap()]).unwrap_err();
+        let place = format!("{}:2:19: underlay-address: has more than one", file.display());
+        assert!(wrong.starts_with(&place), "{wrong}");
     }
 
     #[test]

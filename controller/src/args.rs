@@ -64,7 +64,7 @@ impl Args {
         let Self { config, listen, data_dir, up_deadline } = self;
         let given = [("listen", listen), ("data-dir", data_dir), ("up-deadline", up_deadline)];
         let given: BTreeMap<_, _> = given.map(|(key, value)| (key, value.into_iter().collect())).into();
-        let mut settings = Settings::new(given);
+        let mut settings = Settings::new("RINGFENCE_CONTROLLER", given);
         if let Some(path) = config {
             let text = fs::read_to_string(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
             settings = settings.with_file(&path.display().to_string(), &text);

@@ -70,6 +70,11 @@ impl Setting {
         Some(Self { value: value.to_owned(), ..known })
     }
 
+    /// The value it should have.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     /// Its file.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/sys/net/{}/conf/{}/{}", self.family, self.device, self.name))

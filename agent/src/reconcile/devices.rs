@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
 };
 
@@ -68,6 +69,19 @@ pub struct Seen<'a> {
     pub unset: fn(&Setting) -> bool,
     /// Interfaces that may come up, by id.
     pub may_come_up: &'a BTreeSet<u32>,
+}
+
+impl fmt::Display for DeviceAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attach(hook, ifindex) => write!(f, "attach {hook} to device {ifindex}"),
+            Self::Detach(hook, ifindex) => write!(f, "detach {hook} from device {ifindex}"),
+            Self::Set(setting) => write!(f, "set {} to {}", setting.path().display(), setting.value()),
+            Self::AddAddress(name, net) => write!(f, "add address {net} to {name}"),
+            Self::RemoveAddress(name, net) => write!(f, "remove address {net} from {name}"),
+            Self::SetUp(name) => write!(f, "set {name} up"),
+        }
+    }
 }
 
 impl Ownership {
@@ -377,5 +391,12 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_step_reads_as_a_sentence() {
+        let set = DeviceAction::Set(sysctl::of_workload("tap0").remove(0));
+        assert_eq!(set.to_string(), "set /proc/sys/net/ipv6/conf/tap0/disable_ipv6 to 1");
+        assert_eq!(attach(7)[0].to_string(), "attach from_workload to device 7");
     }
 }

@@ -290,12 +290,12 @@ impl Machine {
     /// device is neither reported nor set up.
     fn attempt(&mut self, step: &DeviceAction) {
         if let Err(error) = self.carry_out(step) {
-            tracing::warn!(?step, %error, "a step on a device failed; it is tried again");
+            tracing::warn!(%step, %error, "a step on a device failed; it is tried again");
         }
     }
 
     fn carry_out(&mut self, step: &DeviceAction) -> Result<(), PassError> {
-        tracing::info!(?step, "device");
+        tracing::info!(%step, "device");
         match step {
             DeviceAction::Attach(hook, ifindex) => self.datapath_mut()?.attach(*hook, *ifindex)?,
             DeviceAction::Detach(hook, ifindex) => self.datapath_mut()?.detach(*hook, *ifindex)?,

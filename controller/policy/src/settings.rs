@@ -26,6 +26,8 @@ pub struct SettingErrors(pub Vec<SettingError>);
 /// The layers, and what was found wrong in them so far.
 #[derive(Debug)]
 pub struct Settings {
+    /// What the names of its environment variables begin with.
+    prefix: &'static str,
     given: BTreeMap<&'static str, Vec<String>>,
     /// Place and values; without values: of those there the operator is told already.
     file: BTreeMap<String, (String, Option<Vec<String>>)>,
@@ -55,8 +57,9 @@ impl std::error::Error for SettingErrors {}
 
 impl Settings {
     /// Settings from what flags and environment gave: a setting they did not name is absent or has an empty list.
-    pub fn new(given: BTreeMap<&'static str, Vec<String>>) -> Self {
-        Self { given, file: BTreeMap::new(), known: Vec::new(), errors: Vec::new() }
+    /// `prefix` and `_` begin the names of the environment variables.
+    pub fn new(prefix: &'static str, given: BTreeMap<&'static str, Vec<String>>) -> Self {
+        Self { prefix, given, file: BTreeMap::new(), known: Vec::new(), errors: Vec::new() }
     }
 
     /// Adds the file: a YAML mapping of setting to scalar or list of scalars.
@@ -93,14 +96,8 @@ impl Settings {
     pub fn required<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str) -> Option<T> {
         let noted = self.errors.len();
         let value = self.optional(key);
-        let in_file = self.file.contains_key(key);
-        if value.is_none() && self.errors.len() == noted && !in_file {
-            let environment = key.replace('-', "_").to_uppercase();
-            self.push(
-                "settings",
-                key,
-                format!("is missing: give --{key}, the environment variable that ends in _{environment}, or `{key}:` in the configuration file"),
-            );
+        if value.is_none() {
+            self.note_missing(key, noted);
         }
         value
     }
@@ -113,9 +110,20 @@ impl Settings {
         values.iter().filter_map(|value| self.parse(&origin, key, value)).collect()
     }
 
-    /// Notes an error that only the caller can see: two settings that contradict each other, say.
+    /// Every value given, where there must be one; empty only when that was wrong and is noted.
+    pub fn required_list<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str) -> Vec<T> {
+        let noted = self.errors.len();
+        let values = self.list(key);
+        if values.is_empty() {
+            self.note_missing(key, noted);
+        }
+        values
+    }
+
+    /// Notes an error that only the caller can see: values that contradict each other, say.
     pub fn refuse(&mut self, key: &'static str, message: impl Into<String>) {
-        self.push("settings", key, message.into());
+        let origin = self.find(key).map_or_else(|| "settings".to_owned(), |(origin, _)| origin);
+        self.push(&origin, key, message.into());
     }
 
     /// All that is wrong, including settings of the file that nobody read.
@@ -127,6 +135,18 @@ impl Settings {
             }
         }
         if self.errors.is_empty() { Ok(()) } else { Err(SettingErrors(self.errors)) }
+    }
+
+    /// Notes that a setting is missing, unless what is wrong with it was noted: with the file, or since there were `noted` errors.
+    fn note_missing(&mut self, key: &'static str, noted: usize) {
+        if self.errors.len() > noted || matches!(self.file.get(key), Some((_, None))) {
+            return;
+        }
+        let environment = format!("{}_{}", self.prefix, key.replace('-', "_").to_uppercase());
+        let message = format!(
+            "is missing: give --{key}, the environment variable {environment}, or `{key}:` in the configuration file"
+        );
+        self.refuse(key, message);
     }
 
     fn find(&mut self, key: &'static str) -> Option<(String, Vec<String>)> {
@@ -196,6 +216,7 @@ mod tests {
 
     fn given(pairs: &[(&'static str, &[&str])]) -> Settings {
         Settings::new(
+            "RINGFENCE_X",
             pairs.iter().map(|(key, values)| (*key, values.iter().map(|v| (*v).to_owned()).collect())).collect(),
         )
     }
@@ -222,7 +243,7 @@ mod tests {
             errors,
             "flag or environment: port: \"x\" cannot be used: invalid digit found in string\n\
              c.yaml:1:7: size: \"-1\" cannot be used: invalid digit found in string\n\
-             settings: host: is missing: give --host, the environment variable that ends in _HOST, or `host:` in the configuration file\n\
+             settings: host: is missing: give --host, the environment variable RINGFENCE_X_HOST, or `host:` in the configuration file\n\
              c.yaml:2:9: colour: is no setting; there are: port, size, host"
         );
     }

@@ -63,13 +63,22 @@ fn up() -> Result<bool> {
     interrupt::listen()?;
     let shop = example("shop.yaml");
     let mut lab = Lab::raise(&[&shop], &Options::default())?;
-    let _responders = Responders::start(&lab.endpoints)?;
+    let id = lab.id().to_owned();
+    let responders = Responders::start(&lab.endpoints)?;
     let applied = lab.apply(&shop)?;
     print!("{}{}", applied.answer, lab.cli_ok(&["status"])?.answer);
-    print!("{}", enter_help(lab.id())?);
+    print!("{}{}", enter_help(&id)?, lab.probe_help()?);
     println!("\nCtrl-C takes it all away.");
     wait::until_interrupted();
-    Ok(true)
+    drop(responders);
+    drop(lab);
+    let left = registry::leftovers(&id)?;
+    if left.is_empty() {
+        println!("\nThe lab {id} is removed: its namespaces, pins and files.");
+    } else {
+        println!("\nThe lab {id} left behind: {left:?}");
+    }
+    Ok(left.is_empty())
 }
 
 fn down() -> Result<bool> {

@@ -136,7 +136,8 @@ pub fn directory_of(id: &str) -> PathBuf {
     Path::new(LABS).join(id)
 }
 
-fn pins_of(id: &str) -> PathBuf {
+/// Where a lab's agents pin what they load, each in a directory of its host's name.
+pub fn pins_of(id: &str) -> PathBuf {
     Path::new(BPFFS).join(format!("rf-{id}"))
 }
 

@@ -9,7 +9,6 @@ use crate::{
     probe::{
         Outcome, Question,
         asker::{Patience, ask},
-        expectation,
     },
 };
 
@@ -27,17 +26,8 @@ impl Demo {
     fn verdict_off(&mut self) -> Result<()> {
         self.lab.restart_agents(&["--verdict-off"])?;
         self.report.note("agents restarted with --verdict-off, which no release build has");
-        let model = self.model()?;
+        let denied = self.denied_by_policy()?;
         let endpoints = &self.lab.endpoints;
-        let mut denied = Vec::new();
-        for &question in &self.questions {
-            let domain = &endpoints[question.asker].domain;
-            let has_owner = endpoints.iter().any(|it| it.domain == *domain && it.addresses.contains(&question.target));
-            let expected = expectation::expect(endpoints, &question, &model)?;
-            if has_owner && expected == Outcome::Silence {
-                denied.push(question);
-            }
-        }
         let outcomes = ask(endpoints, &denied, Patience::default(), |_| true)?;
         let answered = outcomes.iter().filter(|it| matches!(it, Outcome::Answered { .. })).count();
         self.report.check(

@@ -1,6 +1,7 @@
 //! `make demo`: everything Ringfence promises, shown with real packets in one run.
 
 mod control;
+mod counters;
 mod report;
 mod show;
 mod tighten;
@@ -15,7 +16,7 @@ use crate::{
     files::{example, read_objects},
     interrupt,
     lab::{Lab, Options},
-    probe::{Question, expectation, responder::Responders},
+    probe::{Outcome, Question, expectation, responder::Responders},
     registry,
 };
 
@@ -83,5 +84,19 @@ impl Demo {
 
     fn model(&self) -> Result<Model> {
         expectation::model_of(&self.objects).context("the example is not valid")
+    }
+
+    /// The questions to somebody of the asker's own domain that are to have no answer: policy alone stands in their way.
+    fn denied_by_policy(&self) -> Result<Vec<Question>> {
+        let (model, endpoints) = (self.model()?, &self.lab.endpoints);
+        let mut denied = Vec::new();
+        for &question in &self.questions {
+            let domain = &endpoints[question.asker].domain;
+            let has_owner = endpoints.iter().any(|it| it.domain == *domain && it.addresses.contains(&question.target));
+            if has_owner && expectation::expect(endpoints, &question, &model)? == Outcome::Silence {
+                denied.push(question);
+            }
+        }
+        Ok(denied)
     }
 }

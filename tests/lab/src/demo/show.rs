@@ -81,13 +81,6 @@ impl Demo {
         Ok(())
     }
 
-    pub(super) fn show_counters(&mut self) -> Result<()> {
-        self.report.stage("Every drop has a reason, and is counted");
-        let printed = self.lab.cli_ok(&["counters"])?;
-        self.report.command("ringfence counters", &printed.answer);
-        Ok(())
-    }
-
     pub(super) fn kill_the_controller(&mut self) -> Result<()> {
         self.report.stage("Kill the controller: the hosts go on");
         let Some(controller) = &mut self.lab.controller else {

@@ -1,6 +1,7 @@
 //! A whole lab: raised from policy files, removed when dropped.
 
 mod build;
+mod help;
 mod operate;
 
 use std::{
@@ -12,16 +13,16 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub use self::operate::Printed;
+pub use self::{help::enter_help, operate::Printed};
 use crate::{
     cabling,
-    daemon::{Daemon, find_program},
+    daemon::Daemon,
     files::read_objects,
     interrupt,
     layout::{Layout, Underlay, machine},
     netns::Namespace,
     probe::Endpoint,
-    registry::{self, Registration},
+    registry::Registration,
 };
 
 /// Where the controller is on the underlay; hosts come after it.
@@ -168,22 +169,6 @@ impl Drop for Lab {
         self.controller = None;
         self.hosts.clear();
     }
-}
-
-/// How a person enters the namespaces of a lab and talks to its controller.
-pub fn enter_help(id: &str) -> Result<String> {
-    let mut help = String::from("\nEnter a namespace:\n");
-    for name in registry::namespaces(id)? {
-        help += &format!("  ip netns exec {name} bash\n");
-    }
-    help += &format!(
-        "Talk to the controller:\n  \
-         ip netns exec {}controller env RINGFENCE_ADDRESS=http://{} {} status\n",
-        registry::prefix_of(id),
-        SocketAddr::new(machine("controller", CONTROLLER_NUMBER).addresses[0].addr(), CONTROLLER_PORT),
-        find_program("ringfence")?.display()
-    );
-    Ok(help)
 }
 
 /// `acme/prod` and `web-1` become `acme.prod.web-1`: a namespace's name is a file's.
