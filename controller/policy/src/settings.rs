@@ -277,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn a_required_list_is_missing_only_if_nothing_was_given() {
+        let mut settings = given(&[("port", &["x"])]);
+        assert!(settings.required_list::<u16>("port").is_empty());
+        assert!(settings.required_list::<u16>("size").is_empty());
+        let SettingErrors(errors) = settings.finish().unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| (error.key.as_str(), error.message.contains("missing"))).collect();
+        assert_eq!(told, [("port", false), ("size", true)]);
+    }
+
+    #[test]
     fn an_empty_file_has_no_settings() {
         assert_eq!(given(&[]).with_file("c.yaml", "# nothing yet\n\n").finish(), Ok(()));
     }
