@@ -45,4 +45,12 @@ mod tests {
         assert_eq!(Reason::from_number(0), None);
         assert_eq!(Reason::from_number(names.len() as u32 + 1), None);
     }
+
+    #[test]
+    fn the_manual_explains_every_reason_in_its_own_words() {
+        let manual = include_str!("../../../docs/DROPS.md");
+        let told: Vec<&str> = manual.lines().filter(|line| line.starts_with("| `")).collect();
+        let meant: Vec<String> = Reason::all().map(|it| format!("| `{}` | {} |", it.name(), it.doc())).collect();
+        assert_eq!(told, meant);
+    }
 }
