@@ -4,7 +4,7 @@
 #define RINGFENCE_CONSTS_H
 
 /* Of all maps together; raised when a key or a value changes its meaning. */
-#define RF_LAYOUT 1
+#define RF_LAYOUT 2
 
 /* ---- sizes of tables ---- */
 
@@ -28,6 +28,7 @@
 /* One row a device of this host. */
 #define RF_PASSED 8192
 #define RF_DROPS 65536
+#define RF_AUDIT 65536
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -52,6 +53,22 @@
 /* ---- verdict bits of a run ---- */
 #define RF_ALLOW_FROM 1
 #define RF_ALLOW_TO 2
+#define RF_SHADOW_FROM 4 /* the same, were policies in audit enforced */
+#define RF_SHADOW_TO 8
+
+/* ---- notes of a run ---- */
+#define RF_STATEFUL_FROM 1 /* that side wants what it allows tracked */
+#define RF_STATEFUL_TO 2
+#define RF_LOG_FROM 4 /* the rule that decides there asks for a log */
+#define RF_LOG_TO 8
+
+/* ---- classes that are no hash of what rules tell apart ---- */
+#define RF_CLASS_NONE 0
+#define RF_CLASS_HOST 1
+#define RF_CLASS_FIRST 2
+
+/* ---- flags of an interface ---- */
+#define RF_IFACE_NO_PORT_SECURITY 1
 
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */

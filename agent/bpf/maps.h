@@ -41,7 +41,7 @@ RF_MAP(rf_addrs, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_addr, RF_ADDRS
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFIXES,
        BPF_F_NO_PREALLOC);
-RF_MAP(rf_subnets, BPF_MAP_TYPE_LPM_TRIE, struct rf_subnet_key, __u32, RF_SUBNETS,
+RF_MAP(rf_subnets, BPF_MAP_TYPE_LPM_TRIE, struct rf_subnet_key, struct rf_subnet, RF_SUBNETS,
        BPF_F_NO_PREALLOC);
 
 RF_MAP(rf_rows, BPF_MAP_TYPE_HASH, struct rf_row_key, struct rf_row, RF_ROWS, BPF_F_NO_PREALLOC);
@@ -56,6 +56,7 @@ RF_MAP(rf_conns6, BPF_MAP_TYPE_HASH, struct rf_conn6_key, struct rf_conn, RF_CON
 
 RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED, 0);
 RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, BPF_F_NO_PREALLOC);
+RF_MAP(rf_audit, BPF_MAP_TYPE_PERCPU_HASH, struct rf_audit_key, __u64, RF_AUDIT, BPF_F_NO_PREALLOC);
 
 /* Written only when rf_config.record is set, which only tests do. */
 RF_MAP(rf_decisions, BPF_MAP_TYPE_ARRAY, __u32, struct rf_decision, 1, 0);

@@ -56,6 +56,7 @@ struct rf_iface {
 	__u32 host;	 /* index into rf_hosts; RF_HOST_HERE: this host */
 	__u32 vni;	 /* of its network */
 	__u32 ifindex;	 /* its device on this host; 0: none (yet) */
+	__u32 flags;	 /* RF_IFACE_* */
 	__u16 mtu;	 /* bytes of L3 that reach it */
 	__u8 mac[6];
 };
@@ -114,7 +115,7 @@ struct rf_addr {
 	__u32 gateway_vni; /* of a gateway: its network; else 0 */
 };
 
-/* rf_prefixes (LPM): class of an address that is no interface's, by slot. */
+/* rf_prefixes (LPM): class of an address that has no entry in rf_addrs, by slot. */
 struct rf_prefix_key {
 	__u32 prefixlen; /* RF_PREFIX_FIXED_BITS + bits of ip */
 	__u32 domain_id;
@@ -123,10 +124,17 @@ struct rf_prefix_key {
 };
 
 /*
- * rf_subnets (LPM): an address inside one is on-link, never the uplink's. What
- * counts is that there is an entry; its value is the network's VNI, for people
- * who read the map.
+ * rf_subnets (LPM): whose the addresses of a prefix are that have no entry in
+ * rf_addrs: those of a subnet are on-link and nobody's, never the uplink's; those
+ * of an address pair are an interface's.
  */
+struct rf_subnet {
+	__u32 vni;   /* of the network; of a pair: of its interface's network */
+	__u32 iface; /* index; 0: a subnet */
+	__u8 mac[6]; /* of a pair: who answers for its addresses */
+	__u8 pad[2];
+};
+
 struct rf_subnet_key {
 	__u32 prefixlen; /* RF_SUBNET_FIXED_BITS + bits of ip */
 	__u32 domain_id;
@@ -135,6 +143,11 @@ struct rf_subnet_key {
 
 /* ---- policy ------------------------------------------------------------ */
 
+/*
+ * A pair of classes. RF_CLASS_HOST is the stack of this host. The row of
+ * RF_CLASS_NONE on both sides, if there is one, is for pairs of known classes
+ * without a row: it is there where a domain's default is to allow.
+ */
 struct rf_row_key {
 	__u32 domain_id;
 	__u32 from_class;
@@ -160,10 +173,12 @@ struct rf_profile {
 /* rf_runs: from `first` to the next run's first, one verdict. */
 struct rf_run {
 	__u16 first;
-	__u8 verdict; /* RF_ALLOW_FROM | RF_ALLOW_TO */
-	__u8 pad;
+	__u8 verdict;	 /* RF_ALLOW_*, RF_SHADOW_* */
+	__u8 notes;	 /* RF_STATEFUL_*, RF_LOG_*: none for a side without a vote */
 	__u32 from_rule; /* ids; 0: the domain's default, or a side without a vote */
 	__u32 to_rule;
+	__u32 shadow_from_rule; /* the same, were policies in audit enforced */
+	__u32 shadow_to_rule;
 };
 
 /* ---- connections ------------------------------------------------------- */
@@ -216,8 +231,9 @@ struct rf_conn {
 	enum rf_conn_state state;
 	__u8 origin;	   /* which side opened it */
 	__u8 denied;	   /* judged again and refused: kept to drop quickly */
+	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
-	__u8 pad[4];
+	__u8 pad[3];
 };
 
 /* ---- counters and records ---------------------------------------------- */
@@ -232,6 +248,16 @@ struct rf_passed {
 struct rf_drop_key {
 	__u32 ifindex;
 	__u32 reason; /* enum rf_reason */
+};
+
+/*
+ * rf_audit (per CPU): judgements that policies in audit would turn, were they
+ * enforced, by the rule that would decide. Counted on the host of the side alone.
+ */
+struct rf_audit_key {
+	__u32 domain_id;
+	__u32 rule;   /* id; 0: the domain's default */
+	__u32 allows; /* 1: it would allow what is denied; 0: deny what is allowed */
 };
 
 enum rf_action {
@@ -253,6 +279,11 @@ struct rf_decision {
 	__u32 allows; /* RF_ALLOW_FROM | RF_ALLOW_TO, when judged */
 	__u32 from_rule;
 	__u32 to_rule;
+	__u32 shadow_allows; /* RF_SHADOW_FROM | RF_SHADOW_TO, when judged */
+	__u32 shadow_from_rule;
+	__u32 shadow_to_rule;
+	__u32 notes;	    /* RF_STATEFUL_*, RF_LOG_*, when judged */
+	__u32 reply_denied; /* as in the connection, when one was made or judged again */
 	__u32 from_class;
 	__u32 to_class;
 	__u32 domain_epoch;
@@ -277,6 +308,8 @@ struct rf_config {
 	__u8 gateway_mac[6];
 	__u8 record;	  /* write rf_decisions */
 	__u8 verdict_off; /* judge, then let pass: the negative control */
+	__u8 dry;	  /* judge afresh and write nothing but rf_decisions */
+	__u8 pad[3];
 };
 
 #pragma clang diagnostic pop

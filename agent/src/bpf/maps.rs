@@ -5,8 +5,8 @@ use libbpf_rs::{MapHandle, MapMut};
 use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
-    Addr, AddrKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs, Host, Iface, Passed,
-    PerCpu, PrefixKey, Profile, Row, RowKey, Run, SubnetKey, Table, Vni, Words,
+    Addr, AddrKey, AuditKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs, Host,
+    Iface, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -22,7 +22,7 @@ pub struct Maps {
     pub vnis: Table<u32, Vni>,
     pub addrs: Table<AddrKey, Addr>,
     pub prefixes: Table<PrefixKey, u32>,
-    pub subnets: Table<SubnetKey, u32>,
+    pub subnets: Table<SubnetKey, Subnet>,
     pub rows: Table<RowKey, Row>,
     pub profiles: Table<u32, Profile>,
     pub runs: Table<u32, Run>,
@@ -30,6 +30,7 @@ pub struct Maps {
     pub conns6: Table<Conn6Key, Conn>,
     pub passed: PerCpu<u32, Passed>,
     pub drops: PerCpu<DropKey, u64>,
+    pub audit: PerCpu<AuditKey, u64>,
     pub decisions: Table<u32, Decision>,
 }
 
@@ -56,6 +57,7 @@ impl Maps {
             conns6: Table::new("rf_conns6", handle("rf_conns6", &maps.rf_conns6)?),
             passed: PerCpu::new("rf_passed", handle("rf_passed", &maps.rf_passed)?),
             drops: PerCpu::new("rf_drops", handle("rf_drops", &maps.rf_drops)?),
+            audit: PerCpu::new("rf_audit", handle("rf_audit", &maps.rf_audit)?),
             decisions: Table::new("rf_decisions", handle("rf_decisions", &maps.rf_decisions)?),
         })
     }

@@ -8,10 +8,10 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, FEATURE_BUNDLE_V1};
+use ringfence_policy::bundle::{Bundle, FEATURE_BUNDLE_V2};
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V1];
+pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V2];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_feature_the_agent_lacks_is_refused_by_name() {
         let mut bundle = domain(1, 10, "a");
-        bundle.features = vec![FEATURE_BUNDLE_V1.to_owned()];
+        bundle.features = vec![FEATURE_BUNDLE_V2.to_owned()];
         assert_eq!(judge(&bundle, &[]), Ok(()));
         bundle.features.push("time".to_owned());
         assert_eq!(judge(&bundle, &[]), Err(Refusal::Feature("time".to_owned())));

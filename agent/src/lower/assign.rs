@@ -12,7 +12,7 @@ use super::{
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
-    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Vni, be32,
+    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Subnet, Vni, be32,
     consts::{
         RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
         RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
@@ -170,7 +170,7 @@ impl<'a> Assigner<'a> {
             self.image.vnis.insert(state.transit_vni, vni);
         }
         for (net, number) in &state.subnets {
-            self.image.subnets.insert(subnet_key(domain_id, *net), *number);
+            self.image.subnets.insert(subnet_key(domain_id, *net), Subnet { vni: *number, ..Subnet::default() });
         }
         let mut ifaces = BTreeMap::new();
         for (id, interface) in &state.interfaces {
@@ -221,6 +221,7 @@ impl<'a> Assigner<'a> {
             host: self.host(state.place)?,
             vni: state.vni,
             ifindex: state.ifindex,
+            flags: 0,
             mtu: state.mtu,
             mac: state.mac,
         };

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use ringfence_policy::bundle::{self, Bundle, CompiledNetwork, CompiledUplink};
+use ringfence_policy::bundle::{self, Bundle, CompiledNetwork, CompiledUplink, Outcome};
 
 use super::{
     Site,
@@ -47,7 +47,7 @@ pub(super) fn lower(bundle: &Bundle, site: &Site) -> DomainState {
         subnets,
         interfaces: interfaces(bundle, site, place_of),
         addrs,
-        prefixes: bundle.policy.prefixes.iter().map(|(net, class)| (net.trunc(), *class)).collect(),
+        prefixes: bundle.policy.prefixes.iter().map(|classed| (classed.prefix, classed.class_id)).collect(),
         rows: bundle
             .policy
             .rows
@@ -148,7 +148,7 @@ fn local_classes(bundle: &Bundle, site: &Site) -> BTreeSet<u32> {
         .filter(|interface| interface.host == site.host)
         .flat_map(|interface| interface.addresses.iter().map(|(_, class)| *class));
     let uplink_here = bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == site.host);
-    let outside = bundle.policy.prefixes.iter().filter(|_| uplink_here).map(|(_, class)| *class);
+    let outside = bundle.policy.prefixes.iter().filter(|_| uplink_here).map(|classed| classed.class_id);
     of_interfaces.chain(outside).collect()
 }
 
@@ -164,7 +164,16 @@ fn lower_run(run: &bundle::Run, rules: &[bundle::RuleName]) -> Run {
         0 => 0,
         _ => rules.get(ordinal as usize).map_or(0, |rule| rule.id),
     };
-    let from = if run.from_allows { RF_ALLOW_FROM } else { 0 };
-    let to = if run.to_allows { RF_ALLOW_TO } else { 0 };
-    Run { first: run.first, verdict: (from | to) as u8, pad: 0, from_rule: id(run.from_rule), to_rule: id(run.to_rule) }
+    let Outcome { from_allows, to_allows, from_rule, to_rule } = run.enforced;
+    let from = if from_allows { RF_ALLOW_FROM } else { 0 };
+    let to = if to_allows { RF_ALLOW_TO } else { 0 };
+    Run {
+        first: run.first,
+        verdict: (from | to) as u8,
+        notes: 0,
+        from_rule: id(from_rule),
+        to_rule: id(to_rule),
+        shadow_from_rule: id(run.shadow.from_rule),
+        shadow_to_rule: id(run.shadow.to_rule),
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::bpf::{
-    Addr, AddrKey, Device, Domain, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, SubnetKey, Vni,
+    Addr, AddrKey, Device, Domain, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet, SubnetKey, Vni,
     consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
 
@@ -30,8 +30,8 @@ pub struct Image {
     pub addrs: BTreeMap<AddrKey, Addr>,
     /// Class of addresses that are no interface's.
     pub prefixes: BTreeMap<PrefixKey, u32>,
-    /// VNI of the network an address is on-link in.
-    pub subnets: BTreeMap<SubnetKey, u32>,
+    /// Whose the addresses of a prefix are that have no entry of their own.
+    pub subnets: BTreeMap<SubnetKey, Subnet>,
     /// Profile index by slot; 0: no row in that slot.
     pub rows: BTreeMap<RowKey, Row>,
     /// By profile index, from 1.

@@ -1,7 +1,7 @@
 //! What a plan is made of: one step each, as data.
 
 use crate::{
-    bpf::{Addr, AddrKey, Device, Domain, Host, Iface, PrefixKey, Profile, Row, RowKey, Run, SubnetKey, Vni},
+    bpf::{Addr, AddrKey, Device, Domain, Host, Iface, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Vni},
     lower::image::{Image, Word},
 };
 
@@ -21,7 +21,7 @@ pub enum Action {
     DeleteAddr(AddrKey),
     PutPrefix(PrefixKey, u32),
     DeletePrefix(PrefixKey),
-    PutSubnet(SubnetKey, u32),
+    PutSubnet(SubnetKey, Subnet),
     DeleteSubnet(SubnetKey),
     PutRow(RowKey, Row),
     DeleteRow(RowKey),

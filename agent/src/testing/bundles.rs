@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use proptest::{collection::vec, prelude::*};
 use ringfence_policy::bundle::{
-    Bundle, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPolicy, CompiledSubnet, CompiledUplink, Profile,
-    Row, RuleName, Run, Topology,
+    Bundle, ClassedPrefix, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPolicy, CompiledSubnet,
+    CompiledUplink, Outcome, Profile, Row, RuleName, Run, Topology,
 };
 
 use crate::lower::{LinkRef, Site};
@@ -62,10 +62,18 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
                 name: format!("t/{domain_id}"),
                 topology: topology(domain_id, uplink, mtu, moved),
                 policy: CompiledPolicy {
-                    prefixes: prefixes.into_iter().map(|(net, class)| (NETS[net].parse().unwrap(), class)).collect(),
+                    prefixes: prefixes
+                        .into_iter()
+                        .map(|(net, class_id)| ClassedPrefix {
+                            prefix: NETS[net].parse().unwrap(),
+                            class_id,
+                            votes: false,
+                        })
+                        .collect(),
                     rows: Vec::new(),
                     profiles,
-                    rules: (0..4).map(|rule| RuleName { id: domain_id * 10 + rule, name: rule.to_string() }).collect(),
+                    rules: (0..4).map(|rule| rule_name(domain_id * 10 + rule, rule)).collect(),
+                    default_allows: false,
                 },
                 ..Bundle::default()
             };
@@ -74,12 +82,16 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
             }
             for (from_class, to_class, profile) in rows {
                 if !bundle.policy.rows.iter().any(|row| (row.from_class, row.to_class) == (from_class, to_class)) {
-                    bundle.policy.rows.push(Row { from_class, to_class, profile });
+                    bundle.policy.rows.push(Row { from_class, to_class, profile, later: Vec::new() });
                 }
             }
             bundle
         },
     )
+}
+
+fn rule_name(id: u32, rule: u32) -> RuleName {
+    RuleName { id, name: rule.to_string(), stateless: false, log: false }
 }
 
 const NETS: [&str; 3] = ["0.0.0.0/0", "203.0.113.0/24", "::/0"];
@@ -102,6 +114,8 @@ fn interface(bundle: &mut Bundle, place: usize, address: u32, host: usize, class
         host: format!("h{}", host + 1),
         device: device(number),
         addresses: vec![(ip, class)],
+        pairs: Vec::new(),
+        port_security: true,
     });
 }
 
@@ -143,11 +157,15 @@ fn profile() -> impl Strategy<Value = Profile> {
 }
 
 fn runs(parts: Vec<(u16, bool, bool, u32)>) -> Vec<Run> {
-    let denied = Run { first: 0, from_allows: false, to_allows: false, from_rule: 0, to_rule: 0 };
+    let run = |first, from_allows, to_allows, from_rule| {
+        let enforced = Outcome { from_allows, to_allows, from_rule, to_rule: 0 };
+        Run { first, enforced, shadow: enforced }
+    };
+    let denied = run(0, false, false, 0);
     let mut first = 0;
     let rest = parts.into_iter().map(|(step, from_allows, to_allows, rule)| {
         first += 1 + step;
-        Run { first, from_allows, to_allows, from_rule: rule, to_rule: 0 }
+        run(first, from_allows, to_allows, rule)
     });
     [denied].into_iter().chain(rest).collect()
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    bpf::{AddrKey, Device, DeviceKind, Domain, Host, Iface, Row, SubnetKey, Vni, consts::RF_PREFIX_FIXED_BITS},
+    bpf::{
+        AddrKey, Device, DeviceKind, Domain, Host, Iface, Row, Subnet, SubnetKey, Vni, consts::RF_PREFIX_FIXED_BITS,
+    },
     lower::{desired::Tables, image::Image},
 };
 
@@ -25,7 +27,7 @@ pub(crate) struct Meaning {
     domains: BTreeMap<u32, (Domain, Option<Host>)>,
     ifaces: BTreeMap<AddrKey, (Iface, Option<Host>, u32)>,
     vnis: BTreeMap<u32, Vni>,
-    subnets: BTreeMap<SubnetKey, u32>,
+    subnets: BTreeMap<SubnetKey, Subnet>,
     judgements: BTreeMap<u32, [Judgement; 2]>,
 }
 

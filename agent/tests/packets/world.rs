@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE};
 use ringfence_agent::bpf::{
     Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
-    RowKey, Run, SubnetKey, Vni, bucket,
+    RowKey, Run, Subnet, SubnetKey, Vni, bucket,
 };
 
 use crate::builder::{Mac, Packet};
@@ -173,7 +173,7 @@ impl World {
             }
             for (prefix, bits) in [(format!("10.{subnet}.0.0"), 120), (format!("fd00:{subnet}::"), 64)] {
                 let key = SubnetKey { prefixlen: 32 + bits, domain_id: id, ip: ip(&prefix).into() };
-                maps.subnets.put(&key, &1).unwrap();
+                maps.subnets.put(&key, &Subnet { vni: 1, ..Subnet::zeroed() }).unwrap();
             }
         }
         for slot in [0, 1] {
@@ -194,6 +194,7 @@ impl World {
             host: workload.host,
             vni: workload.vni,
             ifindex: workload.ifindex,
+            flags: 0,
             mtu: 1450,
             mac: workload.mac,
         };
@@ -234,7 +235,15 @@ impl World {
         profile.table[table as usize].start = self.next_run;
         profile.table[table as usize].count = runs.len() as u32;
         for (first, verdict, from_rule, to_rule) in runs.iter().copied() {
-            let run = Run { first, verdict, pad: 0, from_rule, to_rule };
+            let run = Run {
+                first,
+                verdict,
+                notes: 0,
+                from_rule,
+                to_rule,
+                shadow_from_rule: from_rule,
+                shadow_to_rule: to_rule,
+            };
             maps.runs.put(&self.next_run, &run).unwrap();
             self.next_run += 1;
         }

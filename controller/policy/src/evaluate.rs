@@ -1,15 +1,22 @@
 //! The reference evaluator: slow, obvious, the definition of what is right.
 //!
 //! It reads the validated model and nothing else, and shares no code with the compiler, so that each can
-//! be tested against the other. The numbers below are those of DESIGN section 3, "Semantics"; of its
-//! tiers there is one so far.
+//! be tested against the other. The numbers below are those of DESIGN section 3, "Semantics".
 //!
-//! 1. *Two sides.* The side of an address that is an interface's votes, another does not. A rule binds
-//!    both sides.
-//! 2. *Order.* Of the rules that match, the one with the least (priority, deny before allow) decides; the
-//!    end of all is the default, deny.
+//! 1. *Two sides.* The side of an end that is a workload's votes, another does not. A rule binds both sides
+//!    unless it says which.
+//! 2. *Tiers.* guard, then tenant, then baseline. In a tier the matching rule with the least (priority, deny
+//!    before pass before allow) decides; pass and no match go to the next tier, the end of all is the domain's
+//!    default. Policies of the platform are asked like the domain's own.
 //! 3. *Nothing crosses domains*: a flow is asked of one domain.
+//! 4. *Stateful.* [`reply_passes`].
+//! 7. *Audit.* Each vote is two decisions: *enforced* leaves policies in audit out, *shadow* does not.
 //! 8. *One rule identity.* Ties are broken by policy name, then by the rule's place in the policy.
+//! 10. *Time.* A rule outside its window matches nothing.
+//! 13. *Labels*: see [`Selector::matches`](crate::model::Selector::matches).
+//!
+//! Whose an address is: a gateway's, if a subnet says so; else the interface's that has it as its own; else, if it
+//! is unicast, the interface's whose address pair holds it, the longest prefix counting; else nobody's.
 //!
 //! It speaks of policy alone. That a gateway answers echo requests, that an address of a subnet which is no
 //! interface's cannot be reached, that sources are not spoofed: the programs see to that before policy is
@@ -17,21 +24,30 @@
 
 use std::net::IpAddr;
 
-use crate::model::{self, Action, DEFAULT_DENY, Domain, Peer, Rule};
+use crate::model::{Action, Domain, IcmpTypes, Mode, Peer, Policy, Ports, Rule, Side, Tier, Workload};
 
 /// The first packet of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// Source address.
-    pub source: IpAddr,
-    /// Destination address, of the same family.
-    pub destination: IpAddr,
+    /// Who opens it.
+    pub source: End,
+    /// Who is asked; an address of the same family.
+    pub destination: End,
     /// Protocol and number.
     pub traffic: Traffic,
 }
 
+/// One end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// Whoever has this address.
+    Address(IpAddr),
+    /// The stack of the machine that the other end runs on, whatever address it uses.
+    Host,
+}
+
 /// What a flow carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Traffic {
     /// TCP to a port.
     Tcp(u16),
@@ -51,80 +67,199 @@ pub enum Traffic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The source's side; `None`: no workload of ours, no vote.
-    pub from: Option<Decision>,
+    pub from: Option<Vote>,
     /// The destination's side.
-    pub to: Option<Decision>,
+    pub to: Option<Vote>,
 }
 
 /// What one side says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// What becomes of the packet.
+    pub enforced: Decision,
+    /// What would, if policies in audit decided.
+    pub shadow: Decision,
+}
+
+/// A decision and its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether it allows.
     pub allows: bool,
-    /// `policy/rule`, or `default/deny`.
+    /// `policy/rule`, or the domain's default.
     pub rule: String,
+    /// Whether a flow it allows is tracked on its behalf.
+    pub stateful: bool,
+    /// Whether the rule asks for a log.
+    pub log: bool,
+}
+
+/// A rule that matches a flow on one side.
+#[derive(Clone, Copy, Debug)]
+pub struct Matched<'a> {
+    /// `NAME`, or `*/NAME`.
+    pub policy_name: &'a str,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Its place in the policy.
+    pub index: usize,
+    /// The rule.
+    pub rule: &'a Rule,
+}
+
+impl From<IpAddr> for End {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
 }
 
 impl Verdict {
-    /// Both sides allow, and at least one voted.
+    /// Every side that votes allows, and at least one votes.
     pub fn allows(&self) -> bool {
-        let mut votes = [&self.from, &self.to].into_iter().flatten().peekable();
-        votes.peek().is_some() && votes.all(|decision| decision.allows)
+        self.votes().next().is_some() && self.votes().all(|vote| vote.enforced.allows)
+    }
+
+    /// The same, if policies in audit decided.
+    pub fn shadow_allows(&self) -> bool {
+        self.votes().next().is_some() && self.votes().all(|vote| vote.shadow.allows)
+    }
+
+    /// Whether a flow that passes is tracked: some side wants it.
+    pub fn is_tracked(&self) -> bool {
+        self.allows() && self.votes().any(|vote| vote.enforced.stateful)
+    }
+
+    fn votes(&self) -> impl Iterator<Item = &Vote> {
+        [&self.from, &self.to].into_iter().flatten()
     }
 }
 
-/// Judges a flow.
-pub fn evaluate(domain: &Domain, flow: &Flow) -> Verdict {
-    let decision = decide(domain, flow);
-    let vote = |address| is_interface(domain, address).then(|| decision.clone());
-    Verdict { from: vote(flow.source), to: vote(flow.destination) }
+impl Traffic {
+    /// The number of the protocol.
+    pub fn protocol(self) -> u8 {
+        match self {
+            Self::Tcp(_) => 6,
+            Self::Udp(_) => 17,
+            Self::Sctp(_) => 132,
+            Self::Icmp(..) => 1,
+            Self::Icmp6(..) => 58,
+            Self::Other(number) => number,
+        }
+    }
 }
 
-/// What a side that votes says. Every rule binds both sides, so both say the same.
-fn decide(domain: &Domain, flow: &Flow) -> Decision {
-    let mut candidates = Vec::new();
-    for (policy, content) in &domain.policies {
-        for (index, rule) in content.rules.iter().enumerate() {
-            if rule_matches(domain, rule, flow) {
-                candidates.push((rule.priority, rule.action, policy, index, &rule.name));
+/// Judges the first packet of a flow at a moment, in seconds since 1970-01-01T00:00:00Z.
+pub fn evaluate(domain: &Domain, flow: &Flow, at: u64) -> Verdict {
+    let vote = |side, end| {
+        owner(domain, end)?;
+        let matched = matching(domain, flow, at, side);
+        let enforced = matched.iter().copied().filter(|matched| matched.policy.mode == Mode::Enforce);
+        Some(Vote { enforced: decide(domain, enforced), shadow: decide(domain, matched.iter().copied()) })
+    };
+    Verdict { from: vote(Side::From, flow.source), to: vote(Side::To, flow.destination) }
+}
+
+/// Whether an answer passes to a flow that [`Verdict::is_tracked`]: on a side whose deciding rule was stateful, and else
+/// if that side allows the answer afresh.
+pub fn reply_passes(domain: &Domain, opened: &Verdict, reply: &Flow, at: u64) -> bool {
+    let afresh = evaluate(domain, reply, at);
+    let passes = |opened: &Option<Vote>, afresh: &Option<Vote>| match (opened, afresh) {
+        (Some(opened), Some(afresh)) => opened.enforced.stateful || afresh.enforced.allows,
+        _ => true,
+    };
+    // The flow's source is the reply's destination.
+    passes(&opened.from, &afresh.to) && passes(&opened.to, &afresh.from)
+}
+
+/// Every rule that binds a side and matches a flow at a moment, in the order in which they are asked, those in
+/// audit included.
+pub fn matching<'a>(domain: &'a Domain, flow: &Flow, at: u64, side: Side) -> Vec<Matched<'a>> {
+    let mut matching = Vec::new();
+    for (policy_name, policy) in domain.policies() {
+        for (index, rule) in policy.rules.iter().enumerate() {
+            if rule.binds.binds(side) && rule.window.holds(at) && rule_matches(domain, rule, flow) {
+                matching.push(Matched { policy_name, policy, index, rule });
             }
         }
     }
-    match candidates.into_iter().min() {
-        Some((_, action, policy, _, name)) => {
-            Decision { allows: action == Action::Allow, rule: format!("{policy}/{name}") }
+    let order = |m: &Matched<'a>| (m.policy.tier, m.rule.priority, m.rule.action, m.policy_name, m.index);
+    matching.sort_by_key(order);
+    matching
+}
+
+/// What rules that match come to, given in the order in which they are asked.
+pub fn decide<'a>(domain: &Domain, matched: impl IntoIterator<Item = Matched<'a>>) -> Decision {
+    let mut passed: Option<Tier> = None;
+    for Matched { policy_name, policy, rule, .. } in matched {
+        if passed == Some(policy.tier) {
+            continue;
         }
-        None => Decision { allows: false, rule: DEFAULT_DENY.into() },
+        if rule.action == Action::Pass {
+            passed = Some(policy.tier);
+            continue;
+        }
+        return Decision {
+            allows: rule.action == Action::Allow,
+            rule: format!("{policy_name}/{}", rule.name),
+            stateful: !policy.stateless,
+            log: rule.log,
+        };
     }
+    Decision { allows: domain.default_allows(), rule: domain.default_rule().into(), stateful: true, log: false }
 }
 
 fn rule_matches(domain: &Domain, rule: &Rule, flow: &Flow) -> bool {
     rule.from.iter().any(|peer| peer_matches(domain, peer, flow.source))
         && rule.to.iter().any(|peer| peer_matches(domain, peer, flow.destination))
-        && rule.traffic.iter().any(|traffic| traffic_matches(traffic, flow.traffic))
+        && rule.traffic.iter().any(|traffic| traffic_matches(domain, traffic, flow))
 }
 
-fn peer_matches(domain: &Domain, peer: &Peer, address: IpAddr) -> bool {
+fn peer_matches(domain: &Domain, peer: &Peer, end: End) -> bool {
+    let End::Address(address) = end else { return matches!(peer, Peer::Any | Peer::Host) };
+    let owner = || owner(domain, end);
     match peer {
         Peer::Any => is_unicast(address),
-        Peer::Outside => is_unicast(address) && !is_interface(domain, address) && !is_gateway(domain, address),
-        Peer::Segment(name) => is_member(domain, name, address),
-        Peer::Cidr(prefix) => prefix.contains(&address),
+        Peer::Outside => is_unicast(address) && owner().is_none() && !is_gateway(domain, address),
+        Peer::Host => false,
+        Peer::Segment(name) => {
+            let selector = domain.segments.get(name);
+            selector.is_some_and(|selector| owner().is_some_and(|(_, workload)| selector.matches(&workload.labels)))
+        }
+        Peer::Labels(selector) => owner().is_some_and(|(_, workload)| selector.matches(&workload.labels)),
+        Peer::Workload(name) => owner().is_some_and(|(owner, _)| owner == name),
+        Peer::Cidr { prefix, except } => {
+            prefix.contains(&address) && !except.iter().any(|except| except.contains(&address))
+        }
+        Peer::Addresses(name) => {
+            let set = domain.address_sets.get(name);
+            set.is_some_and(|set| set.prefixes.iter().any(|prefix| prefix.contains(&address)))
+        }
     }
 }
 
-fn traffic_matches(rule: &model::Traffic, flow: Traffic) -> bool {
-    match (rule, flow) {
-        (model::Traffic::Any, _)
-        | (model::Traffic::Icmp, Traffic::Icmp(..))
-        | (model::Traffic::Icmp6, Traffic::Icmp6(..)) => true,
-        (model::Traffic::Tcp(ports), Traffic::Tcp(port)) | (model::Traffic::Udp(ports), Traffic::Udp(port)) => {
-            ports.contains(port)
-        }
+fn traffic_matches(domain: &Domain, rule: &crate::model::Traffic, flow: &Flow) -> bool {
+    use crate::model::Traffic as Of;
+    match (rule, flow.traffic) {
+        (Of::Any, _) => true,
+        (Of::Tcp(ports), Traffic::Tcp(port))
+        | (Of::Udp(ports), Traffic::Udp(port))
+        | (Of::Sctp(ports), Traffic::Sctp(port)) => match ports {
+            Ports::Range(range) => range.contains(port),
+            Ports::Named(name) => {
+                owner(domain, flow.destination).is_some_and(|(_, workload)| workload.ports.get(name) == Some(&port))
+            }
+        },
+        (Of::Icmp(types), Traffic::Icmp(kind, code)) | (Of::Icmp6(types), Traffic::Icmp6(kind, code)) => match types {
+            IcmpTypes::All => true,
+            IcmpTypes::Type(wanted) => *wanted == kind,
+            IcmpTypes::Code(wanted, wanted_code) => (*wanted, *wanted_code) == (kind, code),
+        },
+        (Of::Protocol(number), traffic) => *number == traffic.protocol(),
         _ => false,
     }
 }
 
+/// Neither multicast nor broadcast.
 fn is_unicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),
@@ -132,19 +267,25 @@ fn is_unicast(address: IpAddr) -> bool {
     }
 }
 
-fn is_interface(domain: &Domain, address: IpAddr) -> bool {
-    let mut interfaces = domain.workloads.values().flat_map(|workload| &workload.interfaces);
-    interfaces.any(|interface| interface.addresses.contains(&address))
-}
-
 fn is_gateway(domain: &Domain, address: IpAddr) -> bool {
     let mut subnets = domain.networks.values().flat_map(|network| &network.subnets);
     subnets.any(|subnet| subnet.gateway == address)
 }
 
-/// Whether the address is of a workload that the segment selects.
-fn is_member(domain: &Domain, segment: &str, address: IpAddr) -> bool {
-    let Some(selector) = domain.segments.get(segment) else { return false };
-    let selected = domain.workloads.values().filter(|workload| selector.matches(&workload.labels));
-    selected.flat_map(|workload| &workload.interfaces).any(|interface| interface.addresses.contains(&address))
+/// The workload that has an end.
+fn owner(domain: &Domain, end: End) -> Option<(&str, &Workload)> {
+    let End::Address(address) = end else { return None };
+    if is_gateway(domain, address) {
+        return None;
+    }
+    let own =
+        domain.workloads().find(|(_, workload)| workload.interfaces.iter().any(|i| i.addresses.contains(&address)));
+    own.or_else(|| {
+        let pairs = domain.workloads().flat_map(|(name, workload)| {
+            let pairs = workload.interfaces.iter().flat_map(|interface| &interface.pairs);
+            pairs.map(move |pair| (pair.prefix, (name, workload)))
+        });
+        let holding = pairs.filter(|(prefix, _)| is_unicast(address) && prefix.contains(&address));
+        holding.max_by_key(|(prefix, _)| prefix.prefix_len()).map(|(_, owner)| owner)
+    })
 }

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
+/// The domain of policies that hold in every domain.
+pub const PLATFORM: &str = "*";
+
 /// What kinds of object there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -19,6 +22,8 @@ pub enum Kind {
     Policy,
     /// A machine that runs an agent; made by the controller.
     Host,
+    /// A named list of prefixes.
+    AddressSet,
 }
 
 /// Names one object.
@@ -26,7 +31,7 @@ pub enum Kind {
 pub struct ObjectKey {
     /// Its kind.
     pub kind: Kind,
-    /// `tenant/domain`; empty for Tenant, Domain and Host.
+    /// `tenant/domain`, or [`PLATFORM`]; empty for Tenant, Domain and Host.
     pub domain: String,
     /// Unique among its kind in its domain.
     pub name: String,
@@ -35,7 +40,7 @@ pub struct ObjectKey {
 /// One object as its author wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// `tenant/domain`; empty for Tenant, Domain and Host.
+    /// `tenant/domain`, or [`PLATFORM`]; empty for Tenant, Domain and Host.
     pub domain: String,
     /// Unique among its kind in its domain.
     pub name: String,
@@ -60,6 +65,8 @@ pub enum Spec {
     Policy(PolicySpec),
     /// See [`Kind::Host`].
     Host(HostSpec),
+    /// See [`Kind::AddressSet`].
+    AddressSet(AddressSetSpec),
 }
 
 /// A routing domain.
@@ -67,6 +74,8 @@ pub enum Spec {
 pub struct DomainSpec {
     /// How it reaches what is no interface of it.
     pub uplink: Option<UplinkSpec>,
+    /// `deny` or `allow`: what becomes of what no rule decides; `None`: `deny`.
+    pub default: Option<String>,
 }
 
 /// A domain's way out.
@@ -107,6 +116,8 @@ pub struct SubnetSpec {
 pub struct WorkloadSpec {
     /// What segments select by.
     pub labels: BTreeMap<String, String>,
+    /// What `tcp/NAME` in a rule means on it: port by name.
+    pub ports: BTreeMap<String, u32>,
     /// Its attachments.
     pub interfaces: Vec<InterfaceSpec>,
 }
@@ -126,6 +137,19 @@ pub struct InterfaceSpec {
     pub host: String,
     /// The host-side device; `None`: [`crate::model::derived_device`].
     pub device: Option<String>,
+    /// Further addresses it may use.
+    pub address_pairs: Vec<AddressPairSpec>,
+    /// `false`: it may send with any source MAC, and from addresses that are nobody's in the domain; `None`: `true`.
+    pub port_security: Option<bool>,
+}
+
+/// Addresses that an interface may use besides its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressPairSpec {
+    /// Their MAC address; `None`: the interface's.
+    pub mac: Option<String>,
+    /// A prefix, or an address.
+    pub prefix: String,
 }
 
 /// A segment.
@@ -157,9 +181,22 @@ pub enum LabelTest {
     Exists(bool),
 }
 
+/// A named list of prefixes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressSetSpec {
+    /// Prefixes or addresses, at least one.
+    pub addresses: Vec<String>,
+}
+
 /// A policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicySpec {
+    /// `guard`, `tenant` or `baseline`; `None`: `tenant`.
+    pub tier: Option<String>,
+    /// `enforce` or `audit`; `None`: `enforce`.
+    pub mode: Option<String>,
+    /// Whether what it allows makes no connection by itself.
+    pub stateless: bool,
     /// Its rules in order.
     pub rules: Vec<RuleSpec>,
 }
@@ -173,21 +210,36 @@ pub struct RuleSpec {
     pub from: Vec<PeerSpec>,
     /// Destinations.
     pub to: Vec<PeerSpec>,
-    /// `allow` or `deny`.
+    /// `allow`, `deny` or `pass`.
     pub action: String,
-    /// `any`, `tcp`, `tcp/443`, `udp/5000-5010`, `icmp`, `icmp6`.
+    /// `any`, `tcp`, `tcp/443`, `udp/5000-5010`, `tcp/https`, `icmp/3/4`, `icmp6`, `proto/47`.
     pub traffic: Vec<String>,
     /// 0–65535, the least decides; `None`: 1000.
     pub priority: Option<u32>,
+    /// The side it binds, `from` or `to`; `None`: both.
+    pub side: Option<String>,
+    /// Whether flows it decides are logged.
+    pub log: bool,
+    /// RFC 3339: it holds from then on.
+    pub not_before: Option<String>,
+    /// RFC 3339: it holds until just before then.
+    pub not_after: Option<String>,
 }
 
 /// One side of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerSpec {
-    /// `any`, `outside`, `segment/NAME`.
+    /// `any`, `outside`, `host`, `segment/NAME`, `workload/NAME`, `addresses/NAME`.
     Name(String),
-    /// `{cidr: PREFIX}`.
-    Cidr(String),
+    /// `{cidr: PREFIX, except: [PREFIX]}`.
+    Cidr {
+        /// The prefix.
+        cidr: String,
+        /// What of it is left out.
+        except: Vec<String>,
+    },
+    /// `{labels: SELECTOR}`: ANDed, at least one.
+    Labels(Vec<Requirement>),
 }
 
 /// A host, as registered by its agent.
@@ -213,6 +265,7 @@ impl fmt::Display for Kind {
             Self::Segment => "Segment",
             Self::Policy => "Policy",
             Self::Host => "Host",
+            Self::AddressSet => "AddressSet",
         })
     }
 }
@@ -242,6 +295,7 @@ impl Object {
             Spec::Segment(_) => Kind::Segment,
             Spec::Policy(_) => Kind::Policy,
             Spec::Host(_) => Kind::Host,
+            Spec::AddressSet(_) => Kind::AddressSet,
         }
     }
 

@@ -15,7 +15,7 @@ proptest! {
         let domain = domain(&objects);
         let bundle = bundle(&domain);
         for flow in generate::flows(&domain) {
-            prop_assert_eq!(bundle.judge(&flow), evaluate(&domain, &flow), "{:?}", flow);
+            prop_assert_eq!(bundle.judge(&flow, 0), evaluate(&domain, &flow, 0), "{:?}", flow);
         }
     }
 

@@ -34,7 +34,7 @@ fn network_with(change: impl FnOnce(&mut NetworkSpec)) -> Object {
 
 fn uplink(change: impl FnOnce(&mut UplinkSpec)) -> Object {
     let mut domain = ground().remove(1);
-    if let Spec::Domain(DomainSpec { uplink: Some(uplink) }) = &mut domain.spec {
+    if let Spec::Domain(DomainSpec { uplink: Some(uplink), .. }) = &mut domain.spec {
         change(uplink);
     }
     domain
@@ -339,7 +339,7 @@ fn not_in_matches_a_workload_without_the_label() {
         destination: [10, 1, 0, 11].into(),
         traffic: ringfence_policy::evaluate::Traffic::Tcp(80),
     };
-    assert!(ringfence_policy::evaluate::evaluate(&domain(&all), &flow).allows());
+    assert!(ringfence_policy::evaluate::evaluate(&domain(&all), &flow, 0).allows());
 }
 
 proptest! {

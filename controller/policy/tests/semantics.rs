@@ -24,8 +24,9 @@ fn judge_policies(policies: &[(&str, &[&str])], from: &str, to: &str, traffic: T
         segment("db"),
     ]);
     objects.extend(policies.iter().map(|(name, rules)| policy(name, rules)));
-    let flow = Flow { source: from.parse().unwrap(), destination: to.parse().unwrap(), traffic };
-    evaluate(&domain(&objects), &flow)
+    let flow =
+        Flow { source: End::Address(from.parse().unwrap()), destination: End::Address(to.parse().unwrap()), traffic };
+    evaluate(&domain(&objects), &flow, 0)
 }
 
 /// The rule that decides on the destination's side.

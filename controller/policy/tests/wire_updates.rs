@@ -134,7 +134,7 @@ fn a_policy_that_points_nowhere_is_refused() {
     assert_eq!(
         refused(|update| {
             let rows = &mut policy_of(update).rows;
-            rows.push(rows[0]);
+            rows.push(rows[0].clone());
         }),
         format!("policy.rows[{}]: is out of order or comes twice", shop().policy.rows.len())
     );
@@ -145,7 +145,7 @@ fn an_object_that_is_nothing_is_refused() {
     let nothing = v1::Object { name: "x".into(), ..Default::default() };
     assert_eq!(object_from_wire(nothing).unwrap_err().to_string(), "spec: is missing");
     let rule = v1::Rule { to: vec![v1::Peer { peer: None }], ..Default::default() };
-    let policy = v1::object::Spec::Policy(v1::PolicySpec { rules: vec![rule] });
+    let policy = v1::object::Spec::Policy(v1::PolicySpec { rules: vec![rule], ..v1::PolicySpec::default() });
     let object = v1::Object { spec: Some(policy), ..Default::default() };
     assert_eq!(object_from_wire(object).unwrap_err().to_string(), "rules[0].to[0].peer: is missing");
     let key = |kind| v1::ObjectKey { kind, ..Default::default() };

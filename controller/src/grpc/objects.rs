@@ -165,6 +165,7 @@ fn kind_of(object: &v1::Object) -> v1::Kind {
         Some(Spec::Segment(_)) => v1::Kind::Segment,
         Some(Spec::Policy(_)) => v1::Kind::Policy,
         Some(Spec::Host(_)) => v1::Kind::Host,
+        Some(Spec::AddressSet(_)) => v1::Kind::AddressSet,
     }
 }
 

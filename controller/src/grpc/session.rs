@@ -117,6 +117,7 @@ impl Session {
                 let devices = enforced.into_iter().map(|device| (device.interface_id, device.device)).collect();
                 self.controller.fleet().enforces(&self.host, devices);
             }
+            Some(FromAgent::Trace(_)) => debug!("an answer that nobody asked for ignored"),
             Some(FromAgent::Counters(report)) => {
                 if let Some(question) = self.asked.remove(&report.request_id) {
                     // Whoever asked may have given up.

@@ -2,47 +2,61 @@
 //!
 //! Tests set it against the reference evaluator on one side and against the programs on the other.
 
-use std::net::IpAddr;
-
-use super::{Bundle, Profile, Run};
+use super::{Bundle, CLASS_HOST, Outcome, Profile, Run};
 use crate::{
-    evaluate::{Decision, Flow, Traffic, Verdict},
-    model::DEFAULT_DENY,
+    evaluate::{Decision, End, Flow, Traffic, Verdict, Vote},
+    model::{DEFAULT_ALLOW, DEFAULT_DENY},
 };
 
 impl Bundle {
-    /// Judges a flow as an agent that holds this bundle does.
-    pub fn judge(&self, flow: &Flow) -> Verdict {
+    /// Judges a flow as an agent that holds this bundle does, at a moment in seconds since 1970-01-01T00:00:00Z.
+    pub fn judge(&self, flow: &Flow, at: u64) -> Verdict {
         let (from_class, from_votes) = self.class(flow.source);
         let (to_class, to_votes) = self.class(flow.destination);
         let pair = (from_class, to_class);
         let row = self.policy.rows.iter().find(|row| (Some(row.from_class), Some(row.to_class)) == pair);
-        let profile = row.and_then(|row| self.policy.profiles.get(usize::try_from(row.profile).ok()?));
-        let run = profile.and_then(|profile| run(profile, flow.traffic));
-        let side = |votes: bool, allows: fn(&Run) -> (bool, u32)| {
-            let denied = Decision { allows: false, rule: DEFAULT_DENY.into() };
-            votes.then(|| run.map_or(denied, |run| self.decision(allows(run))))
+        let known = from_class.is_some() && to_class.is_some();
+        let allows = known && self.policy.default_allows;
+        let by_default = Outcome { from_allows: allows, to_allows: allows, from_rule: 0, to_rule: 0 };
+        let (enforced, shadow) = match row {
+            None => (by_default, by_default),
+            Some(row) => {
+                let profile = usize::try_from(row.profile_at(at)).ok().and_then(|at| self.policy.profiles.get(at));
+                let run = profile.and_then(|profile| run(profile, flow.traffic));
+                let denied = Outcome { from_allows: false, to_allows: false, from_rule: 0, to_rule: 0 };
+                run.map_or((denied, denied), |run| (run.enforced, run.shadow))
+            }
+        };
+        let vote = |votes: bool, side: fn(&Outcome) -> (bool, u32)| {
+            votes.then(|| Vote { enforced: self.decision(side(&enforced)), shadow: self.decision(side(&shadow)) })
         };
         Verdict {
-            from: side(from_votes, |run| (run.from_allows, run.from_rule)),
-            to: side(to_votes, |run| (run.to_allows, run.to_rule)),
+            from: vote(from_votes, |outcome| (outcome.from_allows, outcome.from_rule)),
+            to: vote(to_votes, |outcome| (outcome.to_allows, outcome.to_rule)),
         }
     }
 
-    /// The class of an address, and whether it is an interface's and its side votes.
-    fn class(&self, address: IpAddr) -> (Option<u32>, bool) {
+    /// The class of an end, and whether its side votes.
+    fn class(&self, end: End) -> (Option<u32>, bool) {
+        let End::Address(address) = end else { return (Some(CLASS_HOST), false) };
         let mut interfaces = self.interfaces.iter().flat_map(|interface| &interface.addresses);
         if let Some((_, class)) = interfaces.find(|(other, _)| *other == address) {
             return (Some(*class), true);
         }
-        let holding = self.policy.prefixes.iter().filter(|(prefix, _)| prefix.contains(&address));
-        let longest = holding.max_by_key(|(prefix, _)| prefix.prefix_len());
-        (longest.map(|(_, class)| *class), false)
+        let holding = self.policy.prefixes.iter().filter(|classed| classed.prefix.contains(&address));
+        let longest = holding.max_by_key(|classed| classed.prefix.prefix_len());
+        longest.map_or((None, false), |classed| (Some(classed.class_id), classed.votes))
     }
 
     fn decision(&self, (allows, ordinal): (bool, u32)) -> Decision {
-        let name = usize::try_from(ordinal).ok().and_then(|ordinal| self.policy.rules.get(ordinal));
-        Decision { allows, rule: name.map_or_else(|| DEFAULT_DENY.into(), |name| name.name.clone()) }
+        let rule = usize::try_from(ordinal).ok().filter(|ordinal| *ordinal > 0).and_then(|o| self.policy.rules.get(o));
+        let default = if self.policy.default_allows { DEFAULT_ALLOW } else { DEFAULT_DENY };
+        Decision {
+            allows,
+            rule: rule.map_or_else(|| default.into(), |rule| rule.name.clone()),
+            stateful: rule.is_none_or(|rule| !rule.stateless),
+            log: rule.is_some_and(|rule| rule.log),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 mod judge;
 
 /// An agent that has this reads everything in this module.
-pub const FEATURE_BUNDLE_V1: &str = "bundle-v1";
+pub const FEATURE_BUNDLE_V2: &str = "bundle-v2";
+
+/// The class of the stack of the host that the other end runs on; no address has it. 0 is no class.
+pub const CLASS_HOST: u32 = 1;
 
 /// One domain, compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,23 +109,49 @@ pub struct CompiledInterface {
     pub device: String,
     /// Its addresses with their classes.
     pub addresses: Vec<(IpAddr, u32)>,
+    /// Further addresses it may use; their classes are those of [`CompiledPolicy::prefixes`].
+    pub pairs: Vec<CompiledPair>,
+    /// `false`: it may send with any source MAC, and from addresses that are nobody's.
+    pub port_security: bool,
+}
+
+/// Addresses that an interface may use besides its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompiledPair {
+    /// No other interface of the domain has a pair of this prefix.
+    pub prefix: IpNet,
+    /// Their MAC address.
+    pub mac: [u8; 6],
 }
 
 /// Classes and what may pass between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledPolicy {
-    /// Classes of addresses that are no interface; the longest prefix counts. Never class 0.
-    pub prefixes: Vec<(IpNet, u32)>,
-    /// Sorted by (from, to); a pair without a row is denied by default.
+    /// What a pair of known classes without a row gets.
+    pub default_allows: bool,
+    /// Classes of addresses that are no interface's own, by prefix; the longest counts.
+    pub prefixes: Vec<ClassedPrefix>,
+    /// Sorted by (from, to).
     pub rows: Vec<Row>,
     /// What rows point to.
     pub profiles: Vec<Profile>,
-    /// What an ordinal names; ordinal 0 is `default/deny`.
+    /// What an ordinal names; ordinal 0 is the domain's default.
     pub rules: Vec<RuleName>,
 }
 
+/// The class of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassedPrefix {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Neither 0 nor [`CLASS_HOST`].
+    pub class_id: u32,
+    /// Whether it lies in an address pair, so that its side votes.
+    pub votes: bool,
+}
+
 /// From one class to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// Class of the source.
     pub from_class: u32,
@@ -130,6 +159,8 @@ pub struct Row {
     pub to_class: u32,
     /// Index into [`CompiledPolicy::profiles`].
     pub profile: u32,
+    /// Other profiles from later moments on, ascending: seconds since 1970-01-01T00:00:00Z, and the index.
+    pub later: Vec<(u64, u32)>,
 }
 
 /// For each protocol the whole number space, cut into runs of one verdict.
@@ -154,7 +185,16 @@ pub struct Profile {
 pub struct Run {
     /// The first number it covers.
     pub first: u16,
-    /// Whether the source's side allows; a side that is no workload of ours does, by ordinal 0.
+    /// What becomes of the packet.
+    pub enforced: Outcome,
+    /// What would, were policies in audit enforced.
+    pub shadow: Outcome,
+}
+
+/// What both sides say, and by which rules. A side that is no workload of ours allows, by ordinal 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Outcome {
+    /// Whether the source's side allows.
     pub from_allows: bool,
     /// Whether the destination's side allows.
     pub to_allows: bool,
@@ -164,11 +204,22 @@ pub struct Run {
     pub to_rule: u32,
 }
 
-/// A rule's identity.
+/// A rule, as far as the programs and those who read what they say need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleName {
     /// Never reused.
     pub id: u32,
-    /// `policy/rule`.
+    /// `policy/rule`, `*/policy/rule`.
     pub name: String,
+    /// Of its policy: what it allows makes no connection on its behalf.
+    pub stateless: bool,
+    /// Flows it decides are logged.
+    pub log: bool,
+}
+
+impl Row {
+    /// The profile at a moment, in seconds since 1970-01-01T00:00:00Z.
+    pub fn profile_at(&self, at: u64) -> u32 {
+        self.later.iter().rev().find(|(since, _)| *since <= at).map_or(self.profile, |(_, profile)| *profile)
+    }
 }

@@ -9,7 +9,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
 
 use super::{CompileError, peers::Peers};
-use crate::model::{Domain, Peer};
+use crate::{
+    bundle::ClassedPrefix,
+    model::{Domain, Peer},
+};
+
+fn cidr(prefix: IpNet) -> Peer {
+    Peer::Cidr { prefix, except: Vec::new() }
+}
 
 /// Classes of interface addresses that a domain may have (DESIGN 4).
 const CLASSES_MAX: usize = 4096;
@@ -103,8 +110,11 @@ impl Classes {
     }
 
     /// The classes of addresses that are no interface's; the longest prefix counts.
-    pub(super) fn prefixes(&self) -> Vec<(IpNet, u32)> {
-        self.prefixes.iter().map(|(prefix, id)| (*prefix, *id)).collect()
+    pub(super) fn prefixes(&self) -> Vec<ClassedPrefix> {
+        self.prefixes
+            .iter()
+            .map(|(prefix, id)| ClassedPrefix { prefix: *prefix, class_id: *id, votes: false })
+            .collect()
     }
 
     /// Every class with its number, by number.
@@ -126,7 +136,7 @@ impl Class {
         let any = (self.sort != Sort::NotUnicast).then_some(Peer::Any);
         let outside = (self.sort == Sort::Outside).then_some(Peer::Outside);
         let segments = self.segments.iter().cloned().map(Peer::Segment);
-        let prefixes = self.prefixes.iter().copied().map(Peer::Cidr);
+        let prefixes = self.prefixes.iter().copied().map(cidr);
         any.into_iter().chain(outside).chain(segments).chain(prefixes)
     }
 
@@ -154,7 +164,7 @@ impl Sort {
 /// would have one number, the second in order takes the next that is free.
 fn number<'a>(classes: impl Iterator<Item = &'a Class>) -> BTreeMap<Class, u32> {
     let classes: BTreeSet<&Class> = classes.collect();
-    let mut taken = BTreeSet::from([0]);
+    let mut taken = BTreeSet::from([0, 1]);
     let mut ids = BTreeMap::new();
     for class in classes {
         let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(class.identity()));
@@ -170,7 +180,7 @@ fn number<'a>(classes: impl Iterator<Item = &'a Class>) -> BTreeMap<Class, u32> 
 /// Names the peers that split the addresses most: without each, how many classes fewer there would be.
 fn too_many(domain: &Domain, classes: &BTreeSet<&Class>) -> CompileError {
     let segments = classes.iter().flat_map(|class| class.segments.iter().cloned().map(Peer::Segment));
-    let prefixes = classes.iter().flat_map(|class| class.prefixes.iter().copied().map(Peer::Cidr));
+    let prefixes = classes.iter().flat_map(|class| class.prefixes.iter().copied().map(cidr));
     let peers: BTreeSet<Peer> = segments.chain(prefixes).collect();
     let mut splits: Vec<(usize, Peer)> = peers
         .into_iter()
@@ -195,7 +205,7 @@ impl Class {
     fn without(&self, peer: &Peer) -> Self {
         let mut class = self.clone();
         class.segments.retain(|name| !matches!(peer, Peer::Segment(other) if other == name));
-        class.prefixes.retain(|prefix| !matches!(peer, Peer::Cidr(other) if other == prefix));
+        class.prefixes.retain(|prefix| !matches!(peer, Peer::Cidr { prefix: other, .. } if other == prefix));
         class
     }
 }

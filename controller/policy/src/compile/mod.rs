@@ -15,8 +15,8 @@ use std::{
 
 use crate::{
     bundle::{
-        Bundle, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPolicy, CompiledSubnet, CompiledUplink,
-        FEATURE_BUNDLE_V1, Topology,
+        Bundle, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledPolicy, CompiledSubnet,
+        CompiledUplink, FEATURE_BUNDLE_V2, Topology,
     },
     model::{Domain, Uplink},
 };
@@ -82,9 +82,15 @@ pub fn compile(
         domain_id: ids.domain,
         name: domain.name().into(),
         generation,
-        features: vec![FEATURE_BUNDLE_V1.into()],
+        features: vec![FEATURE_BUNDLE_V2.into()],
         topology: topology(domain, ids, hosts)?,
-        policy: CompiledPolicy { prefixes: classes.prefixes(), rows, profiles, rules: ordered.names },
+        policy: CompiledPolicy {
+            default_allows: domain.default_allows,
+            prefixes: classes.prefixes(),
+            rows,
+            profiles,
+            rules: ordered.names,
+        },
         interfaces: interfaces(domain, ids, &classes)?,
     })
 }
@@ -132,6 +138,12 @@ fn interfaces(domain: &Domain, ids: &DomainIds, classes: &Classes) -> Result<Vec
                 host: interface.host.clone(),
                 device: interface.device.clone(),
                 addresses,
+                pairs: interface
+                    .pairs
+                    .iter()
+                    .map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() })
+                    .collect(),
+                port_security: interface.port_security,
             });
         }
     }

@@ -22,14 +22,17 @@ pub(super) struct OrderedRule<'a> {
 
 impl<'a> Ordered<'a> {
     pub(super) fn new(domain: &'a Domain, ids: &DomainIds) -> Result<Self, CompileError> {
-        let mut names = vec![RuleName { id: 0, name: DEFAULT_DENY.into() }];
+        let mut names = vec![RuleName { id: 0, name: DEFAULT_DENY.into(), stateless: false, log: false }];
         let mut rules = Vec::new();
-        let all = domain.policies.iter().flat_map(|(policy, content)| content.rules.iter().map(move |r| (policy, r)));
-        for (ordinal, (policy, rule)) in (1..).zip(all) {
+        let all = domain
+            .policies
+            .iter()
+            .flat_map(|(policy, content)| content.rules.iter().map(move |r| (policy, content, r)));
+        for (ordinal, (policy, content, rule)) in (1..).zip(all) {
             let name = format!("{policy}/{}", rule.name);
             let id = ids.rules.get(&(policy.clone(), rule.name.clone())).copied();
             let id = id.ok_or_else(|| missing(domain, format!("rule {name}")))?;
-            names.push(RuleName { id, name });
+            names.push(RuleName { id, name, stateless: content.stateless, log: rule.log });
             rules.push(OrderedRule { ordinal, rule });
         }
         // Ordinals follow policy names and places, and so break ties as they should.

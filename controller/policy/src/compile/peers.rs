@@ -29,7 +29,7 @@ impl<'a> Peers<'a> {
             _ => None,
         };
         let prefix = |peer: &&Peer| match peer {
-            Peer::Cidr(prefix) => Some(*prefix),
+            Peer::Cidr { prefix, .. } => Some(*prefix),
             _ => None,
         };
         let segments: Vec<_> = peers.iter().filter_map(segment).map(|(name, s)| (name.as_str(), s)).collect();

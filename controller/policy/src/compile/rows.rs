@@ -58,7 +58,7 @@ pub(super) fn compile(
         for (destination, rules) in matched {
             let Some(destination) = seen.get(destination) else { continue };
             let profile = profiles.of(rules, source.votes, destination.votes);
-            rows.push(Row { from_class: source.id, to_class: destination.id, profile });
+            rows.push(Row { from_class: source.id, to_class: destination.id, profile, later: Vec::new() });
         }
         if rows.len() > ROWS_MAX {
             return Err(too_many(domain, ordered, &destinations));

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::order::OrderedRule;
 use crate::{
-    bundle::{Profile, Run},
-    model::{Action, PortRange, Traffic},
+    bundle::{Outcome, Profile, Run},
+    model::{Action, PortRange, Ports, Traffic},
 };
 
 /// What the rules come to, the most decisive first. A side that does not vote allows by ordinal 0.
 pub(super) fn profile(rules: &[&OrderedRule<'_>], from_votes: bool, to_votes: bool) -> Profile {
-    let table = |numbers: fn(Traffic) -> Option<PortRange>| {
+    let table = |numbers: fn(&Traffic) -> Option<PortRange>| {
         let mut painted = Painted::default();
         for ordered in rules.iter().rev() {
             let allows = ordered.rule.action == Action::Allow;
-            for range in ordered.rule.traffic.iter().copied().filter_map(numbers) {
+            for range in ordered.rule.traffic.iter().filter_map(numbers) {
                 painted.paint(range, Deciding { ordinal: ordered.ordinal, allows });
             }
         }
@@ -23,18 +23,18 @@ pub(super) fn profile(rules: &[&OrderedRule<'_>], from_votes: bool, to_votes: bo
     Profile {
         tcp: table(|traffic| match traffic {
             Traffic::Any => Some(PortRange::ALL),
-            Traffic::Tcp(ports) => Some(ports),
+            Traffic::Tcp(Ports::Range(ports)) => Some(*ports),
             _ => None,
         }),
         udp: table(|traffic| match traffic {
             Traffic::Any => Some(PortRange::ALL),
-            Traffic::Udp(ports) => Some(ports),
+            Traffic::Udp(Ports::Range(ports)) => Some(*ports),
             _ => None,
         }),
-        sctp: table(|traffic| (traffic == Traffic::Any).then_some(PortRange::ALL)),
-        icmp: table(|traffic| matches!(traffic, Traffic::Any | Traffic::Icmp).then_some(PortRange::ALL)),
-        icmp6: table(|traffic| matches!(traffic, Traffic::Any | Traffic::Icmp6).then_some(PortRange::ALL)),
-        other: table(|traffic| (traffic == Traffic::Any).then_some(PortRange::ALL)),
+        sctp: table(|traffic| (*traffic == Traffic::Any).then_some(PortRange::ALL)),
+        icmp: table(|traffic| matches!(traffic, Traffic::Any | Traffic::Icmp(_)).then_some(PortRange::ALL)),
+        icmp6: table(|traffic| matches!(traffic, Traffic::Any | Traffic::Icmp6(_)).then_some(PortRange::ALL)),
+        other: table(|traffic| (*traffic == Traffic::Any).then_some(PortRange::ALL)),
     }
 }
 
@@ -87,7 +87,8 @@ impl Painted {
             before = Some(deciding);
             let (from_allows, from_rule) = side(from_votes, deciding);
             let (to_allows, to_rule) = side(to_votes, deciding);
-            runs.push(Run { first, from_allows, to_allows, from_rule, to_rule });
+            let enforced = Outcome { from_allows, to_allows, from_rule, to_rule };
+            runs.push(Run { first, enforced, shadow: enforced });
         }
         runs
     }

@@ -119,6 +119,14 @@ pub(super) fn parse_prefix(text: &str) -> Result<IpNet, AddressError> {
     Ok(prefix)
 }
 
+/// A prefix without bits beyond its length; an address is the prefix of itself alone.
+pub(super) fn parse_prefix_or_address(text: &str) -> Result<IpNet, AddressError> {
+    match text.parse::<IpAddr>() {
+        Ok(address) => check_unmapped(address).map(|()| IpNet::from(address)),
+        Err(_) => parse_prefix(text),
+    }
+}
+
 /// An address with the length of its on-link prefix.
 pub(super) fn parse_interface_prefix(text: &str) -> Result<IpNet, AddressError> {
     let prefix: IpNet = text.parse().map_err(|_| AddressError::NotAPrefix(text.into()))?;

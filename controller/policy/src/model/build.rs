@@ -17,7 +17,7 @@ use super::{
     decode::{Part, decode},
     finding::{Finding, Holder},
 };
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey, PLATFORM};
 
 /// Builds a domain from its objects, or says everything that is wrong with them.
 pub(super) fn build(name: &str, objects: &[(&ObjectKey, &Object)]) -> Result<Domain, Vec<Finding>> {
@@ -66,7 +66,8 @@ impl<'a> Builder<'a> {
         let name = key.name.clone();
         match part {
             Part::Tenant => {}
-            Part::Domain(uplink) => {
+            Part::Domain { default_allows, uplink } => {
+                self.domain.default_allows = default_allows;
                 if let Some(uplink) = &uplink {
                     self.check_uplink(key, uplink);
                 }
@@ -82,8 +83,11 @@ impl<'a> Builder<'a> {
             Part::Segment(selector) => {
                 self.domain.segments.insert(name, selector);
             }
+            Part::AddressSet(set) => {
+                self.domain.address_sets.insert(name, set);
+            }
             Part::Policy(policy) => {
-                self.check_segments(key, &policy);
+                self.check_peers(key, &policy);
                 self.domain.policies.insert(name, policy);
             }
         }
@@ -132,27 +136,64 @@ impl<'a> Builder<'a> {
         self.prefixes.insert(first, (prefix, Holder { key, field }));
     }
 
-    fn check_segments(&mut self, key: &ObjectKey, policy: &Policy) {
-        for (index, rule) in policy.rules.iter().enumerate() {
-            for (side, peers) in [("from", &rule.from), ("to", &rule.to)] {
-                for (place, peer) in peers.iter().enumerate() {
-                    if let Peer::Segment(segment) = peer
-                        && !has(&self.names, Kind::Segment, segment)
-                    {
-                        let field = format!("rules[{index}].{side}[{place}]");
-                        let target = sibling(key, Kind::Segment, segment);
-                        self.findings.push(Finding::missing(key, field, target));
-                    }
-                }
+    fn check_peers(&mut self, key: &ObjectKey, policy: &Policy) {
+        for (field, peer) in peers(policy) {
+            let (kind, name) = match peer {
+                Peer::Segment(name) => (Kind::Segment, name),
+                Peer::Workload(name) => (Kind::Workload, name),
+                Peer::Addresses(name) => (Kind::AddressSet, name),
+                _ => continue,
+            };
+            if !has(&self.names, kind, name) {
+                let target = sibling(key, kind, name);
+                self.findings.push(Finding::missing(key, field, target));
             }
         }
     }
+}
+
+/// Every peer of a policy, with its field.
+fn peers(policy: &Policy) -> impl Iterator<Item = (String, &Peer)> {
+    policy.rules.iter().enumerate().flat_map(|(index, rule)| {
+        [("from", &rule.from), ("to", &rule.to)].into_iter().flat_map(move |(side, peers)| {
+            let field = move |place| format!("rules[{index}].{side}[{place}]");
+            peers.iter().enumerate().map(move |(place, peer)| (field(place), peer))
+        })
+    })
+}
+
+/// Builds the policies of the platform, named `*/NAME`, or says everything that is wrong with them.
+pub(super) fn build_platform(objects: &[(&ObjectKey, &Object)]) -> Result<BTreeMap<String, Policy>, Vec<Finding>> {
+    let mut policies = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (key, object) in objects {
+        match decode(object) {
+            Ok(Part::Policy(policy)) => {
+                let foreign =
+                    |peer: &Peer| matches!(peer, Peer::Any | Peer::Outside | Peer::Labels(_) | Peer::Cidr { .. });
+                findings.extend(peers(&policy).filter(|(_, peer)| !foreign(peer)).map(|(field, peer)| {
+                    let message = format!(
+                        "{peer} means nothing in every domain: a policy of the platform names any, outside, {{cidr: PREFIX}} \
+                         or {{labels: {{KEY: VALUE}}}}"
+                    );
+                    Finding::new(key, field, message)
+                }));
+                policies.insert(format!("{PLATFORM}/{}", key.name), policy);
+            }
+            Ok(_) => {}
+            Err(faults) => {
+                findings.extend(faults.into_iter().map(|fault| Finding { key: (*key).clone(), fault, missing: None }))
+            }
+        }
+    }
+    if findings.is_empty() { Ok(policies) } else { Err(findings) }
 }
 
 /// What interfaces hold alone.
 #[derive(Default)]
 struct Held {
     addresses: HashMap<IpAddr, Holder>,
+    pairs: HashMap<IpNet, Holder>,
     macs: HashMap<(String, Mac), Holder>,
 }
 
@@ -195,6 +236,14 @@ fn check_workload(
             }
             if let Some(holder) = claim(&mut held.addresses, *address, key, field.clone()) {
                 let message = format!("{address} is the address of {holder}: choose another");
+                findings.push(Finding::new(key, field, message));
+            }
+        }
+        for (place, pair) in interface.pairs.iter().enumerate() {
+            let field = at(&format!("addressPairs[{place}].prefix"));
+            if let Some(holder) = claim(&mut held.pairs, pair.prefix, key, field.clone()) {
+                let message =
+                    format!("{} is the address pair of {holder}: shared pairs are not supported yet", pair.prefix);
                 findings.push(Finding::new(key, field, message));
             }
         }

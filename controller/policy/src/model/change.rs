@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Domain, Invalid, Model, Scope,
-    build::build,
+    Domain, Invalid, Model, Policy, Scope,
+    build::{build, build_platform},
     decode::decode,
     exclusive::{Exclusive, claims},
     finding::Finding,
     name::split_domain,
 };
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey, PLATFORM};
 
 /// How many referrers a refused deletion names.
 const REFERRERS_NAMED: usize = 5;
@@ -67,13 +67,14 @@ pub(super) fn change(before: &Model, upserts: &[Object], deletes: &[ObjectKey]) 
     };
     let twice = draft.upsert(upserts);
     draft.delete(deletes);
+    let platform = draft.build_platform();
     let domains = draft.build_domains();
     draft.check_tenants();
     let exclusive = draft.check_exclusive(&domains);
     let touched = draft.touched();
     if draft.findings.is_empty() && twice.is_empty() {
         let objects = std::mem::take(&mut draft.objects);
-        let model = draft.into_model(domains, exclusive);
+        let model = draft.into_model(domains, platform, exclusive);
         return Ok(Change { model, objects, touched });
     }
     let mut invalid = draft.into_invalid();
@@ -143,12 +144,30 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// The objects of a scope in the order of blame.
+    fn objects<'s>(&self, scope: &'s Scope) -> Vec<(&'s ObjectKey, &'s Object)> {
+        let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (key, &**object)).collect();
+        objects.sort_by_cached_key(|(key, _)| self.places.get(*key));
+        objects
+    }
+
+    /// Builds the platform's policies, if they differ.
+    fn build_platform(&mut self) -> Option<Arc<BTreeMap<String, Policy>>> {
+        let objects = self.objects(self.scopes.get(PLATFORM)?);
+        match build_platform(&objects) {
+            Ok(policies) => Some(Arc::new(policies)),
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        }
+    }
+
     /// Builds every domain that differs.
     fn build_domains(&mut self) -> Vec<Domain> {
         let mut domains = Vec::new();
-        for (name, scope) in &self.scopes {
-            let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (key, &**object)).collect();
-            objects.sort_by_cached_key(|(key, _)| self.places.get(*key));
+        for (name, scope) in self.scopes.iter().filter(|(name, _)| *name != PLATFORM) {
+            let objects = self.objects(scope);
             if name.is_empty() {
                 let faults = objects.iter().filter_map(|(key, object)| {
                     let faults = decode(object).err()?;
@@ -213,14 +232,28 @@ impl<'a> Draft<'a> {
         exclusive
     }
 
+    /// The domains that differ: all of them, if the platform's policies do.
     fn touched(&self) -> BTreeSet<String> {
-        let names = self.scopes.keys().filter(|name| !name.is_empty());
-        names.cloned().collect()
+        let all = self.scopes.contains_key(PLATFORM).then_some(&self.before.domains);
+        let names = self.scopes.keys().chain(all.into_iter().flat_map(BTreeMap::keys));
+        names.filter(|name| !name.is_empty() && *name != PLATFORM).cloned().collect()
     }
 
-    fn into_model(self, domains: Vec<Domain>, exclusive: Exclusive) -> Model {
+    fn into_model(
+        self,
+        domains: Vec<Domain>,
+        platform: Option<Arc<BTreeMap<String, Policy>>>,
+        exclusive: Exclusive,
+    ) -> Model {
         let mut model = self.before.clone();
         model.exclusive = exclusive;
+        if let Some(platform) = platform {
+            for domain in model.domains.values_mut() {
+                Arc::make_mut(domain).platform = platform.clone();
+            }
+            model.platform = platform;
+        }
+        let platform = model.platform.clone();
         for (name, scope) in self.scopes {
             model.domains.remove(&name);
             if scope.is_empty() {
@@ -229,7 +262,8 @@ impl<'a> Draft<'a> {
                 model.scopes.insert(name, Arc::new(scope));
             }
         }
-        let domains = domains.into_iter().map(|d| (d.name.clone(), Arc::new(d)));
+        let in_force = |domain| Domain { platform: platform.clone(), ..domain };
+        let domains = domains.into_iter().map(|d| (d.name.clone(), Arc::new(in_force(d))));
         model.domains.extend(domains);
         model
     }

@@ -3,14 +3,14 @@
 use std::{net::IpAddr, ops::RangeInclusive};
 
 use super::{
-    Network, Policy, Selector, Subnet, Uplink, Workload,
+    AddressSet, Network, Policy, Selector, Subnet, Uplink, Workload,
     address::{check_all_routed, check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
-    decode_policy::{policy, selector},
+    decode_policy::{address_set, one_of, policy, selector},
     decode_workload::workload,
     fault::{Fault, Faults},
     name::{check_device, check_host, check_object, split_domain},
 };
-use crate::object::{DomainSpec, NetworkSpec, Object, SegmentSpec, Spec, SubnetSpec, UplinkSpec};
+use crate::object::{DomainSpec, NetworkSpec, Object, PLATFORM, SegmentSpec, Spec, SubnetSpec, UplinkSpec};
 
 /// Bytes of the inner IP packet: what every IPv4 host takes, and jumbo frames (RFC 791 3.2).
 const MTU: RangeInclusive<u32> = 576..=9000;
@@ -29,10 +29,11 @@ const UPLINK_LENGTHS_V6: RangeInclusive<u8> = 16..=127;
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Tenant,
-    Domain(Option<Uplink>),
+    Domain { default_allows: bool, uplink: Option<Uplink> },
     Network(Network),
     Workload(Workload),
     Segment(Selector),
+    AddressSet(AddressSet),
     Policy(Policy),
 }
 
@@ -47,10 +48,11 @@ pub(super) fn decode(object: &Object) -> Result<Part, Vec<Fault>> {
     check_key(&mut faults, object);
     let part = match &object.spec {
         Spec::Tenant => Some(Part::Tenant),
-        Spec::Domain(spec) => domain(&mut faults, spec).map(Part::Domain),
+        Spec::Domain(spec) => domain(&mut faults, spec),
         Spec::Network(spec) => network(&mut faults, spec).map(Part::Network),
         Spec::Workload(spec) => workload(&mut faults, object, spec).map(Part::Workload),
-        Spec::Segment(SegmentSpec { requirements }) => selector(&mut faults, requirements).map(Part::Segment),
+        Spec::Segment(SegmentSpec { requirements }) => selector(&mut faults, "match", requirements).map(Part::Segment),
+        Spec::AddressSet(spec) => address_set(&mut faults, spec).map(Part::AddressSet),
         Spec::Policy(spec) => policy(&mut faults, spec).map(Part::Policy),
         Spec::Host(_) => {
             faults.add("", "hosts are made by the controller when an agent registers");
@@ -68,6 +70,14 @@ fn check_key(faults: &mut Faults, object: &Object) {
         Spec::Domain(_) => {
             faults.ok("name", split_domain(&object.name));
         }
+        Spec::Policy(_) if object.domain == PLATFORM => {
+            faults.ok("name", check_object(&object.name));
+            return;
+        }
+        _ if object.domain == PLATFORM => {
+            faults.add("domain", "only policies are the platform's (\"*\"): write TENANT/DOMAIN");
+            return;
+        }
         _ => {
             faults.ok("domain", split_domain(&object.domain));
             faults.ok("name", check_object(&object.name));
@@ -79,12 +89,15 @@ fn check_key(faults: &mut Faults, object: &Object) {
     }
 }
 
-fn domain(faults: &mut Faults, spec: &DomainSpec) -> Option<Option<Uplink>> {
-    let DomainSpec { uplink: wanted } = spec;
-    match wanted {
-        None => Some(None),
-        Some(wanted) => uplink(faults, wanted).map(Some),
-    }
+fn domain(faults: &mut Faults, spec: &DomainSpec) -> Option<Part> {
+    let DomainSpec { uplink: wanted, default } = spec;
+    let known = [("deny", false), ("allow", true)];
+    let default_allows = one_of(faults, "default", "default", default.as_deref(), &known);
+    let uplink = match wanted {
+        None => None,
+        Some(wanted) => Some(uplink(faults, wanted)?),
+    };
+    Some(Part::Domain { default_allows: default_allows?, uplink })
 }
 
 fn uplink(faults: &mut Faults, spec: &UplinkSpec) -> Option<Uplink> {

@@ -3,22 +3,31 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, Peer, Policy, Rule, Selector,
-    address::parse_prefix,
+    Action, AddressSet, Binds, Mode, Peer, Policy, Rule, Selector, Tier, Window,
+    address::{parse_prefix, parse_prefix_or_address},
     fault::Faults,
+    moment::parse_moment,
     name::{check_label_key, check_label_value, check_object, check_part},
     selector::{Condition, Test},
 };
-use crate::object::{LabelTest, PeerSpec, PolicySpec, Requirement, RuleSpec};
+use crate::object::{AddressSetSpec, LabelTest, PeerSpec, PolicySpec, Requirement, RuleSpec};
 
 /// Priority of a rule that names none (DESIGN 3.2).
 pub const DEFAULT_PRIORITY: u16 = 1000;
 
-pub(super) fn selector(faults: &mut Faults, requirements: &[Requirement]) -> Option<Selector> {
+pub(super) fn selector(faults: &mut Faults, field: &str, requirements: &[Requirement]) -> Option<Selector> {
     let wanted = "an empty selector would select every workload; name a label, or use `any` in rules";
-    faults.filled("match", requirements, wanted);
-    let conditions = faults.each("match", requirements, condition);
+    faults.filled(field, requirements, wanted);
+    let conditions = faults.each(field, requirements, condition);
     Some(Selector { conditions })
+}
+
+pub(super) fn address_set(faults: &mut Faults, spec: &AddressSetSpec) -> Option<AddressSet> {
+    let AddressSetSpec { addresses } = spec;
+    faults.filled("addresses", addresses, "name a prefix or an address");
+    let prefixes =
+        faults.each("addresses", addresses, |faults, field, text| faults.ok(field, parse_prefix_or_address(text)));
+    Some(AddressSet { prefixes })
 }
 
 fn condition(faults: &mut Faults, field: &str, requirement: &Requirement) -> Option<Condition> {
@@ -46,15 +55,36 @@ fn values(faults: &mut Faults, field: &str, list: &[String]) -> BTreeSet<String>
 }
 
 pub(super) fn policy(faults: &mut Faults, spec: &PolicySpec) -> Option<Policy> {
-    let PolicySpec { rules } = spec;
+    let PolicySpec { tier, mode, stateless, rules } = spec;
+    let tiers = [("guard", Tier::Guard), ("tenant", Tier::Tenant), ("baseline", Tier::Baseline)];
+    let modes = [("enforce", Mode::Enforce), ("audit", Mode::Audit)];
+    let tier = one_of(faults, "tier", "tier", tier.as_deref(), &tiers);
+    let mode = one_of(faults, "mode", "mode", mode.as_deref(), &modes);
     faults.filled("rules", rules, "give the policy a rule");
     faults.distinct("rules", rules.iter().map(|rule| rule.name.as_str()));
     let rules = faults.each("rules", rules, rule);
-    Some(Policy { rules })
+    Some(Policy { tier: tier?, mode: mode?, stateless: *stateless, rules })
+}
+
+/// The value of a word, the default if none is written.
+pub(super) fn one_of<T: Copy + Default>(
+    faults: &mut Faults,
+    field: &str,
+    what: &str,
+    word: Option<&str>,
+    known: &[(&str, T)],
+) -> Option<T> {
+    let Some(word) = word else { return Some(T::default()) };
+    let found = known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+    if found.is_none() {
+        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        faults.add(field, format!("{word:?} is no {what}: write {}", names.join(" or ")));
+    }
+    found
 }
 
 fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
-    let RuleSpec { name, from, to, action, traffic, priority } = spec;
+    let RuleSpec { name, from, to, action, traffic, priority, side, log, not_before, not_after } = spec;
     let at = |part: &str| format!("{field}.{part}");
     faults.ok(at("name"), check_part(name));
     faults.filled(at("from"), from, "write `any` to mean every source");
@@ -75,47 +105,80 @@ fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
     let action = match action.as_str() {
         "allow" => Some(Action::Allow),
         "deny" => Some(Action::Deny),
-        "pass" => {
-            let message = "\"pass\" is not supported yet: write allow or deny";
-            faults.add(at("action"), message);
-            None
-        }
+        "pass" => Some(Action::Pass),
         other => {
-            let message = format!("{other:?} is no action: write allow or deny");
+            let message = format!("{other:?} is no action: write allow, deny or pass");
             faults.add(at("action"), message);
             None
         }
     };
-    Some(Rule { name: name.clone(), from, to, action: action?, traffic, priority: priority? })
+    let sides = [("from", Binds::From), ("to", Binds::To)];
+    let binds = one_of(faults, &at("side"), "side", side.as_deref(), &sides);
+    let mut moment = |part: &str, text: &Option<String>| match text {
+        None => Some(None),
+        Some(text) => faults.ok(at(part), parse_moment(text)).map(Some),
+    };
+    let window = Window { not_before: moment("notBefore", not_before)?, not_after: moment("notAfter", not_after)? };
+    if let Window { not_before: Some(start), not_after: Some(end) } = window
+        && end <= start
+    {
+        faults.add(at("notAfter"), "is not after notBefore: the rule would never hold");
+    }
+    Some(Rule {
+        name: name.clone(),
+        from,
+        to,
+        action: action?,
+        traffic,
+        priority: priority?,
+        binds: binds?,
+        log: *log,
+        window,
+    })
 }
 
 fn peer(faults: &mut Faults, field: &str, spec: &PeerSpec) -> Option<Peer> {
     let name = match spec {
         PeerSpec::Name(name) => name.as_str(),
-        PeerSpec::Cidr(cidr) => {
-            let prefix = faults.ok(format!("{field}.cidr"), parse_prefix(cidr))?;
-            return Some(Peer::Cidr(prefix));
+        PeerSpec::Cidr { cidr, except } => return cidr_peer(faults, field, cidr, except),
+        PeerSpec::Labels(requirements) => {
+            return selector(faults, &format!("{field}.labels"), requirements).map(Peer::Labels);
         }
     };
-    match (name, name.split_once('/')) {
-        ("any", _) => Some(Peer::Any),
-        ("outside", _) => Some(Peer::Outside),
-        (_, Some(("segment", segment))) => {
-            faults.ok(field, check_object(segment))?;
-            Some(Peer::Segment(segment.into()))
-        }
-        ("host", _) | (_, Some(("workload" | "addresses", _))) => {
-            let message = format!("peer {name:?} is not supported yet");
-            faults.add(field, format!("{message}: write {PEERS}"));
-            None
-        }
+    let (kind, object) = match (name, name.split_once('/')) {
+        ("any", _) => return Some(Peer::Any),
+        ("outside", _) => return Some(Peer::Outside),
+        ("host", _) => return Some(Peer::Host),
+        (_, Some((kind @ ("segment" | "workload" | "addresses"), object))) => (kind, object),
         _ => {
             let message = format!("{name:?} is no peer: write {PEERS}");
             faults.add(field, message);
-            None
+            return None;
         }
-    }
+    };
+    faults.ok(field, check_object(object))?;
+    Some(match kind {
+        "segment" => Peer::Segment(object.into()),
+        "workload" => Peer::Workload(object.into()),
+        _ => Peer::Addresses(object.into()),
+    })
 }
 
-/// What a peer can be in this version.
-const PEERS: &str = "any, outside, segment/NAME or {cidr: PREFIX}";
+fn cidr_peer(faults: &mut Faults, field: &str, cidr: &str, except: &[String]) -> Option<Peer> {
+    let prefix = faults.ok(format!("{field}.cidr"), parse_prefix(cidr));
+    let mut except = faults.each(&format!("{field}.except"), except, |faults, field, text| {
+        let inner = faults.ok(field, parse_prefix(text))?;
+        if let Some(prefix) = prefix.filter(|prefix| !prefix.contains(&inner) || *prefix == inner) {
+            faults.add(field, format!("{inner} is no part of {prefix}: write a longer prefix inside it"));
+            return None;
+        }
+        Some(inner)
+    });
+    except.sort_unstable();
+    except.dedup();
+    Some(Peer::Cidr { prefix: prefix?, except })
+}
+
+/// What a peer can be.
+const PEERS: &str =
+    "any, outside, host, segment/NAME, workload/NAME, addresses/NAME, {cidr: PREFIX} or {labels: {KEY: VALUE}}";

@@ -1,28 +1,42 @@
 //! A workload as written → validated, as far as the object alone tells.
 
 use super::{
-    Interface, Mac, Workload,
-    address::parse_address,
+    AddressPair, Interface, Mac, Workload,
+    address::{parse_address, parse_prefix_or_address},
     derived_device,
     fault::Faults,
-    name::{check_device, check_host, check_label_key, check_label_value, check_part},
+    name::{check_device, check_host, check_label_key, check_label_value, check_part, check_port_name},
 };
-use crate::object::{InterfaceSpec, Object, WorkloadSpec};
+use crate::object::{AddressPairSpec, InterfaceSpec, Object, WorkloadSpec};
 
 pub(super) fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec) -> Option<Workload> {
-    let WorkloadSpec { labels, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces } = spec;
     for (key, value) in labels {
         faults.ok("labels", check_label_key(key));
         faults.ok(format!("labels.{key}"), check_label_value(value));
     }
+    let ports = ports
+        .iter()
+        .filter_map(|(name, port)| {
+            let field = format!("ports.{name}");
+            faults.ok(&field, check_port_name(name))?;
+            match u16::try_from(*port) {
+                Ok(port) => Some((name.clone(), port)),
+                Err(_) => {
+                    faults.add(field, format!("{port} is no port: write a number from 0 to 65535"));
+                    None
+                }
+            }
+        })
+        .collect();
     faults.filled("interfaces", interfaces, "give the workload an interface");
     faults.distinct("interfaces", interfaces.iter().map(|i| i.name.as_str()));
     let read = faults.each("interfaces", interfaces, |faults, field, spec| interface(faults, field, object, spec));
-    Some(Workload { labels: labels.clone(), interfaces: read })
+    Some(Workload { labels: labels.clone(), ports, interfaces: read })
 }
 
 fn interface(faults: &mut Faults, field: &str, object: &Object, spec: &InterfaceSpec) -> Option<Interface> {
-    let InterfaceSpec { name, network, mac, addresses, host, device } = spec;
+    let InterfaceSpec { name, network, mac, addresses, host, device, address_pairs, port_security } = spec;
     let at = |part: &str| format!("{field}.{part}");
     faults.ok(at("name"), check_part(name));
     faults.ok(at("host"), check_host(host));
@@ -37,12 +51,24 @@ fn interface(faults: &mut Faults, field: &str, object: &Object, spec: &Interface
         }
         None => derived_device(&object.domain, &object.name, name),
     };
+    let mac = faults.ok(at("mac"), Mac::parse_unicast(mac));
+    let pairs = faults.each(&at("addressPairs"), address_pairs, |faults, field, spec| {
+        let AddressPairSpec { mac: own, prefix } = spec;
+        let prefix = faults.ok(format!("{field}.prefix"), parse_prefix_or_address(prefix));
+        let mac = match own {
+            Some(own) => faults.ok(format!("{field}.mac"), Mac::parse_unicast(own)),
+            None => mac,
+        };
+        Some(AddressPair { prefix: prefix?, mac: mac? })
+    });
     Some(Interface {
         name: name.clone(),
         network: network.clone(),
-        mac: faults.ok(at("mac"), Mac::parse_unicast(mac))?,
+        mac: mac?,
         addresses,
         host: host.clone(),
         device,
+        pairs,
+        port_security: port_security.unwrap_or(true),
     })
 }

@@ -24,6 +24,7 @@ mod decode_workload;
 mod exclusive;
 mod fault;
 mod finding;
+mod moment;
 mod name;
 mod selector;
 mod traffic;
@@ -33,13 +34,20 @@ pub use address::{AddressError, Mac};
 pub use change::{Change, What};
 pub(crate) use decode::check;
 pub use decode_policy::DEFAULT_PRIORITY;
+pub use moment::{MomentError, format_moment, parse_moment};
 pub use name::{NameError, check_host};
 pub use selector::Selector;
-pub use traffic::{PortRange, Traffic, TrafficError};
-pub use types::{Action, Interface, Network, Peer, Policy, Rule, Subnet, Uplink, Workload};
+pub use traffic::{IcmpTypes, PortRange, Ports, Traffic, TrafficError};
+pub use types::{
+    Action, AddressPair, AddressSet, Binds, Interface, Mode, Network, Peer, Policy, Rule, Side, Subnet, Tier, Uplink,
+    Window, Workload,
+};
 
-/// The rule that decides where no rule of a policy does (DESIGN 3.8).
+/// The rule that decides where no rule of a policy does, in a domain whose default is to deny (DESIGN 3.8).
 pub const DEFAULT_DENY: &str = "default/deny";
+
+/// The same in a domain whose default is to allow.
+pub const DEFAULT_ALLOW: &str = "default/allow";
 
 /// The objects that belong together: a domain with all in it, or the tenants.
 type Scope = BTreeMap<ObjectKey, Arc<Object>>;
@@ -50,18 +58,25 @@ pub struct Model {
     /// Every object as its author wrote it, by domain; the tenants under the empty name.
     scopes: BTreeMap<String, Arc<Scope>>,
     domains: BTreeMap<String, Arc<Domain>>,
+    /// Policies of the platform, named `*/NAME`.
+    platform: Arc<BTreeMap<String, Policy>>,
     exclusive: exclusive::Exclusive,
 }
 
 /// One domain, validated.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Domain {
     name: String,
+    /// What becomes of what no rule decides.
+    pub(crate) default_allows: bool,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) networks: BTreeMap<String, Network>,
     pub(crate) workloads: BTreeMap<String, Workload>,
     pub(crate) segments: BTreeMap<String, Selector>,
+    pub(crate) address_sets: BTreeMap<String, AddressSet>,
     pub(crate) policies: BTreeMap<String, Policy>,
+    /// Policies of the platform, named `*/NAME`.
+    pub(crate) platform: Arc<BTreeMap<String, Policy>>,
 }
 
 /// One thing wrong with a change.
@@ -131,9 +146,19 @@ impl Domain {
         self.workloads.iter().map(|(name, w)| (name.as_str(), w))
     }
 
-    /// Name and content, by name.
+    /// Whether what no rule decides is allowed.
+    pub fn default_allows(&self) -> bool {
+        self.default_allows
+    }
+
+    /// `default/deny`, or `default/allow`.
+    pub fn default_rule(&self) -> &'static str {
+        if self.default_allows { DEFAULT_ALLOW } else { DEFAULT_DENY }
+    }
+
+    /// Name and content of every policy in force here, by name: first those of the platform, named `*/NAME`.
     pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
-        self.policies.iter().map(|(name, p)| (name.as_str(), p))
+        self.platform.iter().chain(&self.policies).map(|(name, p)| (name.as_str(), p))
     }
 
     /// By workload, then interface.

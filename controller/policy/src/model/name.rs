@@ -31,6 +31,9 @@ pub enum NameError {
          beginning and ending with a letter or digit"
     )]
     Malformed(String),
+    /// It begins as a number does.
+    #[error("{0:?} is no name of a port: begin it with a letter")]
+    NotAPortName(String),
     /// Not two parts.
     #[error("{0:?} is no domain name: write TENANT/DOMAIN")]
     NotADomain(String),
@@ -58,6 +61,15 @@ pub(super) fn check_part(name: &str) -> Result<(), NameError> {
         return Err(NameError::Malformed(name.into()));
     }
     Ok(())
+}
+
+/// Whether a port may be called this: a part's name that begins with a letter, so that it is no number.
+pub(super) fn check_port_name(name: &str) -> Result<(), NameError> {
+    check_part(name)?;
+    match name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        true => Ok(()),
+        false => Err(NameError::NotAPortName(name.into())),
+    }
 }
 
 /// Whether an object may be called this.

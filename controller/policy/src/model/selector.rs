@@ -1,22 +1,25 @@
 //! Which workloads a segment holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Conditions on labels, all of which must hold; at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
     pub(super) conditions: Vec<Condition>,
 }
 
 /// One condition on a label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Condition {
     pub(super) key: String,
     pub(super) test: Test,
 }
 
 /// What must hold of a label's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Test {
     /// It is one of these.
     In(BTreeSet<String>),
@@ -45,5 +48,25 @@ impl Selector {
                 Test::Absent => value.is_none(),
             }
         })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conditions: Vec<_> = self.conditions.iter().map(ToString::to_string).collect();
+        write!(f, "[{}]", conditions.join(", "))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, test } = self;
+        let list = |values: &BTreeSet<String>| values.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match test {
+            Test::In(values) => write!(f, "{{key: {key}, in: [{}]}}", list(values)),
+            Test::NotIn(values) => write!(f, "{{key: {key}, notIn: [{}]}}", list(values)),
+            Test::Present => write!(f, "{{key: {key}, exists: true}}"),
+            Test::Absent => write!(f, "{{key: {key}, exists: false}}"),
+        }
     }
 }

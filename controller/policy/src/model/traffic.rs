@@ -2,19 +2,45 @@
 
 use std::str::FromStr;
 
+use super::name::check_port_name;
+
 /// Traffic that a rule speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Traffic {
     /// Every protocol.
     Any,
-    /// TCP to these ports.
-    Tcp(PortRange),
-    /// UDP to these ports.
-    Udp(PortRange),
-    /// ICMP of every type: IPv4 only.
-    Icmp,
-    /// ICMPv6 of every type: IPv6 only.
-    Icmp6,
+    /// TCP.
+    Tcp(Ports),
+    /// UDP.
+    Udp(Ports),
+    /// SCTP.
+    Sctp(Ports),
+    /// ICMP: IPv4 only.
+    Icmp(IcmpTypes),
+    /// ICMPv6: IPv6 only.
+    Icmp6(IcmpTypes),
+    /// IPv4's protocol, or the header that ends IPv6's chain.
+    Protocol(u8),
+}
+
+/// Which destination ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ports {
+    /// These.
+    Range(PortRange),
+    /// The one that the destination's workload has under this name; none if it has none.
+    Named(String),
+}
+
+/// Which ICMP messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IcmpTypes {
+    /// All.
+    All,
+    /// Those of a type.
+    Type(u8),
+    /// Those of a type and a code.
+    Code(u8, u8),
 }
 
 /// Destination ports, both ends included; never reversed.
@@ -36,17 +62,17 @@ pub enum TrafficError {
         /// As written.
         last: u16,
     },
-    /// Not a number, or too great.
-    #[error("{0:?} is no port: write a number from 0 to 65535, or a range like 8080-8090")]
+    /// Neither a number that is small enough nor a name.
+    #[error("{0:?} is no port: write a number from 0 to 65535, a range like 8080-8090, or a port's name")]
     NotAPort(String),
-    /// A port that the workload would name.
-    #[error("port name {0:?} is not supported yet: write the number")]
-    PortName(String),
-    /// The language has it, this version does not.
-    #[error("{0:?} is not supported yet: write any, tcp, udp, icmp or icmp6")]
-    NotYet(String),
+    /// Not a number, or too great.
+    #[error("{0:?} is no {1}: write a number from 0 to 255")]
+    NotAnOctet(String, &'static str),
     /// The language does not have it.
-    #[error("{0:?} is no traffic: write any, tcp, tcp/443, udp/5000-5010, icmp or icmp6")]
+    #[error(
+        "{0:?} is no traffic: write any, tcp, tcp/443, udp/5000-5010, sctp, tcp/NAME, icmp, icmp/8, icmp/3/4, icmp6 or \
+         proto/47"
+    )]
     Unknown(String),
 }
 
@@ -70,47 +96,65 @@ impl PortRange {
     }
 }
 
-impl FromStr for PortRange {
+impl FromStr for Ports {
     type Err = TrafficError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if check_port_name(text).is_ok() {
+            return Ok(Self::Named(text.into()));
+        }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (parse_port(first, text)?, parse_port(last, text)?);
         if first > last {
             return Err(TrafficError::Reversed { first, last });
         }
-        Ok(Self { first, last })
+        Ok(Self::Range(PortRange { first, last }))
     }
 }
 
 /// `whole` is what the user wrote, for the error.
 fn parse_port(text: &str, whole: &str) -> Result<u16, TrafficError> {
-    if text == whole && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Err(TrafficError::PortName(whole.into()));
+    let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| TrafficError::NotAPort(whole.into()))
+}
+
+fn parse_octet(text: &str, what: &'static str) -> Result<u8, TrafficError> {
+    let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| TrafficError::NotAnOctet(text.into(), what))
+}
+
+impl FromStr for IcmpTypes {
+    type Err = TrafficError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            None => Ok(Self::Type(parse_octet(text, "ICMP type")?)),
+            Some((kind, code)) => Ok(Self::Code(parse_octet(kind, "ICMP type")?, parse_octet(code, "ICMP code")?)),
+        }
     }
-    if text.is_empty() || !text.bytes().all(|c| c.is_ascii_digit()) {
-        return Err(TrafficError::NotAPort(whole.into()));
-    }
-    text.parse().map_err(|_| TrafficError::NotAPort(whole.into()))
 }
 
 impl FromStr for Traffic {
     type Err = TrafficError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let every_port = Ports::Range(PortRange::ALL);
         match text.split_once('/') {
             None => match text {
                 "any" => Ok(Self::Any),
-                "tcp" => Ok(Self::Tcp(PortRange::ALL)),
-                "udp" => Ok(Self::Udp(PortRange::ALL)),
-                "icmp" => Ok(Self::Icmp),
-                "icmp6" => Ok(Self::Icmp6),
-                "sctp" => Err(TrafficError::NotYet(text.into())),
+                "tcp" => Ok(Self::Tcp(every_port)),
+                "udp" => Ok(Self::Udp(every_port)),
+                "sctp" => Ok(Self::Sctp(every_port)),
+                "icmp" => Ok(Self::Icmp(IcmpTypes::All)),
+                "icmp6" => Ok(Self::Icmp6(IcmpTypes::All)),
                 _ => Err(TrafficError::Unknown(text.into())),
             },
             Some(("tcp", ports)) => ports.parse().map(Self::Tcp),
             Some(("udp", ports)) => ports.parse().map(Self::Udp),
-            Some(("sctp" | "icmp" | "icmp6" | "proto", _)) => Err(TrafficError::NotYet(text.into())),
+            Some(("sctp", ports)) => ports.parse().map(Self::Sctp),
+            Some(("icmp", types)) => types.parse().map(Self::Icmp),
+            Some(("icmp6", types)) => types.parse().map(Self::Icmp6),
+            Some(("proto", number)) => parse_octet(number, "protocol").map(Self::Protocol),
             Some(_) => Err(TrafficError::Unknown(text.into())),
         }
     }

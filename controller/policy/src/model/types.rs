@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Mac, Traffic};
+use super::{Mac, Selector, Traffic};
 
 /// A network: one layer-2 broadcast domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Subnet {
 pub struct Workload {
     /// What segments select by.
     pub labels: BTreeMap<String, String>,
+    /// What a port name in a rule means on it.
+    pub ports: BTreeMap<String, u16>,
     /// At least one; names are unique among them.
     pub interfaces: Vec<Interface>,
 }
@@ -54,14 +56,64 @@ pub struct Interface {
     pub host: String,
     /// The host-side device, unique on the host.
     pub device: String,
+    /// Further addresses it may use.
+    pub pairs: Vec<AddressPair>,
+    /// `false`: it may send with any source MAC, and from addresses that are nobody's.
+    pub port_security: bool,
+}
+
+/// Addresses that an interface may use besides its own: they are its own to policy, but for those that another
+/// interface has as its own or by a longer pair, and but for gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressPair {
+    /// No other interface has a pair of the same prefix.
+    pub prefix: IpNet,
+    /// Their MAC address.
+    pub mac: Mac,
+}
+
+/// A named list of prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddressSet {
+    /// At least one.
+    pub prefixes: Vec<IpNet>,
 }
 
 /// A named, ordered list of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
+    /// When it is asked.
+    pub tier: Tier,
+    /// Whether it decides, or only what would be.
+    pub mode: Mode,
+    /// Whether what it allows makes no connection by itself (DESIGN 3.4).
+    pub stateless: bool,
     /// At least one; names are unique among them.
     pub rules: Vec<Rule>,
+}
+
+/// In which order policies are asked, which is the order here (DESIGN 3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// First.
+    Guard,
+    /// Then.
+    #[default]
+    Tenant,
+    /// Last.
+    Baseline,
+}
+
+/// Whether a policy decides (DESIGN 3.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// It says what would be if it did.
+    Audit,
 }
 
 /// A rule. None of its lists is empty.
@@ -80,29 +132,98 @@ pub struct Rule {
     pub traffic: Vec<Traffic>,
     /// The least decides.
     pub priority: u16,
+    /// Which sides it binds.
+    pub binds: Binds,
+    /// Whether flows it decides are logged.
+    pub log: bool,
+    /// When it holds.
+    pub window: Window,
+}
+
+/// Which sides of a flow a rule binds (DESIGN 3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Binds {
+    /// Both.
+    #[default]
+    Both,
+    /// The egress of the source.
+    From,
+    /// The ingress of the destination.
+    To,
+}
+
+/// One of the two sides of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The egress of the source.
+    From,
+    /// The ingress of the destination.
+    To,
+}
+
+/// When a rule holds: seconds since 1970-01-01T00:00:00Z, half-open (DESIGN 3.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// From then on; `None`: from ever.
+    pub not_before: Option<u64>,
+    /// Until just before then, which is later than `not_before`; `None`: for ever.
+    pub not_after: Option<u64>,
 }
 
 /// Whom a rule speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Peer {
-    /// Every unicast address.
+    /// Every unicast address, and the host.
     Any,
     /// Every unicast address that is no interface's and no gateway's.
     Outside,
+    /// The stack of the machine that the other end runs on.
+    Host,
     /// The addresses of the workloads of a segment of the domain.
     Segment(String),
-    /// Every address of a prefix, interfaces included.
-    Cidr(IpNet),
+    /// The addresses of a workload of the domain.
+    Workload(String),
+    /// The addresses of the workloads that a selector selects.
+    Labels(Selector),
+    /// Every address of a prefix, interfaces included, but for those in `except`.
+    Cidr {
+        /// The prefix.
+        prefix: IpNet,
+        /// Inside it; sorted.
+        except: Vec<IpNet>,
+    },
+    /// Every address of an address set of the domain, interfaces included.
+    Addresses(String),
 }
 
-/// What a rule does. At one priority deny comes before allow, which is the order here.
+/// What a rule does. At one priority deny comes before pass, and pass before allow, which is the order here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// The side refuses.
     Deny,
+    /// The tier says nothing: the next one is asked.
+    Pass,
     /// The side agrees.
     Allow,
+}
+
+impl Binds {
+    /// Whether a rule binds that side.
+    pub fn binds(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::From => side == Side::From,
+            Self::To => side == Side::To,
+        }
+    }
+}
+
+impl Window {
+    /// Whether a moment is inside.
+    pub fn holds(self, at: u64) -> bool {
+        self.not_before.is_none_or(|start| start <= at) && self.not_after.is_none_or(|end| at < end)
+    }
 }
 
 /// A domain's way out.
@@ -125,7 +246,15 @@ impl fmt::Display for Peer {
             Self::Any => f.write_str("any"),
             Self::Outside => f.write_str("outside"),
             Self::Segment(name) => write!(f, "segment/{name}"),
-            Self::Cidr(prefix) => write!(f, "{prefix}"),
+            Self::Host => f.write_str("host"),
+            Self::Workload(name) => write!(f, "workload/{name}"),
+            Self::Labels(selector) => write!(f, "{{labels: {selector}}}"),
+            Self::Cidr { prefix, except } if except.is_empty() => write!(f, "{{cidr: {prefix}}}"),
+            Self::Cidr { prefix, except } => {
+                let except: Vec<_> = except.iter().map(ToString::to_string).collect();
+                write!(f, "{{cidr: {prefix}, except: [{}]}}", except.join(", "))
+            }
+            Self::Addresses(name) => write!(f, "addresses/{name}"),
         }
     }
 }

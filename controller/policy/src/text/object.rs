@@ -7,12 +7,12 @@ use super::{
     suggest::nearest,
 };
 use crate::object::{
-    DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec, Requirement, RuleSpec,
-    SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec,
+    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
 };
 
 /// Kinds that an author writes.
-const KINDS: [&str; 6] = ["Tenant", "Domain", "Network", "Workload", "Segment", "Policy"];
+const KINDS: [&str; 7] = ["Tenant", "Domain", "Network", "Workload", "Segment", "AddressSet", "Policy"];
 
 /// Reads one document. Where something is wrong with it, of which the author has been told, an empty value
 /// stands in its place; without a kind there is no object.
@@ -21,11 +21,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
     let root = Field { path: String::new(), node: root };
     Some(match kind(reader, &root)? {
         "Tenant" => global(reader, &root, &["kind", "name"], &[], |_, _| Spec::Tenant),
-        "Domain" => global(reader, &root, &["kind", "name", "uplink"], &later::DOMAIN, domain),
+        "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], &[], domain),
         "Network" => member(reader, &root, &["subnets", "mtu", "vni"], &later::NETWORK, network),
-        "Workload" => member(reader, &root, &["labels", "interfaces"], &later::WORKLOAD, workload),
+        "Workload" => member(reader, &root, &["labels", "ports", "interfaces"], &[], workload),
         "Segment" => member(reader, &root, &["match"], &[], segment),
-        _ => member(reader, &root, &["rules"], &later::POLICY, policy),
+        "AddressSet" => member(reader, &root, &["addresses"], &[], address_set),
+        _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], &[], policy),
     })
 }
 
@@ -96,12 +97,6 @@ fn member(
     let known = [&["kind", "domain", "name"], known].concat();
     let fields = reader.fields(root, &known, later);
     let domain = reader.required_text(&fields, "domain");
-    if domain == "*"
-        && let Some(field) = fields.get("domain")
-    {
-        let message = "objects of the platform (\"*\") are not supported yet: write TENANT/DOMAIN";
-        reader.error(field.node.place, "domain", message);
-    }
     let name = reader.required_text(&fields, "name");
     Object { domain, name, spec: spec(reader, &fields) }
 }
@@ -116,7 +111,7 @@ fn domain(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
             next_hops: reader.required_list(&fields, "nextHops", Reader::text),
         }
     });
-    Spec::Domain(DomainSpec { uplink })
+    Spec::Domain(DomainSpec { uplink, default: reader.given_text(fields, "default") })
 }
 
 fn network(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
@@ -129,8 +124,13 @@ fn network(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
 
 fn workload(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
     let labels = fields.get("labels").map(|field| labels(reader, &field)).unwrap_or_default();
+    let ports = fields.get("ports").map(|field| ports(reader, &field)).unwrap_or_default();
     let interfaces = reader.required_list(fields, "interfaces", interface);
-    Spec::Workload(WorkloadSpec { labels: labels.into_iter().collect(), interfaces })
+    Spec::Workload(WorkloadSpec {
+        labels: labels.into_iter().collect(),
+        ports: ports.into_iter().collect(),
+        interfaces,
+    })
 }
 
 /// Keys and values in the order written.
@@ -148,27 +148,58 @@ fn labels(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String, String)> {
     labels
 }
 
+/// Names and numbers in the order written.
+fn ports(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String, u32)> {
+    let Content::Map(entries) = &field.node.content else {
+        reader.mismatch(field, "ports by name, like {https: 443}");
+        return Vec::new();
+    };
+    let mut ports = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let path = join(&field.path, &entry.key);
+        reader.places.insert(path.clone(), entry.value.place);
+        if let Some(port) = reader.whole_number(&Field { path, node: &entry.value }) {
+            ports.push((entry.key.clone(), port));
+        }
+    }
+    ports
+}
+
 fn interface(reader: &mut Reader<'_>, field: &Field<'_>) -> InterfaceSpec {
-    let known = ["name", "network", "mac", "addresses", "host", "device"];
-    let fields = reader.fields(field, &known, &later::INTERFACE);
+    let known = ["name", "network", "mac", "addresses", "host", "device", "addressPairs", "portSecurity"];
+    let fields = reader.fields(field, &known, &[]);
     InterfaceSpec {
         name: reader.required_text(&fields, "name"),
         network: reader.required_text(&fields, "network"),
         mac: reader.required_text(&fields, "mac"),
         addresses: reader.required_list(&fields, "addresses", Reader::text),
         host: reader.required_text(&fields, "host"),
-        device: fields.get("device").map(|field| reader.text(&field)),
+        device: reader.given_text(&fields, "device"),
+        address_pairs: fields.get("addressPairs").map(|field| reader.list(&field, address_pair)).unwrap_or_default(),
+        port_security: fields.get("portSecurity").map(|field| reader.truth(&field)),
     }
 }
 
-/// A mapping of labels and values, or a list of conditions.
+fn address_pair(reader: &mut Reader<'_>, field: &Field<'_>) -> AddressPairSpec {
+    let fields = reader.fields(field, &["mac", "prefix"], &[]);
+    AddressPairSpec { mac: reader.given_text(&fields, "mac"), prefix: reader.required_text(&fields, "prefix") }
+}
+
+fn address_set(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
+    Spec::AddressSet(AddressSetSpec { addresses: reader.required_list(fields, "addresses", Reader::text) })
+}
+
 fn segment(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
-    let requirements = match reader.required(fields, "match") {
-        None => Vec::new(),
-        Some(field) if matches!(field.node.content, Content::List(_)) => reader.list(&field, requirement),
-        Some(field) => equalities(reader, &field),
-    };
+    let requirements = reader.required(fields, "match").map(|field| selector(reader, &field)).unwrap_or_default();
     Spec::Segment(SegmentSpec { requirements })
+}
+
+/// A mapping of labels and values, or a list of conditions.
+fn selector(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Requirement> {
+    match field.node.content {
+        Content::List(_) => reader.list(field, requirement),
+        _ => equalities(reader, field),
+    }
 }
 
 fn equalities(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Requirement> {
@@ -202,29 +233,47 @@ fn requirement(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirement {
 }
 
 fn policy(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
-    let rules = reader.required_list(fields, "rules", |reader, field| {
-        let known = ["name", "from", "to", "action", "traffic", "priority"];
-        let fields = reader.fields(field, &known, &later::RULE);
-        RuleSpec {
-            name: reader.required_text(&fields, "name"),
-            from: reader.required_list(&fields, "from", peer),
-            to: reader.required_list(&fields, "to", peer),
-            action: reader.required_text(&fields, "action"),
-            traffic: reader.required_list(&fields, "traffic", Reader::text),
-            priority: reader.number(&fields, "priority"),
-        }
-    });
-    Spec::Policy(PolicySpec { rules })
+    let rules = reader.required_list(fields, "rules", rule);
+    Spec::Policy(PolicySpec {
+        tier: reader.given_text(fields, "tier"),
+        mode: reader.given_text(fields, "mode"),
+        stateless: fields.get("stateless").is_some_and(|field| reader.truth(&field)),
+        rules,
+    })
+}
+
+fn rule(reader: &mut Reader<'_>, field: &Field<'_>) -> RuleSpec {
+    let known = ["name", "from", "to", "action", "traffic", "priority", "side", "log", "notBefore", "notAfter"];
+    let fields = reader.fields(field, &known, &[]);
+    RuleSpec {
+        name: reader.required_text(&fields, "name"),
+        from: reader.required_list(&fields, "from", peer),
+        to: reader.required_list(&fields, "to", peer),
+        action: reader.required_text(&fields, "action"),
+        traffic: reader.required_list(&fields, "traffic", Reader::text),
+        priority: reader.number(&fields, "priority"),
+        side: reader.given_text(&fields, "side"),
+        log: fields.get("log").is_some_and(|field| reader.truth(&field)),
+        not_before: reader.given_text(&fields, "notBefore"),
+        not_after: reader.given_text(&fields, "notAfter"),
+    }
 }
 
 fn peer(reader: &mut Reader<'_>, field: &Field<'_>) -> PeerSpec {
     if let Some(name) = field.node.text() {
         return PeerSpec::Name(name.into());
     }
-    let fields = reader.fields(field, &["cidr"], &later::PEER);
-    // `{labels: …}` has been refused; that it lacks a prefix is not news.
-    if fields.get("labels").is_some() {
-        return PeerSpec::Cidr(String::new());
+    let fields = reader.fields(field, &["cidr", "except", "labels"], &[]);
+    match fields.get("labels") {
+        Some(labels) => {
+            for other in ["cidr", "except"].into_iter().filter_map(|name| fields.get(name)) {
+                reader.error(other.node.place, &other.path, "a peer is a prefix or labels, not both: write two peers");
+            }
+            PeerSpec::Labels(selector(reader, &labels))
+        }
+        None => PeerSpec::Cidr {
+            cidr: reader.required_text(&fields, "cidr"),
+            except: fields.get("except").map(|field| reader.list(&field, Reader::text)).unwrap_or_default(),
+        },
     }
-    PeerSpec::Cidr(reader.required_text(&fields, "cidr"))
 }

@@ -99,12 +99,21 @@ impl<'a> Reader<'a> {
         self.required(fields, name).map(|field| self.text(&field)).unwrap_or_default()
     }
 
+    /// Text of a field that need not be there.
+    pub(super) fn given_text(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
+        fields.get(name).map(|field| self.text(&field))
+    }
+
     /// A whole number that need not be there.
     pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u32> {
-        let field = fields.get(name)?;
+        self.whole_number(&fields.get(name)?)
+    }
+
+    /// A whole number.
+    pub(super) fn whole_number(&mut self, field: &Field<'_>) -> Option<u32> {
         let digits = |text: &&str| text.bytes().all(|c| c.is_ascii_digit());
         let number = field.node.text().filter(digits).and_then(|text| text.parse().ok());
-        self.of_sort(&field, number.map(Some), "a whole number")
+        self.of_sort(field, number.map(Some), "a whole number")
     }
 
     /// `true` or `false`.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::object::{
-    DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec, Requirement, RuleSpec,
-    SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec,
+    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
 };
 
 /// A value to be written.
@@ -120,6 +120,11 @@ fn map<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
     Value::Map(given.collect())
 }
 
+/// A truth value that is left out where it is false.
+fn set(truth: bool) -> Option<Value> {
+    truth.then(|| Value::Bare(truth.to_string()))
+}
+
 fn number(number: Option<u32>) -> Option<Value> {
     number.map(|number| Value::Bare(number.to_string()))
 }
@@ -133,13 +138,19 @@ fn object_value(object: &Object) -> Value {
     fields.push(("name".into(), text(name)));
     let spec = match spec {
         Spec::Tenant => map([]),
-        Spec::Domain(DomainSpec { uplink }) => map([("uplink", uplink.as_ref().map(uplink_value))]),
+        Spec::Domain(DomainSpec { uplink, default }) => {
+            map([("default", default.as_deref().map(text)), ("uplink", uplink.as_ref().map(uplink_value))])
+        }
         Spec::Network(spec) => network_value(spec),
         Spec::Workload(spec) => workload_value(spec),
         Spec::Segment(SegmentSpec { requirements }) => map([("match", Some(match_value(requirements)))]),
-        Spec::Policy(PolicySpec { rules }) => {
-            map([("rules", Some(Value::List(rules.iter().map(rule_value).collect())))])
-        }
+        Spec::AddressSet(AddressSetSpec { addresses }) => map([("addresses", Some(texts(addresses)))]),
+        Spec::Policy(PolicySpec { tier, mode, stateless, rules }) => map([
+            ("tier", tier.as_deref().map(text)),
+            ("mode", mode.as_deref().map(text)),
+            ("stateless", set(*stateless)),
+            ("rules", Some(Value::List(rules.iter().map(rule_value).collect()))),
+        ]),
         Spec::Host(spec) => map([
             ("underlay", Some(texts(&spec.underlay))),
             ("agentVersion", Some(text(&spec.agent_version))),
@@ -171,9 +182,13 @@ fn network_value(spec: &NetworkSpec) -> Value {
 }
 
 fn workload_value(spec: &WorkloadSpec) -> Value {
-    let WorkloadSpec { labels, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces } = spec;
+    let pair = |AddressPairSpec { mac, prefix }: &AddressPairSpec| {
+        map([("mac", mac.as_deref().map(text)), ("prefix", Some(text(prefix)))])
+    };
     let interface = |spec: &InterfaceSpec| {
-        let InterfaceSpec { name, network, mac, addresses, host, device } = spec;
+        let InterfaceSpec { name, network, mac, addresses, host, device, address_pairs, port_security } = spec;
+        let pairs = || Value::List(address_pairs.iter().map(pair).collect());
         map([
             ("name", Some(text(name))),
             ("network", Some(text(network))),
@@ -181,10 +196,15 @@ fn workload_value(spec: &WorkloadSpec) -> Value {
             ("addresses", Some(texts(addresses))),
             ("host", Some(text(host))),
             ("device", device.as_deref().map(text)),
+            ("addressPairs", (!address_pairs.is_empty()).then(pairs)),
+            ("portSecurity", port_security.map(|on| Value::Bare(on.to_string()))),
         ])
     };
+    let ports_value =
+        || Value::Map(ports.iter().map(|(name, port)| (name.clone(), Value::Bare(port.to_string()))).collect());
     map([
         ("labels", (!labels.is_empty()).then(|| labels_value(labels.iter()))),
+        ("ports", (!ports.is_empty()).then(ports_value)),
         ("interfaces", Some(Value::List(interfaces.iter().map(interface).collect()))),
     ])
 }
@@ -218,10 +238,13 @@ fn requirement_value(requirement: &Requirement) -> Value {
 }
 
 fn rule_value(rule: &RuleSpec) -> Value {
-    let RuleSpec { name, from, to, action, traffic, priority } = rule;
+    let RuleSpec { name, from, to, action, traffic, priority, side, log, not_before, not_after } = rule;
     let peer = |peer: &PeerSpec| match peer {
         PeerSpec::Name(name) => text(name),
-        PeerSpec::Cidr(cidr) => map([("cidr", Some(text(cidr)))]),
+        PeerSpec::Cidr { cidr, except } => {
+            map([("cidr", Some(text(cidr))), ("except", (!except.is_empty()).then(|| texts(except)))])
+        }
+        PeerSpec::Labels(requirements) => map([("labels", Some(match_value(requirements)))]),
     };
     let peers = |peers: &[PeerSpec]| Value::List(peers.iter().map(peer).collect());
     map([
@@ -231,5 +254,9 @@ fn rule_value(rule: &RuleSpec) -> Value {
         ("action", Some(text(action))),
         ("traffic", Some(texts(traffic))),
         ("priority", number(*priority)),
+        ("side", side.as_deref().map(text)),
+        ("log", set(*log)),
+        ("notBefore", not_before.as_deref().map(text)),
+        ("notAfter", not_after.as_deref().map(text)),
     ])
 }

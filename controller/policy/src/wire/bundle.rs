@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use ringfence_proto::v1;
 
 use super::error::{InvalidMessage, each};
-use crate::bundle::{CompiledHost, CompiledInterface, CompiledNetwork, CompiledSubnet, CompiledUplink, Topology};
+use crate::bundle::{
+    CLASS_HOST, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledSubnet, CompiledUplink,
+    Topology,
+};
 
 /// 24 bits; 0 is none.
 const VNI_MAX: u32 = 0xff_ffff;
@@ -39,23 +42,55 @@ pub(super) fn topology_to_wire(topology: &Topology) -> v1::Topology {
 }
 
 pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<CompiledInterface, InvalidMessage> {
-    let v1::CompiledInterface { id, workload, name, vni: number, mac, host, device, addresses } = message;
+    let v1::CompiledInterface {
+        id,
+        workload,
+        name,
+        vni: number,
+        mac,
+        host,
+        device,
+        addresses,
+        pairs,
+        no_port_security,
+    } = message;
     if id == 0 {
         return Err(InvalidMessage::new("id", "is 0, which stands for no interface"));
     }
-    let mac = mac.try_into().map_err(|mac: Vec<u8>| {
-        let message = format!("has {} bytes instead of 6", mac.len());
-        InvalidMessage::new("mac", message)
-    })?;
     let addresses = each("addresses", addresses, |message| {
         let v1::ClassedAddress { address: bytes, class_id } = message;
         Ok((address("address", &bytes)?, class(class_id)?))
     })?;
-    Ok(CompiledInterface { id, workload, name, vni: vni("vni", number)?, mac, host, device, addresses })
+    let pairs = each("pairs", pairs, |v1::CompiledPair { prefix: cidr, mac }| {
+        Ok(CompiledPair { prefix: prefix("prefix", cidr)?, mac: mac_from_wire(mac)? })
+    })?;
+    Ok(CompiledInterface {
+        id,
+        workload,
+        name,
+        vni: vni("vni", number)?,
+        mac: mac_from_wire(mac)?,
+        host,
+        device,
+        addresses,
+        pairs,
+        port_security: !no_port_security,
+    })
+}
+
+fn mac_from_wire(mac: Vec<u8>) -> Result<[u8; 6], InvalidMessage> {
+    mac.try_into().map_err(|mac: Vec<u8>| {
+        let message = format!("has {} bytes instead of 6", mac.len());
+        InvalidMessage::new("mac", message)
+    })
 }
 
 pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledInterface {
-    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses } = interface;
+    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security } = interface;
+    let pair = |CompiledPair { prefix, mac }: &CompiledPair| v1::CompiledPair {
+        prefix: Some(prefix_to_wire(prefix)),
+        mac: mac.to_vec(),
+    };
     let address =
         |(address, class_id): &(IpAddr, u32)| v1::ClassedAddress { address: bytes(*address), class_id: *class_id };
     v1::CompiledInterface {
@@ -67,6 +102,8 @@ pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledIn
         host: host.clone(),
         device: device.clone(),
         addresses: addresses.iter().map(address).collect(),
+        pairs: pairs.iter().map(pair).collect(),
+        no_port_security: !port_security,
     }
 }
 
@@ -116,10 +153,11 @@ fn vni(field: &str, number: u32) -> Result<u32, InvalidMessage> {
     }
 }
 
-/// A class; 0 would say that an address is no interface's.
+/// The class of an address.
 pub(super) fn class(class_id: u32) -> Result<u32, InvalidMessage> {
     match class_id {
         0 => Err(InvalidMessage::new("class_id", "is 0, which stands for no class")),
+        CLASS_HOST => Err(InvalidMessage::new("class_id", "is 1, which stands for the host's stack")),
         class_id => Ok(class_id),
     }
 }

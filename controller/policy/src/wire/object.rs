@@ -4,8 +4,8 @@ use ringfence_proto::v1;
 
 use super::error::{InvalidMessage, each, required};
 use crate::object::{
-    DomainSpec, HostSpec, InterfaceSpec, Kind, LabelTest, NetworkSpec, Object, ObjectKey, PeerSpec, PolicySpec,
-    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    AddressPairSpec, AddressSetSpec, DomainSpec, HostSpec, InterfaceSpec, Kind, LabelTest, NetworkSpec, Object,
+    ObjectKey, PeerSpec, PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
 };
 
 /// Reads a kind; `None` is no kind in particular.
@@ -23,6 +23,7 @@ pub fn kind_from_wire(kind: i32) -> Result<Option<Kind>, InvalidMessage> {
         v1::Kind::Segment => Some(Kind::Segment),
         v1::Kind::Policy => Some(Kind::Policy),
         v1::Kind::Host => Some(Kind::Host),
+        v1::Kind::AddressSet => Some(Kind::AddressSet),
     })
 }
 
@@ -36,6 +37,7 @@ pub fn kind_to_wire(kind: Kind) -> v1::Kind {
         Kind::Segment => v1::Kind::Segment,
         Kind::Policy => v1::Kind::Policy,
         Kind::Host => v1::Kind::Host,
+        Kind::AddressSet => v1::Kind::AddressSet,
     }
 }
 
@@ -70,6 +72,7 @@ pub fn object_from_wire(message: v1::Object) -> Result<Object, InvalidMessage> {
         Wire::Segment(spec) => Spec::Segment(segment_from_wire(spec)?),
         Wire::Policy(spec) => Spec::Policy(policy_from_wire(spec)?),
         Wire::Host(spec) => Spec::Host(host_from_wire(spec)),
+        Wire::AddressSet(v1::AddressSetSpec { addresses }) => Spec::AddressSet(AddressSetSpec { addresses }),
     };
     Ok(Object { domain, name, spec })
 }
@@ -86,6 +89,9 @@ pub fn object_to_wire(object: &Object) -> v1::Object {
         Spec::Segment(spec) => Wire::Segment(segment_to_wire(spec)),
         Spec::Policy(spec) => Wire::Policy(policy_to_wire(spec)),
         Spec::Host(spec) => Wire::Host(host_to_wire(spec)),
+        Spec::AddressSet(AddressSetSpec { addresses }) => {
+            Wire::AddressSet(v1::AddressSetSpec { addresses: addresses.clone() })
+        }
     };
     v1::Object { domain: domain.clone(), name: name.clone(), source: String::new(), meta: None, spec: Some(spec) }
 }
@@ -95,26 +101,31 @@ fn given(number: u32) -> Option<u32> {
     (number != 0).then_some(number)
 }
 
+/// On the wire an empty text stands for one that was not given.
+fn written(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn domain_from_wire(message: v1::DomainSpec) -> DomainSpec {
-    let v1::DomainSpec { uplink } = message;
+    let v1::DomainSpec { uplink, default } = message;
     let uplink = uplink.map(|v1::Uplink { host, device, addresses, next_hops }| UplinkSpec {
         host,
         device,
         addresses,
         next_hops,
     });
-    DomainSpec { uplink }
+    DomainSpec { uplink, default: written(default) }
 }
 
 fn domain_to_wire(spec: &DomainSpec) -> v1::DomainSpec {
-    let DomainSpec { uplink } = spec;
+    let DomainSpec { uplink, default } = spec;
     let uplink = uplink.clone().map(|UplinkSpec { host, device, addresses, next_hops }| v1::Uplink {
         host,
         device,
         addresses,
         next_hops,
     });
-    v1::DomainSpec { uplink }
+    v1::DomainSpec { uplink, default: default.clone().unwrap_or_default() }
 }
 
 fn network_from_wire(message: v1::NetworkSpec) -> NetworkSpec {
@@ -134,73 +145,124 @@ fn network_to_wire(spec: &NetworkSpec) -> v1::NetworkSpec {
 }
 
 fn workload_from_wire(message: v1::WorkloadSpec) -> WorkloadSpec {
-    let v1::WorkloadSpec { labels, interfaces } = message;
-    let interface = |message| {
-        let v1::Interface { name, network, mac, addresses, host, device } = message;
-        let device = (!device.is_empty()).then_some(device);
-        InterfaceSpec { name, network, mac, addresses, host, device }
-    };
-    WorkloadSpec { labels, interfaces: interfaces.into_iter().map(interface).collect() }
+    let v1::WorkloadSpec { labels, interfaces, ports } = message;
+    let interfaces = interfaces.into_iter().map(interface_from_wire).collect();
+    WorkloadSpec { labels, ports: ports.into_iter().collect(), interfaces }
 }
 
 fn workload_to_wire(spec: &WorkloadSpec) -> v1::WorkloadSpec {
-    let WorkloadSpec { labels, interfaces } = spec;
-    let interface = |spec| {
-        let InterfaceSpec { name, network, mac, addresses, host, device } = spec;
-        v1::Interface { name, network, mac, addresses, host, device: device.unwrap_or_default() }
-    };
-    v1::WorkloadSpec { labels: labels.clone(), interfaces: interfaces.iter().cloned().map(interface).collect() }
+    let WorkloadSpec { labels, ports, interfaces } = spec.clone();
+    let interfaces = interfaces.into_iter().map(interface_to_wire).collect();
+    v1::WorkloadSpec { labels, interfaces, ports: ports.into_iter().collect() }
+}
+
+fn interface_from_wire(message: v1::Interface) -> InterfaceSpec {
+    let v1::Interface { name, network, mac, addresses, host, device, address_pairs, port_security } = message;
+    let pair = |v1::AddressPair { mac, prefix }| AddressPairSpec { mac: written(mac), prefix };
+    InterfaceSpec {
+        name,
+        network,
+        mac,
+        addresses,
+        host,
+        device: written(device),
+        address_pairs: address_pairs.into_iter().map(pair).collect(),
+        port_security,
+    }
+}
+
+fn interface_to_wire(spec: InterfaceSpec) -> v1::Interface {
+    let InterfaceSpec { name, network, mac, addresses, host, device, address_pairs, port_security } = spec;
+    let pair = |AddressPairSpec { mac, prefix }| v1::AddressPair { mac: mac.unwrap_or_default(), prefix };
+    v1::Interface {
+        name,
+        network,
+        mac,
+        addresses,
+        host,
+        device: device.unwrap_or_default(),
+        address_pairs: address_pairs.into_iter().map(pair).collect(),
+        port_security,
+    }
 }
 
 fn segment_from_wire(message: v1::SegmentSpec) -> Result<SegmentSpec, InvalidMessage> {
-    use v1::requirement::Test;
     let v1::SegmentSpec { r#match } = message;
-    let requirements = each("match", r#match, |v1::Requirement { key, test }| {
-        let test = match required("test", test)? {
-            Test::Equals(value) => LabelTest::Equals(value),
-            Test::In(v1::ValueList { values }) => LabelTest::In(values),
-            Test::NotIn(v1::ValueList { values }) => LabelTest::NotIn(values),
-            Test::Exists(exists) => LabelTest::Exists(exists),
-        };
-        Ok(Requirement { key, test })
-    })?;
-    Ok(SegmentSpec { requirements })
+    Ok(SegmentSpec { requirements: each("match", r#match, requirement_from_wire)? })
 }
 
 fn segment_to_wire(spec: &SegmentSpec) -> v1::SegmentSpec {
-    use v1::requirement::Test;
     let SegmentSpec { requirements } = spec;
-    let requirement = |Requirement { key, test }| {
-        let test = match test {
-            LabelTest::Equals(value) => Test::Equals(value),
-            LabelTest::In(values) => Test::In(v1::ValueList { values }),
-            LabelTest::NotIn(values) => Test::NotIn(v1::ValueList { values }),
-            LabelTest::Exists(exists) => Test::Exists(exists),
-        };
-        v1::Requirement { key, test: Some(test) }
+    v1::SegmentSpec { r#match: requirements.iter().cloned().map(requirement_to_wire).collect() }
+}
+
+fn requirement_from_wire(message: v1::Requirement) -> Result<Requirement, InvalidMessage> {
+    use v1::requirement::Test;
+    let v1::Requirement { key, test } = message;
+    let test = match required("test", test)? {
+        Test::Equals(value) => LabelTest::Equals(value),
+        Test::In(v1::ValueList { values }) => LabelTest::In(values),
+        Test::NotIn(v1::ValueList { values }) => LabelTest::NotIn(values),
+        Test::Exists(exists) => LabelTest::Exists(exists),
     };
-    v1::SegmentSpec { r#match: requirements.iter().cloned().map(requirement).collect() }
+    Ok(Requirement { key, test })
+}
+
+fn requirement_to_wire(Requirement { key, test }: Requirement) -> v1::Requirement {
+    use v1::requirement::Test;
+    let test = match test {
+        LabelTest::Equals(value) => Test::Equals(value),
+        LabelTest::In(values) => Test::In(v1::ValueList { values }),
+        LabelTest::NotIn(values) => Test::NotIn(v1::ValueList { values }),
+        LabelTest::Exists(exists) => Test::Exists(exists),
+    };
+    v1::Requirement { key, test: Some(test) }
 }
 
 fn policy_from_wire(message: v1::PolicySpec) -> Result<PolicySpec, InvalidMessage> {
-    let v1::PolicySpec { rules } = message;
+    let v1::PolicySpec { rules, tier, mode, stateless } = message;
     let rules = each("rules", rules, |message| {
-        let v1::Rule { name, from, to, action, traffic, priority } = message;
-        let from = each("from", from, peer_from_wire)?;
-        let to = each("to", to, peer_from_wire)?;
-        Ok(RuleSpec { name, from, to, action, traffic, priority })
+        let v1::Rule { name, from, to, action, traffic, priority, side, log, not_before, not_after } = message;
+        Ok(RuleSpec {
+            name,
+            from: each("from", from, peer_from_wire)?,
+            to: each("to", to, peer_from_wire)?,
+            action,
+            traffic,
+            priority,
+            side: written(side),
+            log,
+            not_before: written(not_before),
+            not_after: written(not_after),
+        })
     })?;
-    Ok(PolicySpec { rules })
+    Ok(PolicySpec { tier: written(tier), mode: written(mode), stateless, rules })
 }
 
 fn policy_to_wire(spec: &PolicySpec) -> v1::PolicySpec {
-    let PolicySpec { rules } = spec;
+    let PolicySpec { tier, mode, stateless, rules } = spec.clone();
     let rule = |spec| {
-        let RuleSpec { name, from, to, action, traffic, priority } = spec;
+        let RuleSpec { name, from, to, action, traffic, priority, side, log, not_before, not_after } = spec;
         let peers = |peers: Vec<PeerSpec>| peers.into_iter().map(peer_to_wire).collect();
-        v1::Rule { name, from: peers(from), to: peers(to), action, traffic, priority }
+        v1::Rule {
+            name,
+            from: peers(from),
+            to: peers(to),
+            action,
+            traffic,
+            priority,
+            side: side.unwrap_or_default(),
+            log,
+            not_before: not_before.unwrap_or_default(),
+            not_after: not_after.unwrap_or_default(),
+        }
     };
-    v1::PolicySpec { rules: rules.iter().cloned().map(rule).collect() }
+    v1::PolicySpec {
+        rules: rules.into_iter().map(rule).collect(),
+        tier: tier.unwrap_or_default(),
+        mode: mode.unwrap_or_default(),
+        stateless,
+    }
 }
 
 fn peer_from_wire(message: v1::Peer) -> Result<PeerSpec, InvalidMessage> {
@@ -208,7 +270,8 @@ fn peer_from_wire(message: v1::Peer) -> Result<PeerSpec, InvalidMessage> {
     let v1::Peer { peer } = message;
     Ok(match required("peer", peer)? {
         Peer::Name(name) => PeerSpec::Name(name),
-        Peer::Cidr(v1::CidrPeer { cidr }) => PeerSpec::Cidr(cidr),
+        Peer::Cidr(v1::CidrPeer { cidr, except }) => PeerSpec::Cidr { cidr, except },
+        Peer::Labels(v1::LabelsPeer { r#match }) => PeerSpec::Labels(each("labels", r#match, requirement_from_wire)?),
     })
 }
 
@@ -216,7 +279,11 @@ fn peer_to_wire(spec: PeerSpec) -> v1::Peer {
     use v1::peer::Peer;
     let peer = match spec {
         PeerSpec::Name(name) => Peer::Name(name),
-        PeerSpec::Cidr(cidr) => Peer::Cidr(v1::CidrPeer { cidr }),
+        PeerSpec::Cidr { cidr, except } => Peer::Cidr(v1::CidrPeer { cidr, except }),
+        PeerSpec::Labels(requirements) => {
+            let r#match = requirements.into_iter().map(requirement_to_wire).collect();
+            Peer::Labels(v1::LabelsPeer { r#match })
+        }
     };
     v1::Peer { peer: Some(peer) }
 }

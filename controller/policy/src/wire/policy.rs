@@ -9,20 +9,23 @@ use super::{
     bundle::{class, prefix, prefix_to_wire},
     error::{InvalidMessage, each},
 };
-use crate::bundle::{CompiledPolicy, Profile, Row, RuleName, Run};
+use crate::bundle::{CLASS_HOST, ClassedPrefix, CompiledPolicy, Outcome, Profile, Row, RuleName, Run};
 
 pub(super) fn policy_from_wire(message: v1::CompiledPolicy) -> Result<CompiledPolicy, InvalidMessage> {
-    let v1::CompiledPolicy { prefixes, rows, profiles, rules } = message;
+    let v1::CompiledPolicy { prefixes, rows, profiles, rules, default_allows } = message;
     let policy = CompiledPolicy {
-        prefixes: each("prefixes", prefixes, |v1::ClassedPrefix { prefix: cidr, class_id }| {
-            Ok((prefix("prefix", cidr)?, class(class_id)?))
+        default_allows,
+        prefixes: each("prefixes", prefixes, |v1::ClassedPrefix { prefix: cidr, class_id, votes }| {
+            Ok(ClassedPrefix { prefix: prefix("prefix", cidr)?, class_id: class(class_id)?, votes })
         })?,
         rows: each("rows", rows, row_from_wire(profiles.len()))?,
         profiles: each("profiles", profiles, |profile| profile_from_wire(profile, rules.len()))?,
-        rules: each("rules", rules, |v1::RuleName { id, name }| Ok(RuleName { id, name }))?,
+        rules: each("rules", rules, |v1::RuleName { id, name, stateless, log }| {
+            Ok(RuleName { id, name, stateless, log })
+        })?,
     };
     let mut seen = HashSet::new();
-    if let Some(index) = policy.prefixes.iter().position(|(prefix, _)| !seen.insert(prefix)) {
+    if let Some(index) = policy.prefixes.iter().position(|classed| !seen.insert(classed.prefix)) {
         return Err(InvalidMessage::new(format!("prefixes[{index}]"), "comes twice"));
     }
     let pair = |row: &Row| (row.from_class, row.to_class);
@@ -34,33 +37,51 @@ pub(super) fn policy_from_wire(message: v1::CompiledPolicy) -> Result<CompiledPo
 }
 
 pub(super) fn policy_to_wire(policy: &CompiledPolicy) -> v1::CompiledPolicy {
-    let CompiledPolicy { prefixes, rows, profiles, rules } = policy;
-    let prefixes = prefixes
-        .iter()
-        .map(|(prefix, class_id)| v1::ClassedPrefix { prefix: Some(prefix_to_wire(prefix)), class_id: *class_id });
-    let row = |Row { from_class, to_class, profile }: &Row| v1::Row {
+    let CompiledPolicy { default_allows, prefixes, rows, profiles, rules } = policy;
+    let prefixes = prefixes.iter().map(|ClassedPrefix { prefix, class_id, votes }| v1::ClassedPrefix {
+        prefix: Some(prefix_to_wire(prefix)),
+        class_id: *class_id,
+        votes: *votes,
+    });
+    let row = |Row { from_class, to_class, profile, later }: &Row| v1::Row {
         from_class: *from_class,
         to_class: *to_class,
         profile: *profile,
+        later: later.iter().map(|(since, profile)| v1::TimedProfile { since: *since, profile: *profile }).collect(),
     };
-    let rule = |RuleName { id, name }: &RuleName| v1::RuleName { id: *id, name: name.clone() };
+    let rule = |RuleName { id, name, stateless, log }: &RuleName| v1::RuleName {
+        id: *id,
+        name: name.clone(),
+        stateless: *stateless,
+        log: *log,
+    };
     v1::CompiledPolicy {
         prefixes: prefixes.collect(),
         rows: rows.iter().map(row).collect(),
         profiles: profiles.iter().map(profile_to_wire).collect(),
         rules: rules.iter().map(rule).collect(),
+        default_allows: *default_allows,
     }
 }
 
 fn row_from_wire(profiles: usize) -> impl Fn(v1::Row) -> Result<Row, InvalidMessage> {
     move |message| {
-        let v1::Row { from_class, to_class, profile } = message;
+        let v1::Row { from_class, to_class, profile, later } = message;
         within_list("profile", profile, profiles)?;
-        Ok(Row {
-            from_class: class(from_class).map_err(|_| no_class("from_class"))?,
-            to_class: class(to_class).map_err(|_| no_class("to_class"))?,
-            profile,
-        })
+        let mut before = 0;
+        let later = each("later", later, |v1::TimedProfile { since, profile }| {
+            if since <= before {
+                return Err(InvalidMessage::new("since", format!("{since} does not follow: moments ascend from 1")));
+            }
+            before = since;
+            within_list("profile", profile, profiles)?;
+            Ok((since, profile))
+        })?;
+        let end = |field, class| match class {
+            CLASS_HOST => Ok(CLASS_HOST),
+            other => self::class(other).map_err(|_| no_class(field)),
+        };
+        Ok(Row { from_class: end("from_class", from_class)?, to_class: end("to_class", to_class)?, profile, later })
     }
 }
 
@@ -92,7 +113,7 @@ fn profile_from_wire(message: v1::Profile, rules: usize) -> Result<Profile, Inva
 fn table_from_wire(field: &str, runs: Vec<v1::Run>, last: u16, rules: usize) -> Result<Vec<Run>, InvalidMessage> {
     let mut before = None;
     let runs = each(field, runs, |message| {
-        let v1::Run { first, from_allows, to_allows, from_rule, to_rule } = message;
+        let v1::Run { first, from_allows, to_allows, from_rule, to_rule, shadow } = message;
         let number = u16::try_from(first).ok().filter(|first| *first <= last);
         let first = number.ok_or_else(|| InvalidMessage::new("first", format!("{first} is beyond {last}")))?;
         let follows = before.map_or(first == 0, |before| before < first);
@@ -101,9 +122,20 @@ fn table_from_wire(field: &str, runs: Vec<v1::Run>, last: u16, rules: usize) -> 
             return Err(InvalidMessage::new("first", message));
         }
         before = Some(first);
-        within_list("from_rule", from_rule, rules)?;
-        within_list("to_rule", to_rule, rules)?;
-        Ok(Run { first, from_allows, to_allows, from_rule, to_rule })
+        let outcome = |from_allows, to_allows, from_rule, to_rule| {
+            within_list("from_rule", from_rule, rules)?;
+            within_list("to_rule", to_rule, rules)?;
+            Ok(Outcome { from_allows, to_allows, from_rule, to_rule })
+        };
+        let enforced = outcome(from_allows, to_allows, from_rule, to_rule)?;
+        let shadow = match shadow {
+            None => enforced,
+            Some(v1::Shadow { from_allows, to_allows, from_rule, to_rule }) => {
+                outcome(from_allows, to_allows, from_rule, to_rule)
+                    .map_err(|error: InvalidMessage| error.within("shadow"))?
+            }
+        };
+        Ok(Run { first, enforced, shadow })
     })?;
     if runs.is_empty() {
         return Err(InvalidMessage::new(field, "is empty: a table covers every number"));
@@ -125,6 +157,12 @@ fn profile_to_wire(profile: &Profile) -> v1::Profile {
 }
 
 fn run_to_wire(run: &Run) -> v1::Run {
-    let Run { first, from_allows, to_allows, from_rule, to_rule } = *run;
-    v1::Run { first: first.into(), from_allows, to_allows, from_rule, to_rule }
+    let Run { first, enforced: Outcome { from_allows, to_allows, from_rule, to_rule }, shadow } = *run;
+    let shadow = (shadow != run.enforced).then(|| v1::Shadow {
+        from_allows: shadow.from_allows,
+        to_allows: shadow.to_allows,
+        from_rule: shadow.from_rule,
+        to_rule: shadow.to_rule,
+    });
+    v1::Run { first: first.into(), from_allows, to_allows, from_rule, to_rule, shadow }
 }

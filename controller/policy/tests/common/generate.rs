@@ -71,7 +71,7 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
             for (place, rule) in rules.iter_mut().enumerate() {
                 rule.name = format!("r{place}");
             }
-            object(&format!("p{index}"), Spec::Policy(PolicySpec { rules }))
+            object(&format!("p{index}"), Spec::Policy(PolicySpec { rules, ..PolicySpec::default() }))
         }));
         objects
     })
@@ -87,7 +87,7 @@ fn labels() -> impl Strategy<Value = Labels> {
 fn workload((number, (role, is_test)): (u8, Labels)) -> Object {
     let name = format!("w{number}");
     let mut workload = super::workload(&name, "", "front", number, &format!("10.1.0.{number}"));
-    if let Spec::Workload(WorkloadSpec { labels, interfaces }) = &mut workload.spec {
+    if let Spec::Workload(WorkloadSpec { labels, interfaces, .. }) = &mut workload.spec {
         labels.clear();
         labels.extend(role.map(|role| ("role".to_owned(), role.to_owned())));
         labels.extend(is_test.then(|| ("stage".to_owned(), "test".to_owned())));
@@ -120,6 +120,7 @@ fn rule() -> impl Strategy<Value = RuleSpec> {
         action: if allow { "allow" } else { "deny" }.into(),
         traffic,
         priority,
+        ..RuleSpec::default()
     })
 }
 
@@ -129,7 +130,7 @@ fn peer() -> impl Strategy<Value = PeerSpec> {
         name("any"),
         name("outside"),
         (0..SEGMENTS).prop_map(|index| PeerSpec::Name(format!("segment/s{index}"))),
-        prop::sample::select(&CIDRS[..]).prop_map(|cidr| PeerSpec::Cidr(cidr.into())),
+        prop::sample::select(&CIDRS[..]).prop_map(|cidr| PeerSpec::Cidr { cidr: cidr.into(), except: Vec::new() }),
     ]
 }
 
@@ -155,7 +156,11 @@ pub fn flows(domain: &Domain) -> Vec<Flow> {
                 Traffic::Icmp6(..) => source.is_ipv6(),
                 _ => true,
             });
-            flows.extend(of_family.map(|t| Flow { source: *source, destination: *destination, traffic: *t }));
+            flows.extend(of_family.map(|t| Flow {
+                source: (*source).into(),
+                destination: (*destination).into(),
+                traffic: *t,
+            }));
         }
     }
     flows
@@ -164,7 +169,9 @@ pub fn flows(domain: &Domain) -> Vec<Flow> {
 fn telling_traffic(domain: &Domain) -> Vec<Traffic> {
     let mut ports = BTreeSet::from([0, u16::MAX]);
     for traffic in domain.policies().flat_map(|(_, policy)| &policy.rules).flat_map(|rule| &rule.traffic) {
-        if let model::Traffic::Tcp(range) | model::Traffic::Udp(range) = traffic {
+        if let model::Traffic::Tcp(model::Ports::Range(range)) | model::Traffic::Udp(model::Ports::Range(range)) =
+            traffic
+        {
             ports.extend([range.first(), range.last()]);
             ports.extend([range.first().saturating_sub(1), range.last().saturating_add(1)]);
         }

@@ -67,9 +67,10 @@ pub fn workload(name: &str, role: &str, network: &str, mac: u8, address: &str) -
         addresses: vec![address.into()],
         host: "h1".into(),
         device: None,
+        ..InterfaceSpec::default()
     };
     let labels = BTreeMap::from([("role".to_owned(), role.to_owned())]);
-    object(name, Spec::Workload(WorkloadSpec { labels, interfaces: vec![interface] }))
+    object(name, Spec::Workload(WorkloadSpec { labels, interfaces: vec![interface], ..WorkloadSpec::default() }))
 }
 
 /// A segment of the workloads with a role.
@@ -81,14 +82,14 @@ pub fn segment(role: &str) -> Object {
 /// A policy of rules written as `NAME ACTION FROM -> TO TRAFFIC [PRIORITY]`.
 pub fn policy(name: &str, rules: &[&str]) -> Object {
     let rules = rules.iter().map(|text| rule(text)).collect();
-    object(name, Spec::Policy(PolicySpec { rules }))
+    object(name, Spec::Policy(PolicySpec { rules, ..PolicySpec::default() }))
 }
 
 fn rule(text: &str) -> RuleSpec {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (name, action, from, to, traffic) = (words[0], words[1], words[2], words[4], words[5]);
     let peer = |text: &str| match text.parse::<ipnet::IpNet>() {
-        Ok(_) => PeerSpec::Cidr(text.into()),
+        Ok(_) => PeerSpec::Cidr { cidr: text.into(), except: Vec::new() },
         Err(_) => PeerSpec::Name(text.into()),
     };
     RuleSpec {
@@ -98,6 +99,7 @@ fn rule(text: &str) -> RuleSpec {
         action: action.into(),
         traffic: traffic.split(',').map(Into::into).collect(),
         priority: words.get(6).map(|priority| priority.parse().unwrap()),
+        ..RuleSpec::default()
     }
 }
 
@@ -115,7 +117,7 @@ pub fn ground() -> Vec<Object> {
         addresses: vec!["192.0.2.2/24".into()],
         next_hops: vec!["192.0.2.1".into()],
     };
-    objects[1].spec = Spec::Domain(DomainSpec { uplink: Some(uplink) });
+    objects[1].spec = Spec::Domain(DomainSpec { uplink: Some(uplink), ..DomainSpec::default() });
     objects
 }
 

@@ -81,11 +81,11 @@ pub fn expect(endpoints: &[Endpoint], question: &Question, model: &Model) -> Res
         .get(&asker.domain)
         .with_context(|| format!("the policy files have no domain {}", asker.domain))?;
     let flow = Flow {
-        source: question.source,
-        destination: question.target,
+        source: question.source.into(),
+        destination: question.target.into(),
         traffic: question.service.traffic(question.target),
     };
-    Ok(if evaluate(domain, &flow).allows() {
+    Ok(if evaluate(domain, &flow, 0).allows() {
         Outcome::Answered { domain: owner.domain.clone(), name: owner.name.clone() }
     } else {
         Outcome::Silence
