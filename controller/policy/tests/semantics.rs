@@ -4,7 +4,7 @@
 mod common;
 
 use common::{domain, ground, policy, segment, workload};
-use ringfence_policy::evaluate::{Flow, Traffic, Verdict, evaluate};
+use ringfence_policy::evaluate::{End, Flow, Traffic, Verdict, evaluate};
 
 const WEB: &str = "10.1.0.11";
 const DB: &str = "10.2.0.11";
@@ -31,7 +31,7 @@ fn judge_policies(policies: &[(&str, &[&str])], from: &str, to: &str, traffic: T
 
 /// The rule that decides on the destination's side.
 fn decider(verdict: &Verdict) -> &str {
-    &verdict.to.as_ref().unwrap().rule
+    &verdict.to.as_ref().unwrap().enforced.rule
 }
 
 #[test]
