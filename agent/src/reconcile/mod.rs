@@ -13,7 +13,7 @@
 //! | `run` | the loop: answers given, time; `states`: what is held on its way |
 
 pub mod action;
-mod apply;
+pub(crate) mod apply;
 pub mod devices;
 mod held;
 pub mod machine;
