@@ -61,7 +61,7 @@ fn only_rows_with_a_local_class_are_kept() {
     assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2)]);
 
     let with_uplink = some_bundle(|bundle| bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == "h1"));
-    bundle.topology.uplink = with_uplink.topology.uplink;
+    bundle.topology.uplink.clone_from(&with_uplink.topology.uplink);
     assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2), (9, 3)]);
 
     // An address pair of the interface here, though its prefix be that of a subnet.

@@ -14,7 +14,7 @@
 //! | `run` | the loop: answers given, time; `states`: what is held on its way |
 
 pub mod action;
-mod apply;
+pub(crate) mod apply;
 mod clock;
 pub mod devices;
 mod held;
