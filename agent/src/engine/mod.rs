@@ -150,8 +150,7 @@ impl Engine {
     /// A bundle that does not fit beside the one before; maps that cannot be written.
     pub fn load(&mut self, bundle: &Bundle, at: u64) -> Result<(), EngineError> {
         let stage = Stage::new(bundle);
-        let _ = at;
-        let desired = lower([stage.bundle()], stage.site());
+        let desired = lower([stage.bundle()], stage.site(), at);
         let target = assign(&desired, &self.image)?;
         let mut steps = plan::plan(&self.image, &target, plan::Start::Settled);
         // Nobody else runs these programs, so there is no reader to wait for.
