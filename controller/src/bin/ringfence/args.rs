@@ -47,7 +47,7 @@ pub(crate) enum Command {
 /// Adds and changes the objects in files: all of them or, on any error, none.
 ///
 /// What is wrong is shown with file, line and column, and nothing is changed. What the files do not name stays as it
-/// is. Afterwards the rollout is shown until every host concerned enforces the change; where nothing changed there is
+/// is, unless --prune is given. Afterwards the rollout is shown until every host concerned enforces the change; where nothing changed there is
 /// none to wait for, and `ringfence status` says how the hosts are.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
@@ -64,6 +64,10 @@ pub(crate) struct Apply {
     /// Check and compile everything, and store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Delete, in the same step, the objects that this set of files made and that are no longer in it. If others still
+    /// use one of them, nothing is changed.
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// The name of this set of files, kept with its objects. Without it: the paths, from the current directory on.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
@@ -92,7 +96,8 @@ With -o json:
   {\"revision\", \"objects\": [{\"object\": {\"kind\", \"domain\", \"name\", and the fields of a policy file},
     \"source\", \"uid\", \"createdRevision\", \"changedRevision\"}]}
 `get interfaces` with -o json or yaml:
-  {\"interfaces\": [{\"domain\", \"workload\", \"name\", \"network\", \"mac\", \"addresses\", \"host\", \"device\"}]}")]
+  {\"interfaces\": [{\"domain\", \"workload\", \"name\", \"network\", \"mac\", \"addresses\", \"host\", \"device\",
+    \"addressPairs\", \"portSecurity\"}]}")]
 pub(crate) struct Get {
     /// What to show.
     #[arg(value_enum)]
@@ -117,6 +122,9 @@ pub(crate) enum View {
     Workloads,
     #[value(alias = "segment")]
     Segments,
+    #[value(alias = "addressset", alias = "address-set", alias = "addresssets")]
+    AddressSets,
+    /// Those of the platform are in domain `*`.
     #[value(alias = "policy")]
     Policies,
     #[value(alias = "host")]
@@ -163,6 +171,8 @@ pub(crate) enum Deletable {
     Workload,
     #[value(alias = "segments")]
     Segment,
+    #[value(alias = "address-sets", alias = "addressset", alias = "addresssets")]
+    AddressSet,
     #[value(alias = "policies")]
     Policy,
     #[value(alias = "hosts")]
@@ -227,6 +237,7 @@ impl View {
             Self::Networks => Kind::Network,
             Self::Workloads | Self::Interfaces => Kind::Workload,
             Self::Segments => Kind::Segment,
+            Self::AddressSets => Kind::AddressSet,
             Self::Policies => Kind::Policy,
             Self::Hosts => Kind::Host,
         }
@@ -244,6 +255,7 @@ impl Deletable {
             Self::Network => Kind::Network,
             Self::Workload => Kind::Workload,
             Self::Segment => Kind::Segment,
+            Self::AddressSet => Kind::AddressSet,
             Self::Policy => Kind::Policy,
             Self::Host => Kind::Host,
         }

@@ -30,6 +30,17 @@ pub(crate) enum ReadError {
         /// The directory.
         path: String,
     },
+    /// What a set without a name of its own would delete may be another's.
+    #[error(
+        "--prune deletes what a set of files made, and {name:?} names no set but whatever is there: give it a name with --source"
+    )]
+    NoName {
+        /// What it would be called.
+        name: String,
+    },
+    /// A name by which everything without a source would be deleted.
+    #[error("--prune deletes what a set of files made: give --source a name")]
+    EmptyName,
     /// There were files, and no object in them.
     #[error("{paths}: no object is in there; a file needs at least `kind:` and `name:`")]
     NoObject {
@@ -72,6 +83,13 @@ pub(crate) fn set_name(paths: &[PathBuf]) -> String {
     let here = env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
     let names: BTreeSet<String> = paths.iter().map(|path| canonical_name(path, &here)).collect();
     names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// The same, for a set whose name decides what is deleted: the current directory and standard input are called the same
+/// whatever is there.
+pub(crate) fn own_name(paths: &[PathBuf]) -> Result<String, ReadError> {
+    let name = set_name(paths);
+    if name.split(',').any(|part| part == "." || part == STDIN) { Err(ReadError::NoName { name }) } else { Ok(name) }
 }
 
 /// The name of a path seen from a directory; what is not there keeps the name it was given.

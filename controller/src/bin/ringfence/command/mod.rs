@@ -6,6 +6,7 @@ mod delete;
 mod get;
 mod status;
 
+use ringfence_policy::object::PLATFORM;
 use ringfence_proto::v1;
 
 use crate::{
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
 
 /// Refuses a domain that is not there: asked when an answer is empty, so that a misspelt name does not look like one.
 async fn check_domain(client: &Client, name: Option<&str>) -> Result<(), Error> {
-    let Some(name) = name else { return Ok(()) };
+    let Some(name) = name.filter(|name| *name != PLATFORM) else { return Ok(()) };
     let request = v1::GetRequest { kind: v1::Kind::Domain.into(), domain: String::new(), name: name.to_owned() };
     match client.get(request).await?.objects.is_empty() {
         true => Err(Error::Refused(format!("there is no Domain {name}; see `ringfence get domains`"))),
