@@ -273,7 +273,7 @@ fn is_gateway(domain: &Domain, address: IpAddr) -> bool {
 }
 
 /// The workload that has an end.
-fn owner(domain: &Domain, end: End) -> Option<(&str, &Workload)> {
+pub(crate) fn owner(domain: &Domain, end: End) -> Option<(&str, &Workload)> {
     let End::Address(address) = end else { return None };
     if is_gateway(domain, address) {
         return None;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use common::{DOMAIN, domain, generate, ground, model, network, objects, policy, segment, workload};
 use proptest::prelude::*;
@@ -335,8 +335,8 @@ fn not_in_matches_a_workload_without_the_label() {
     all.extend(objects(text));
     all.extend([workload("web-1", "web", "front", 1, "10.1.0.11"), policy("p", &["r allow any -> segment/s any"])]);
     let flow = ringfence_policy::evaluate::Flow {
-        source: [203, 0, 113, 9].into(),
-        destination: [10, 1, 0, 11].into(),
+        source: IpAddr::from([203, 0, 113, 9]).into(),
+        destination: IpAddr::from([10, 1, 0, 11]).into(),
         traffic: ringfence_policy::evaluate::Traffic::Tcp(80),
     };
     assert!(ringfence_policy::evaluate::evaluate(&domain(&all), &flow, 0).allows());

@@ -152,7 +152,8 @@ pub(super) fn check_all_routed(prefix: IpNet) -> Result<(), AddressError> {
     }
 }
 
-fn check_unmapped(address: IpAddr) -> Result<(), AddressError> {
+/// Whether an address is no IPv4 address in IPv6's clothes (RFC 4291 2.5.5.2).
+pub(crate) fn check_unmapped(address: IpAddr) -> Result<(), AddressError> {
     match address {
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err(AddressError::Mapped(address)),
         _ => Ok(()),

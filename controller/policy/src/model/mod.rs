@@ -30,12 +30,14 @@ mod selector;
 mod traffic;
 mod types;
 
+pub(crate) use address::check_unmapped;
 pub use address::{AddressError, Mac};
 pub use change::{Change, What};
 pub(crate) use decode::check;
 pub use decode_policy::DEFAULT_PRIORITY;
 pub use moment::{MomentError, format_moment, parse_moment};
 pub use name::{NameError, check_host};
+pub(crate) use name::{check_object, check_part, split_domain};
 pub use selector::Selector;
 pub use traffic::{IcmpTypes, PortRange, Ports, Traffic, TrafficError};
 pub use types::{

@@ -1,25 +1,36 @@
-//! Nodes → objects, kind by kind. Only shape is read here; what a value may be, [`crate::model`] knows.
+//! Nodes → objects and expectations, kind by kind. Of objects, only shape is read here; what a value may be, [`crate::model`]
+//! knows.
 
 use super::{
-    later,
+    expectation, later,
     node::{Content, Node},
     reader::{Field, Fields, Reader, join},
     suggest::nearest,
 };
-use crate::object::{
-    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec,
-    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+use crate::{
+    expectation::Expectation,
+    object::{
+        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec,
+        PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    },
 };
 
 /// Kinds that an author writes.
-const KINDS: [&str; 7] = ["Tenant", "Domain", "Network", "Workload", "Segment", "AddressSet", "Policy"];
+const KINDS: [&str; 8] = ["Tenant", "Domain", "Network", "Workload", "Segment", "AddressSet", "Policy", "Expectation"];
+
+/// What a document is.
+pub(super) enum Read {
+    Object(Object),
+    Expectation(Expectation),
+}
 
 /// Reads one document. Where something is wrong with it, of which the author has been told, an empty value
 /// stands in its place; without a kind there is no object.
-pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
+pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Read> {
     reader.places.insert(String::new(), root.place);
     let root = Field { path: String::new(), node: root };
-    Some(match kind(reader, &root)? {
+    Some(Read::Object(match kind(reader, &root)? {
+        "Expectation" => return expectation::read(reader, &root).map(Read::Expectation),
         "Tenant" => global(reader, &root, &["kind", "name"], &[], |_, _| Spec::Tenant),
         "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], &[], domain),
         "Network" => member(reader, &root, &["subnets", "mtu", "vni"], &later::NETWORK, network),
@@ -27,7 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
         "Segment" => member(reader, &root, &["match"], &[], segment),
         "AddressSet" => member(reader, &root, &["addresses"], &[], address_set),
         _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], &[], policy),
-    })
+    }))
 }
 
 /// `Workload acme/prod/web-1`, as far as it can be told; empty if nothing can.
@@ -58,9 +69,7 @@ fn kind(reader: &mut Reader<'_>, root: &Field<'_>) -> Option<&'static str> {
     if let Some(known) = KINDS.into_iter().find(|known| *known == written) {
         return Some(known);
     }
-    let message = if later::KINDS.contains(&written.as_str()) {
-        format!("{written:?} is not supported yet: remove the object")
-    } else if written == "Host" {
+    let message = if written == "Host" {
         "hosts are made by the controller when an agent registers: remove the object".into()
     } else {
         let advice = match nearest(&written, KINDS) {

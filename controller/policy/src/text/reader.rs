@@ -1,6 +1,8 @@
 //! Reads fields out of nodes. It notes where each field stands and what is wrong, and goes on with an empty
 //! value in its place.
 
+use std::fmt::Display;
+
 use super::{
     Places, TextError,
     later::Later,
@@ -102,6 +104,38 @@ impl<'a> Reader<'a> {
     /// Text of a field that need not be there.
     pub(super) fn given_text(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
         fields.get(name).map(|field| self.text(&field))
+    }
+
+    /// What the text of a field that must be there says; `None`: nothing that can be, of which its author has been told.
+    pub(super) fn required_value<T, E: Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let field = self.required(fields, name)?;
+        self.value(&field, parse)
+    }
+
+    /// The same of a field that need not be there, in which case it says nothing.
+    pub(super) fn given_value<T, E: Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        match fields.get(name) {
+            None => Some(None),
+            Some(field) => self.value(&field, parse).map(Some),
+        }
+    }
+
+    fn value<T, E: Display>(&mut self, field: &Field<'_>, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let Some(text) = field.node.text() else {
+            self.mismatch(field, "text");
+            return None;
+        };
+        parse(text).map_err(|error| self.error(field.node.place, &field.path, error.to_string())).ok()
     }
 
     /// A whole number that need not be there.
