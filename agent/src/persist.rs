@@ -221,8 +221,8 @@ mod tests {
             domain_id,
             name: format!("acme/{domain_id}"),
             generation: 7,
-            topology: Topology { transit_vni: 9, ..Topology::default() },
-            policy: CompiledPolicy { rules: vec![default], ..CompiledPolicy::default() },
+            topology: Topology { transit_vni: 9, ..Topology::default() }.into(),
+            policy: CompiledPolicy { rules: vec![default], ..CompiledPolicy::default() }.into(),
             ..Bundle::default()
         }
     }

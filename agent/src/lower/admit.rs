@@ -151,8 +151,8 @@ mod tests {
         Bundle {
             domain_id,
             name: format!("t/{domain_id}"),
-            topology: Topology { transit_vni: vni, ..Topology::default() },
-            interfaces: vec![interface],
+            topology: Topology { transit_vni: vni, ..Topology::default() }.into(),
+            interfaces: vec![interface.into()],
             ..Bundle::default()
         }
     }

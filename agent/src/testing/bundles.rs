@@ -60,7 +60,7 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
             let mut bundle = Bundle {
                 domain_id,
                 name: format!("t/{domain_id}"),
-                topology: topology(domain_id, uplink, mtu, moved),
+                topology: topology(domain_id, uplink, mtu, moved).into(),
                 policy: CompiledPolicy {
                     prefixes: prefixes
                         .into_iter()
@@ -74,7 +74,8 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
                     profiles,
                     rules: (0..4).map(|rule| rule_name(domain_id * 10 + rule, rule)).collect(),
                     default_allows: false,
-                },
+                }
+                .into(),
                 ..Bundle::default()
             };
             for (place, (address, host, class, v6)) in interfaces.into_iter().enumerate() {
@@ -105,7 +106,7 @@ fn interface(bundle: &mut Bundle, place: usize, address: u32, host: usize, class
     // Ids say domain and place, so that an address wanders from one interface to another between states.
     let id = bundle.domain_id * 100 + place as u32;
     let number = (bundle.domain_id - 1) * 3 + place as u32;
-    bundle.interfaces.push(CompiledInterface {
+    let interface = CompiledInterface {
         id,
         workload: format!("w{place}"),
         name: "eth0".to_owned(),
@@ -116,7 +117,8 @@ fn interface(bundle: &mut Bundle, place: usize, address: u32, host: usize, class
         addresses: vec![(ip, class)],
         pairs: Vec::new(),
         port_security: true,
-    });
+    };
+    bundle.interfaces.push(interface.into());
 }
 
 fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Topology {

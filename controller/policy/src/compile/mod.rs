@@ -16,7 +16,7 @@ use std::{
 use crate::{
     bundle::{
         Bundle, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledPolicy, CompiledSubnet,
-        CompiledUplink, FEATURE_BUNDLE_V2, Topology,
+        CompiledUplink, FEATURE_BUNDLE_V2, Shared, Topology,
     },
     model::{Domain, Uplink},
 };
@@ -83,15 +83,16 @@ pub fn compile(
         name: domain.name().into(),
         generation,
         features: vec![FEATURE_BUNDLE_V2.into()],
-        topology: topology(domain, ids, hosts)?,
+        topology: topology(domain, ids, hosts)?.into(),
         policy: CompiledPolicy {
             default_allows: domain.default_allows,
             prefixes: classes.prefixes(),
             rows,
             profiles,
             rules: ordered.names,
-        },
-        interfaces: interfaces(domain, ids, &classes)?,
+        }
+        .into(),
+        interfaces: interfaces(domain, ids, &classes)?.into_iter().map(Shared::from).collect(),
     })
 }
 
