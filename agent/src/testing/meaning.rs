@@ -65,7 +65,11 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
             })
             .collect(),
         vnis: image.vnis.iter().map(|(number, vni)| (*number, Vni { domain: id_of(vni.domain), ..*vni })).collect(),
-        subnets: image.subnets.clone(),
+        subnets: image
+            .subnets
+            .iter()
+            .map(|(key, subnet)| (*key, Subnet { iface: iface(subnet.iface).id, ..*subnet }))
+            .collect(),
         judgements: image.domains.values().map(|domain| (domain.id, both(domain.id))).collect(),
     }
 }

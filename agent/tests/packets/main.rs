@@ -16,6 +16,7 @@ mod world;
 
 mod root {
     mod arp_nd;
+    mod audit;
     mod bucket;
     mod conntrack;
     mod counters;

@@ -24,7 +24,7 @@ struct Kernel {
 
 impl Kernel {
     fn steps_to(&self, bundles: &[Bundle], start: Start) -> Vec<Action> {
-        let target = assign(&lower(bundles, &site()), &self.image).unwrap();
+        let target = assign(&lower(bundles, &site(), 0), &self.image).unwrap();
         plan(&self.image, &target, start)
     }
 
@@ -262,7 +262,7 @@ fn another_mtu_of_the_underlay_disturbs_no_flow() {
         let bundles = states().new_tree(&mut runner).unwrap().current();
         let mut kernel = Kernel::default();
         kernel.bring(&bundles);
-        let target = assign(&lower(&bundles, &Site { overlay_mtu: 1200, ..site() }), &kernel.image).unwrap();
+        let target = assign(&lower(&bundles, &Site { overlay_mtu: 1200, ..site() }, 0), &kernel.image).unwrap();
         let steps = plan(&kernel.image, &target, Start::Settled);
         let only_puts = |step: &Action| matches!(step, Action::PutIface(..) | Action::PutDomain(..));
         assert!(steps.iter().all(only_puts), "{steps:#?}");
