@@ -42,6 +42,59 @@ pub(crate) enum Command {
     Delete(Delete),
     Status(Status),
     Counters(Counters),
+    Policy(Policy),
+}
+
+/// Works on policies in files; needs no controller.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Policy {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    Test(PolicyTest),
+}
+
+/// Checks every Expectation in files and folders against the objects in them.
+///
+/// Nothing is sent anywhere. A flow that is not as expected is shown with its place, what came, by which rule, and what
+/// to write instead. Exit code 0: all flows are as expected; 1: some are not; 2: the files cannot be tested.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Example:
+  kind: Expectation
+  domain: acme/prod
+  name: shop
+  flows:
+    - {from: web-1, to: app-1, traffic: tcp/8080, expect: allow, rule: shop/to-app}
+    - {from: 203.0.113.9, to: db-1, traffic: tcp/5432, expect: deny}
+
+  ringfence policy test policies/
+  ringfence policy test shop.yaml expectations.yaml -o json
+  sudo ringfence policy test policies/ --engine kernel
+
+With -o json, one object a line for each flow:
+  {\"domain\", \"from\", \"to\", \"traffic\", \"expect\": allow|deny|ambiguous, \"got\": allow|deny|ambiguous,
+   \"rule\": the rule that decided, or null, \"reason\": why, \"ok\"}")]
+pub(crate) struct PolicyTest {
+    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Who judges the flows.
+    #[arg(long, value_enum, default_value = "model")]
+    pub(crate) engine: EngineName,
+}
+
+/// Who judges flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    /// The definition of the policy language.
+    Model,
+    /// The programs that the agent loads, in a network namespace of their own; needs root.
+    Kernel,
 }
 
 /// Adds and changes the objects in files: all of them or, on any error, none.

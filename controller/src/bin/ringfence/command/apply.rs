@@ -38,7 +38,7 @@ impl Prepared {
 
     /// Sends all objects in one request and shows what it did.
     pub(super) async fn send(self, client: &Client, format: Format) -> Result<Outcome, Error> {
-        let Self { set: FileSet { files, documents }, source, dry_run, prune, wait } = self;
+        let Self { set: FileSet { files, documents, expectations: _ }, source, dry_run, prune, wait } = self;
         let objects = documents
             .iter()
             .map(|document| v1::Object { source: source.clone(), ..object_to_wire(&document.object) })

@@ -4,13 +4,14 @@ mod apply;
 mod counters;
 mod delete;
 mod get;
+mod policy_test;
 mod status;
 
 use ringfence_policy::object::PLATFORM;
 use ringfence_proto::v1;
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, Policy, PolicyCommand},
     client::Client,
     error::{Error, Outcome},
 };
@@ -32,6 +33,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
         Command::Get(args) => get::run(args, &connect().await?, output).await,
         Command::Status(args) => status::run(args, &connect().await?, output).await,
         Command::Counters(args) => counters::run(args, &connect().await?, output).await,
+        Command::Policy(Policy { command: PolicyCommand::Test(args) }) => policy_test::run(args, output),
     }
 }
 
