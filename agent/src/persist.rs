@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn bundle(domain_id: u32) -> Bundle {
-        let default = RuleName { id: 0, name: "default/deny".to_owned() };
+        let default = RuleName { id: 0, name: "default/deny".to_owned(), stateless: false, log: false };
         Bundle {
             domain_id,
             name: format!("acme/{domain_id}"),

@@ -147,6 +147,8 @@ mod tests {
             host: "h1".to_owned(),
             device: device.to_owned(),
             addresses: Vec::new(),
+            pairs: Vec::new(),
+            port_security: true,
         };
         Bundle {
             domain_id,
