@@ -146,6 +146,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
+    fn what_only_policy_or_time_changed_is_judged_again(one in bundle(1), other in bundle(1), at in 0..4_u64, later in 0..4_u64) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&State { bundles: vec![one.clone()], at });
+        let mut ruled = one.clone();
+        ruled.policy.rows.clone_from(&other.policy.rows);
+        ruled.policy.default_allows = other.policy.default_allows;
+        for bundle in [one, ruled] {
+            let before = kernel.clone();
+            let state = State { bundles: vec![bundle], at: later };
+            let steps = kernel.steps_to(&state, Start::Settled);
+            kernel.bring(&state);
+            check_judged_again(&before, &kernel, &steps);
+        }
+    }
+
+    #[test]
     fn classes_under_other_names_cost_no_judgement(state in states(), by in 1..20_u32) {
         let mut kernel = Kernel::default();
         kernel.bring(&state);
