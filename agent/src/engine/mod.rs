@@ -10,17 +10,11 @@
 
 use ringfence_policy::{
     bundle::Bundle,
-    evaluate::{Decision, Flow, Verdict, Vote},
+    evaluate::{Flow, Verdict},
 };
 
 use crate::{
-    bpf::{
-        self, Action as Fate, BpfError, Datapath, Options, Reason, TestContext,
-        consts::{
-            RF_ALLOW_FROM, RF_ALLOW_TO, RF_LOG_FROM, RF_LOG_TO, RF_SHADOW_FROM, RF_SHADOW_TO, RF_STATEFUL_FROM,
-            RF_STATEFUL_TO,
-        },
-    },
+    bpf::{self, Action as Fate, BpfError, Datapath, Options, Reason, Run, TestContext},
     lower::{Full, assign, image::Image, lower},
     reconcile::{action::Action, apply::apply, plan},
 };
@@ -161,9 +155,14 @@ impl Engine {
         Ok(())
     }
 
-    /// What the maps hold.
-    pub fn image(&self) -> &Image {
-        &self.image
+    /// What the maps say of a flow, looked up here and not by a program.
+    ///
+    /// # Errors
+    /// An engine without a bundle.
+    pub fn judge_by_maps(&self, flow: &Flow) -> Result<Verdict, EngineError> {
+        let stage = self.stage()?;
+        let judgement = self.image.judge(stage.bundle().domain_id, flow);
+        Ok(stage.verdict(&judgement.run, stage.votes(flow)))
     }
 
     /// Sends the first packet of a flow. An end that is no workload's is beyond the uplink, whether the bundle has one or
@@ -195,17 +194,17 @@ impl Engine {
 
     fn open_flow(&mut self, flow: &Flow, source_port: u16) -> Result<(Answer, Packet), EngineError> {
         let packet = Packet::opening(flow, source_port)?;
-        let stage = self.stage.as_ref().ok_or(EngineError::Empty)?;
-        let votes = [stage.owner(flow.source).is_some(), stage.owner(flow.destination).is_some()];
+        let votes = self.stage()?.votes(flow);
         if votes == [false, false] {
             return Ok((Answer::Judged { verdict: Verdict { from: None, to: None }, passes: false }, packet));
         }
         let passes = self.send(flow, &packet)? != TC_ACT_SHOT;
         let record = self.datapath.maps().decisions.get(&0)?.ok_or(EngineError::NoRecord(*flow))?;
+        let stage = self.stage()?;
         let answer = match Reason::from_number(record.reason) {
             _ if record.action == Fate::RF_ACTION_ANSWER => Answer::Answered,
             None | Some(Reason::PolicyDeny) if record.judged != 0 => {
-                Answer::Judged { verdict: self.verdict(&record, votes), passes }
+                Answer::Judged { verdict: stage.verdict(&run(&record), votes), passes }
             }
             Some(reason) => Answer::Dropped(reason),
             None => return Err(EngineError::NoRecord(*flow)),
@@ -215,8 +214,7 @@ impl Engine {
 
     /// Runs the program that sees the packet first; its result.
     fn send(&mut self, flow: &Flow, packet: &Packet) -> Result<i32, EngineError> {
-        let stage = self.stage.as_ref().ok_or(EngineError::Empty)?;
-        let entry = stage.entry(packet).ok_or(EngineError::NoPacket {
+        let entry = self.stage()?.entry(packet).ok_or(EngineError::NoPacket {
             flow: *flow,
             why: "no program of this host sees a packet between these ends; name a workload's address as one of them",
         })?;
@@ -232,53 +230,29 @@ impl Engine {
 
     /// Deletes the connection of a packet, so that the next flow of the same ends is a new one.
     fn forget(&self, packet: &Packet) -> Result<(), EngineError> {
-        let Some(stage) = &self.stage else { return Ok(()) };
         let maps = self.datapath.maps();
-        match tuple::key(stage.bundle().domain_id, packet) {
+        match tuple::key(self.stage()?.bundle().domain_id, packet) {
             tuple::Key::V4(key) => maps.conns4.delete(&key)?,
             tuple::Key::V6(key) => maps.conns6.delete(&key)?,
         }
         Ok(())
     }
 
-    /// What a decision record says, in the words of the definition.
-    fn verdict(&self, record: &bpf::Decision, [from, to]: [bool; 2]) -> Verdict {
-        let side = |votes: bool, bits: [u32; 4], rules: [u32; 2]| {
-            let [allow, shadow, stateful, log] = bits;
-            votes.then(|| Vote {
-                enforced: Decision {
-                    allows: record.allows & allow != 0,
-                    // A pair without a row has no notes; what denies it is the default, which is stateful.
-                    stateful: record.notes & stateful != 0 || record.allows & allow == 0 && rules[0] == 0,
-                    log: record.notes & log != 0,
-                    ..self.decision_of(rules[0])
-                },
-                shadow: Decision { allows: record.shadow_allows & shadow != 0, ..self.decision_of(rules[1]) },
-            })
-        };
-        Verdict {
-            from: side(
-                from,
-                [RF_ALLOW_FROM, RF_SHADOW_FROM, RF_STATEFUL_FROM, RF_LOG_FROM],
-                [record.from_rule, record.shadow_from_rule],
-            ),
-            to: side(
-                to,
-                [RF_ALLOW_TO, RF_SHADOW_TO, RF_STATEFUL_TO, RF_LOG_TO],
-                [record.to_rule, record.shadow_to_rule],
-            ),
-        }
+    fn stage(&self) -> Result<&Stage, EngineError> {
+        self.stage.as_ref().ok_or(EngineError::Empty)
     }
+}
 
-    /// A denial by a rule; its attributes are the bundle's, since records have them of the enforced rule only.
-    fn decision_of(&self, rule: u32) -> Decision {
-        let denial = |rule: String, stateful, log| Decision { allows: false, rule, stateful, log };
-        match &self.stage {
-            Some(stage) => {
-                let (name, stateful, log) = stage.rule(rule);
-                denial(name, stateful, log)
-            }
-            None => denial(String::new(), true, false),
-        }
+/// What a decision record says, as the run that it was decided by.
+fn run(record: &bpf::Decision) -> Run {
+    Run {
+        first: 0,
+        // Verdicts and notes have 8 bits in a run.
+        verdict: (record.allows | record.shadow_allows) as u8,
+        notes: record.notes as u8,
+        from_rule: record.from_rule,
+        to_rule: record.to_rule,
+        shadow_from_rule: record.shadow_from_rule,
+        shadow_to_rule: record.shadow_to_rule,
     }
 }

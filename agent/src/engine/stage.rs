@@ -8,13 +8,19 @@ use std::{
 use ipnet::IpNet;
 use ringfence_policy::{
     bundle::{Bundle, CompiledUplink},
-    evaluate::End,
+    evaluate::{Decision, End, Flow, Verdict, Vote},
     model::{DEFAULT_ALLOW, DEFAULT_DENY},
 };
 
 use super::{GATEWAY_MAC, frame::Packet};
 use crate::{
-    bpf::Hook,
+    bpf::{
+        Hook, Run,
+        consts::{
+            RF_ALLOW_FROM, RF_ALLOW_TO, RF_LOG_FROM, RF_LOG_TO, RF_SHADOW_FROM, RF_SHADOW_TO, RF_STATEFUL_FROM,
+            RF_STATEFUL_TO,
+        },
+    },
     lower::{LinkRef, Site},
 };
 
@@ -117,8 +123,34 @@ impl Stage {
         })
     }
 
+    /// Whether the side of the source and that of the destination vote.
+    pub(super) fn votes(&self, flow: &Flow) -> [bool; 2] {
+        [flow.source, flow.destination].map(|end| self.owner(end).is_some())
+    }
+
+    /// What a run says, in the words of the definition, given which sides vote.
+    pub(super) fn verdict(&self, run: &Run, [from, to]: [bool; 2]) -> Verdict {
+        let bit = |of: u8, bit: u32| u32::from(of) & bit != 0;
+        let vote = |bits: [u32; 4], rule: u32, shadow_rule: u32| {
+            let [allow, shadow, stateful, log] = bits;
+            let allows = bit(run.verdict, allow);
+            // A pair without a row has no notes; what denies it is the default, which is stateful.
+            let stateful = bit(run.notes, stateful) || !allows && rule == 0;
+            let enforced = Decision { allows, stateful, log: bit(run.notes, log), rule: self.rule(rule).0 };
+            // Notes are of the enforced rule alone.
+            let (rule, stateful, log) = self.rule(shadow_rule);
+            Vote { enforced, shadow: Decision { allows: bit(run.verdict, shadow), rule, stateful, log } }
+        };
+        let from_bits = [RF_ALLOW_FROM, RF_SHADOW_FROM, RF_STATEFUL_FROM, RF_LOG_FROM];
+        let to_bits = [RF_ALLOW_TO, RF_SHADOW_TO, RF_STATEFUL_TO, RF_LOG_TO];
+        Verdict {
+            from: from.then(|| vote(from_bits, run.from_rule, run.shadow_from_rule)),
+            to: to.then(|| vote(to_bits, run.to_rule, run.shadow_to_rule)),
+        }
+    }
+
     /// Name, statefulness and log of a rule as the programs know it; 0 is the default.
-    pub(super) fn rule(&self, id: u32) -> (String, bool, bool) {
+    fn rule(&self, id: u32) -> (String, bool, bool) {
         let default = if self.bundle.policy.default_allows { DEFAULT_ALLOW } else { DEFAULT_DENY };
         match (id, self.rules.get(&id)) {
             (0, _) => (default.to_owned(), true, false),
