@@ -153,10 +153,11 @@ impl Reconciler {
                 self.admitted = admitted;
             }
             Event::Counters(request_id) => {
-                let read = self.machine.maps().map(|(maps, image)| counters::read(maps, image, self.machine.links()));
+                let links = self.machine.links();
+                let read = self.machine.maps().map(|(maps, image)| counters::report(maps, image, links));
                 match read.transpose() {
-                    Ok(devices) => {
-                        let report = v1::CountersReport { request_id, devices: devices.unwrap_or_default() };
+                    Ok(report) => {
+                        let report = v1::CountersReport { request_id, ..report.unwrap_or_default() };
                         self.answer(v1::agent_message::Message::Counters(report));
                     }
                     Err(error) => tracing::error!(%error, "counters cannot be read"),
