@@ -138,6 +138,11 @@ impl Ground {
         self.gateways.contains(&address)
     }
 
+    /// Whether an end is a gateway.
+    pub fn is_gateways(&self, end: End) -> bool {
+        matches!(end, End::Address(address) if self.is_gateway(address))
+    }
+
     /// The subnet that holds an address.
     pub fn subnet(&self, address: IpAddr) -> Option<&IpNet> {
         self.subnets.iter().find(|subnet| subnet.contains(&address))

@@ -62,8 +62,8 @@ fn report(done: &Done) {
     let covered = pairs.iter().filter(|(cases, ..)| *cases > 0).count();
     let seconds = done.took.as_secs_f64();
     println!(
-        "{} cases through all four layers in {} worlds, {} more decided before policy; {} worlds refused",
-        done.cases, done.worlds, done.before_policy, done.refused
+        "{} cases through all four layers in {} worlds, {} more decided before policy",
+        done.cases, done.worlds, done.before_policy
     );
     println!(
         "{} of {} features, {covered} of {} pairs of features",

@@ -9,7 +9,7 @@ use crate::{
     case::{Case, Maker},
     chain::{Chain, ChainError, Difference, Reached},
     feature::Coverage,
-    ground::{Ground, GroundError},
+    ground::Ground,
     world::World,
 };
 
@@ -33,8 +33,6 @@ pub struct Done {
     pub before_policy: u64,
     /// Worlds.
     pub worlds: u64,
-    /// Seeds whose world the model refused.
-    pub refused: u64,
     /// Which features met.
     pub coverage: Coverage,
     /// How long it took.
@@ -86,14 +84,7 @@ fn world(engine: &mut Engine, plan: &Plan, seed: u64, done: &mut Done) -> Result
     if seed % 2 == 1 {
         objects.reverse();
     }
-    let ground = match Ground::new(&objects) {
-        Ok(ground) => ground,
-        Err(GroundError::Invalid(_)) => {
-            done.refused += 1;
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let ground = Ground::new(&objects)?;
     done.worlds += 1;
     let mut maker = Maker::new(&ground, !seed);
     let moments = maker.moments(3);
