@@ -37,12 +37,12 @@ pub fn instead_of_policy(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Opt
     if addresses.iter().flatten().any(is_link_local) {
         return Some(Instead::Dropped(&[Reason::LinkLocal]));
     }
-    if is_icmp_error(flow.traffic) {
-        return Some(Instead::Dropped(&[Reason::NoConnection]));
-    }
     let nobodys = |address: IpAddr| ground.subnet(address).is_some() || ground.is_gateway(address);
     if verdict.from.is_none() && source.is_some_and(|source| is_not_unicast(source) || nobodys(source)) {
         return Some(Instead::Dropped(&[Reason::Spoofed]));
+    }
+    if is_icmp_error(flow.traffic) {
+        return Some(Instead::Dropped(&[Reason::NoConnection]));
     }
     if verdict.to.is_none()
         && let Some(destination) = destination
