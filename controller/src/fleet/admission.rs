@@ -200,7 +200,9 @@ mod tests {
             mac: [2, 0, 0, 0, 0, 1],
             host: host.to_owned(),
             device: format!("tap{id}"),
-            addresses: vec![([10, 0, 0, 1].into(), 1)],
+            addresses: vec![([10, 0, 0, 1].into(), 2)],
+            pairs: Vec::new(),
+            port_security: true,
         }
     }
 
