@@ -56,6 +56,8 @@ static __always_inline void rf_count_drop(__u32 ifindex, enum rf_reason reason)
 	struct rf_drop_key key = {.ifindex = ifindex, .reason = reason};
 	__u64 one = 1, *count;
 
+	if (rf_config.dry)
+		return;
 	count = bpf_map_lookup_elem(&rf_drops, &key);
 	if (count)
 		*count += 1;
@@ -98,7 +100,7 @@ static __always_inline void rf_count_from(__u32 counter)
 {
 	struct rf_passed *passed = bpf_map_lookup_elem(&rf_passed, &counter);
 
-	if (passed)
+	if (passed && !rf_config.dry)
 		passed->from++;
 }
 
@@ -106,7 +108,7 @@ static __always_inline void rf_count_to(__u32 counter)
 {
 	struct rf_passed *passed = bpf_map_lookup_elem(&rf_passed, &counter);
 
-	if (passed)
+	if (passed && !rf_config.dry)
 		passed->to++;
 }
 

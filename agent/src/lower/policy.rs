@@ -54,23 +54,17 @@ pub(super) fn prefixes(bundle: &Bundle) -> BTreeMap<IpNet, u32> {
     std::iter::once(every_v4).chain(classed).collect()
 }
 
-/// The classes this host judges for: its interfaces', those of their address pairs, and on the uplink host those of the
-/// outside. That of the host's own stack is none: what it says and hears is judged for the other end.
+/// The classes this host judges for: its interfaces', those of their address pairs, and those of the outside where the
+/// uplink is or an interface may send from anywhere. That of the host's own stack is none: what it says and hears is judged
+/// for the other end.
 fn local_classes(bundle: &Bundle, pairs: &Pairs, site: &Site) -> BTreeSet<u32> {
-    let here: BTreeSet<u32> = bundle
-        .interfaces
-        .iter()
-        .filter(|interface| interface.host == site.host)
-        .map(|interface| interface.id)
-        .collect();
-    let of_interfaces = bundle
-        .interfaces
-        .iter()
-        .filter(|interface| here.contains(&interface.id))
-        .flat_map(|interface| interface.addresses.iter().map(|(_, class)| *class));
+    let here = || bundle.interfaces.iter().filter(|interface| interface.host == site.host);
+    let ids: BTreeSet<u32> = here().map(|interface| interface.id).collect();
+    let of_interfaces = here().flat_map(|interface| interface.addresses.iter().map(|(_, class)| *class));
     let uplink_here = bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == site.host);
+    let outside_here = uplink_here || here().any(|interface| !interface.port_security);
     let of_prefixes = bundle.policy.prefixes.iter().filter(|classed| {
-        if classed.votes { pairs.owner(classed.prefix).is_some_and(|id| here.contains(&id)) } else { uplink_here }
+        if classed.votes { pairs.owner(classed.prefix).is_some_and(|id| ids.contains(&id)) } else { outside_here }
     });
     of_interfaces.chain(of_prefixes.map(|classed| classed.class_id)).collect()
 }

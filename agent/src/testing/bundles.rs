@@ -11,18 +11,27 @@ use ringfence_policy::bundle::{
 
 use crate::lower::{LinkRef, Site};
 
-/// The bundles of a host, by domain id; one at most of each.
-pub(crate) fn states() -> impl Strategy<Value = Vec<Bundle>> {
+/// What a host holds at a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// By domain id; one at most of each.
+    pub(crate) bundles: Vec<Bundle>,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+}
+
+/// States of a host.
+pub(crate) fn states() -> impl Strategy<Value = State> {
     let bundles = (proptest::option::weighted(0.8, bundle(1)), proptest::option::weighted(0.8, bundle(2)));
     // Devices wander from one interface to another, and workloads' devices become uplinks.
-    (bundles, prop_oneof![3 => Just(0), 2 => 1..8_u32]).prop_map(|((one, two), turn)| {
+    (bundles, prop_oneof![3 => Just(0), 2 => 1..8_u32], 0..=MOMENTS).prop_map(|((one, two), turn, at)| {
         let mut bundles: Vec<Bundle> = one.into_iter().chain(two).collect();
         for bundle in &mut bundles {
             let uplink = bundle.topology.uplink.iter_mut().map(|uplink| &mut uplink.device);
             let interfaces = bundle.interfaces.iter_mut().map(|interface| &mut interface.device);
             uplink.chain(interfaces).for_each(|name| *name = turned(name, turn));
         }
-        bundles
+        State { bundles, at }
     })
 }
 

@@ -37,6 +37,12 @@ pub(crate) fn in_force(image: &Image) -> BTreeMap<u32, Judgement> {
     image.domains.iter().map(of).collect()
 }
 
+/// Interface ids by stretch of addresses that is somebody's.
+pub(crate) fn holders(image: &Image) -> BTreeMap<SubnetKey, u32> {
+    let id = |subnet: &Subnet| image.ifaces.get(&subnet.iface).map(|iface| iface.id);
+    image.subnets.iter().filter_map(|(key, subnet)| Some((*key, id(subnet)?))).collect()
+}
+
 /// What the image means.
 pub(crate) fn meaning(image: &Image) -> Meaning {
     let host = |index: u32| image.hosts.get(&index).copied();

@@ -21,6 +21,7 @@ mod root {
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
+    mod dry;
     mod echo_gateway;
     mod guard;
     mod icmp_errors;

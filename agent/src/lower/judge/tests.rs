@@ -1,7 +1,5 @@
 //! The image of a host says of every flow that is judged there what the bundle says.
 
-use std::net::IpAddr;
-
 use proptest::{prelude::*, sample::select};
 use ringfence_policy::{
     bundle::Bundle,
@@ -15,24 +13,11 @@ use crate::{
         RF_STATEFUL_TO,
     },
     lower::{assign, image::Image, lower},
-    testing::bundles::{MOMENTS, bundle, site},
+    testing::{
+        bundles::{MOMENTS, bundle, site},
+        flows::{ADDRESSES, same_family, standing},
+    },
 };
-
-/// Interfaces' addresses, those of pairs, on-link ones that are nobody's, and the outside.
-const ADDRESSES: [&str; 12] = [
-    "10.0.0.2",
-    "10.0.0.3",
-    "10.0.0.4",
-    "10.0.0.5",
-    "10.0.0.70",
-    "10.0.9.9",
-    "172.16.0.1",
-    "172.16.0.2",
-    "203.0.113.9",
-    "198.51.100.9",
-    "fd00::3",
-    "2001:db8::9",
-];
 
 fn end() -> impl Strategy<Value = End> {
     let address = select(&ADDRESSES[..]).prop_map(|text| End::Address(text.parse().unwrap()));
@@ -41,21 +26,6 @@ fn end() -> impl Strategy<Value = End> {
 
 fn traffic() -> impl Strategy<Value = Traffic> {
     prop_oneof![(0..10_u16).prop_map(Traffic::Tcp), (0..10_u16).prop_map(Traffic::Udp), Just(Traffic::Icmp(8, 0))]
-}
-
-/// Whether an end's side votes, and whether it is this host that speaks for the end.
-fn standing(bundle: &Bundle, end: End) -> (bool, bool) {
-    let End::Address(address) = end else { return (false, false) };
-    let own = bundle.interfaces.iter().find(|interface| interface.addresses.iter().any(|(own, _)| *own == address));
-    let paired = || {
-        let pairs = bundle.interfaces.iter().flat_map(|i| i.pairs.iter().map(move |pair| (i, pair.prefix)));
-        let holding = pairs.filter(|(_, prefix)| prefix.contains(&address));
-        holding.max_by_key(|(_, prefix)| prefix.prefix_len()).map(|(interface, _)| interface)
-    };
-    match own.or_else(paired) {
-        Some(interface) => (true, interface.host == site().host),
-        None => (false, bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == site().host)),
-    }
 }
 
 /// What the image says of one side, in the words of the evaluator.
@@ -85,14 +55,6 @@ fn vote(bundle: &Bundle, judgement: &Judgement, is_from: bool) -> Vote {
             log: of_rule(shadow).is_some_and(|rule| rule.log),
         },
     }
-}
-
-fn same_family(one: End, other: End) -> bool {
-    let is_v4 = |end| match end {
-        End::Address(address) => Some(IpAddr::is_ipv4(&address)),
-        End::Host => None,
-    };
-    is_v4(one).zip(is_v4(other)).is_none_or(|(one, other)| one == other)
 }
 
 proptest! {
