@@ -99,13 +99,15 @@ static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tu
 static __always_inline struct rf_conn *rf_conn_find(const struct rf_tuple *tuple, __u64 now)
 {
 	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
-	struct rf_conn *conn = rf_conn_look_up(tuple);
+	struct rf_conn *conn = rf_config.dry ? NULL : rf_conn_look_up(tuple);
 
 	return conn && !rf_conn_expired(conn, l4_proto, now) ? conn : NULL;
 }
 
 static __always_inline int rf_conn_put(const struct rf_tuple *tuple, const struct rf_conn *conn)
 {
+	if (rf_config.dry)
+		return 0;
 	if (tuple->is_v6)
 		return bpf_map_update_elem(&rf_conns6, &tuple->v6, conn, BPF_ANY);
 	return bpf_map_update_elem(&rf_conns4, &tuple->v4, conn, BPF_ANY);

@@ -55,10 +55,13 @@
 #define RF_ALLOW_TO 2
 #define RF_SHADOW_FROM 4 /* the same, were policies in audit enforced */
 #define RF_SHADOW_TO 8
+#define RF_ALLOW_BOTH (RF_ALLOW_FROM | RF_ALLOW_TO)
+#define RF_SHADOW_BOTH (RF_SHADOW_FROM | RF_SHADOW_TO)
 
 /* ---- notes of a run ---- */
 #define RF_STATEFUL_FROM 1 /* that side wants what it allows tracked */
 #define RF_STATEFUL_TO 2
+#define RF_STATEFUL_BOTH (RF_STATEFUL_FROM | RF_STATEFUL_TO)
 #define RF_LOG_FROM 4 /* the rule that decides there asks for a log */
 #define RF_LOG_TO 8
 

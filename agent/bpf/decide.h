@@ -21,7 +21,7 @@ static __noinline int rf_decide_new(struct __sk_buff *ctx, const struct rf_pkt *
 		.table = pkt->table,
 	};
 	enum rf_reason reason;
-	int action;
+	int action, allowed;
 
 	reason = rf_find_ends(pkt, &flow->ends);
 	if (reason)
@@ -36,7 +36,9 @@ static __noinline int rf_decide_new(struct __sk_buff *ctx, const struct rf_pkt *
 	if (pkt->l4_proto == IPPROTO_TCP &&
 	    (pkt->tcp_flags & (RF_TCP_SYN | RF_TCP_ACK | RF_TCP_RST | RF_TCP_FIN)) != RF_TCP_SYN)
 		return rf_drop(ctx, RF_REASON_TCP_NOT_SYN);
-	if (!rf_judge(&q, &flow->j))
+	allowed = rf_judge(&q, &flow->j);
+	rf_count_audit(&flow->j, pkt->domain_id, flow->ends.from, flow->ends.to);
+	if (!allowed)
 		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
 	action = rf_forward(ctx, pkt, flow->ends.to, flow);
 	if (!flow->left)

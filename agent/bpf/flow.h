@@ -6,6 +6,7 @@
 #ifndef RINGFENCE_FLOW_H
 #define RINGFENCE_FLOW_H
 
+#include "audit.h"
 #include "conn.h"
 #include "ends.h"
 
@@ -63,14 +64,18 @@ static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_f
 	return rf_conn_put(&flow->tuple, &conn);
 }
 
-/* Judges a connection again, in the direction it was opened in. */
+/* Judges a connection again, in the direction it was opened in; `flow` has the
+ * ends of a packet of either side. */
 static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_conn *conn,
 				      struct rf_flow *flow)
 {
+	__u32 replies = conn->origin != flow->tuple.side;
 	struct rf_question q = {};
 
 	rf_conn_question(&flow->tuple, conn->origin & 1, pkt->domain, &q);
 	rf_judge(&q, &flow->j);
+	rf_count_audit(&flow->j, pkt->domain_id, replies ? flow->ends.to : flow->ends.from,
+		       replies ? flow->ends.from : flow->ends.to);
 }
 
 /* Puts the new judgement into a connection's entry, and where its ends are by

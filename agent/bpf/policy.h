@@ -5,8 +5,10 @@
  *   1. read the epochs of both addresses,
  *   2. read the domain's word: slot and epoch, once,
  *   3. class of source and destination in that slot,
- *   4. (source class, destination class) -> profile in that slot,
- *   5. (table, number) -> the run: verdict bits and both rules.
+ *   4. (source class, destination class), else the domain's default -> profile
+ *      in that slot,
+ *   5. (table, number) -> the run: verdict bits, notes and both rules,
+ *      as enforced and as they were with policies in audit.
  *
  * The agent changes in the opposite order: contents of the other slot, the
  * word, then address epochs. So what is recorded here can be older than what
@@ -122,17 +124,54 @@ static __always_inline struct rf_run *rf_find_run(const struct rf_span *span, __
 /* Whether neither side objects. */
 static __always_inline int rf_allows(const struct rf_judgement *j)
 {
-	return j->allows == (RF_ALLOW_FROM | RF_ALLOW_TO);
+	return j->allows == RF_ALLOW_BOTH;
+}
+
+/* The profile of a pair of classes in a slot, or the one of the pairs without a
+ * row; NULL: there is none, which denies. */
+static __always_inline struct rf_profile *rf_find_profile(__u32 domain_id, const __u32 *class_id,
+							  __u32 slot)
+{
+	struct rf_row_key key = {
+		.domain_id = domain_id,
+		.from_class = class_id[0],
+		.to_class = class_id[1],
+	};
+	struct rf_row *row;
+	__u32 profile;
+
+	/* Unknown is not the default: its key would be the default's row. */
+	if (key.from_class == RF_CLASS_NONE || key.to_class == RF_CLASS_NONE)
+		return NULL;
+	row = bpf_map_lookup_elem(&rf_rows, &key);
+	profile = row ? row->profile[slot & 1] : 0;
+	if (!profile) {
+		key.from_class = key.to_class = RF_CLASS_NONE;
+		row = bpf_map_lookup_elem(&rf_rows, &key);
+		profile = row ? row->profile[slot & 1] : 0;
+	}
+	return profile ? bpf_map_lookup_elem(&rf_profiles, &profile) : NULL;
+}
+
+/* What one slot says to a question, and of which classes it is; NULL: it denies. */
+static __noinline struct rf_run *rf_find_verdict(const struct rf_question *q, __u32 slot,
+						 __u32 *class_id)
+{
+	struct rf_profile *profile;
+
+	class_id[0] = rf_class(q, slot, 0);
+	class_id[1] = rf_class(q, slot, 1);
+	profile = rf_find_profile(q->domain_id, class_id, slot);
+	if (!profile || q->table >= RF_TABLES)
+		return NULL;
+	return rf_find_run(&profile->table[q->table], q->number);
 }
 
 /* Fills the judgement; whether the packet may pass. */
 static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement *j)
 {
-	struct rf_row_key key = {.domain_id = q->domain_id};
-	struct rf_profile *profile;
 	struct rf_run *run = NULL;
 	__u32 domain = q->domain;
-	struct rf_row *row;
 	__u64 *word;
 
 	j->judged = 1;
@@ -146,22 +185,23 @@ static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement 
 
 		j->domain_epoch = now;
 		j->slot = now >> RF_WORD_SLOT_SHIFT & 1;
-		key.from_class = j->class_id[0] = rf_class(q, j->slot, 0);
-		key.to_class = j->class_id[1] = rf_class(q, j->slot, 1);
-		row = bpf_map_lookup_elem(&rf_rows, &key);
-		profile =
-			row ? bpf_map_lookup_elem(&rf_profiles, &row->profile[j->slot & 1]) : NULL;
-		/* Profile 0 is "no row in that slot" and has no runs. */
-		if (profile && q->table < RF_TABLES)
-			run = rf_find_run(&profile->table[q->table], q->number);
+		run = rf_find_verdict(q, j->slot, j->class_id);
 	}
 	if (run) {
-		j->allows = run->verdict;
+		j->allows = run->verdict & RF_ALLOW_BOTH;
+		j->shadow_allows = run->verdict & RF_SHADOW_BOTH;
+		j->notes = run->notes;
 		j->rule[0] = run->from_rule;
 		j->rule[1] = run->to_rule;
+		j->shadow_rule[0] = run->shadow_from_rule;
+		j->shadow_rule[1] = run->shadow_to_rule;
 	}
-	if (rf_config.verdict_off)
-		j->allows = RF_ALLOW_FROM | RF_ALLOW_TO;
+	if (rf_config.verdict_off) {
+		j->allows = RF_ALLOW_BOTH;
+		j->shadow_allows = RF_SHADOW_BOTH;
+		/* Tracked as a flow that is allowed is by default. */
+		j->notes |= RF_STATEFUL_BOTH;
+	}
 	return rf_allows(j);
 }
 

@@ -78,11 +78,28 @@ int from_workload(struct __sk_buff *ctx)
 	return rf_decide(ctx, pkt);
 }
 
+/* The same as rf_tunnel, of a packet that never was in one. */
+static __always_inline void rf_tunnel_dry(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	__be32 *outer = (void *)&pkt->outer;
+
+	pkt->vni = ctx->cb[0];
+	outer[0] = ctx->cb[1];
+	outer[1] = ctx->cb[2];
+	outer[2] = ctx->cb[3];
+	outer[3] = ctx->cb[4];
+	pkt->outer_family = rf_is_mapped4(&pkt->outer) ? RF_AF_INET : RF_AF_INET6;
+}
+
 /* Who sent the frame, and what VNI it bears. */
 static __always_inline int rf_tunnel(struct __sk_buff *ctx, struct rf_pkt *pkt)
 {
 	struct bpf_tunnel_key key = {};
 
+	if (rf_config.dry) {
+		rf_tunnel_dry(ctx, pkt);
+		return 0;
+	}
 	pkt->outer_family = RF_AF_INET;
 	if (bpf_skb_get_tunnel_key(ctx, &key, sizeof(key), 0)) {
 		/* The other family is refused unless it is asked for. */

@@ -308,7 +308,9 @@ struct rf_config {
 	__u8 gateway_mac[6];
 	__u8 record;	  /* write rf_decisions */
 	__u8 verdict_off; /* judge, then let pass: the negative control */
-	__u8 dry;	  /* judge afresh and write nothing but rf_decisions */
+	/* Judge afresh and write nothing but rf_decisions; of a packet from the overlay,
+	 * take the tunnel from its cb: VNI, then the address it came from. */
+	__u8 dry;
 	__u8 pad[3];
 };
 

@@ -38,6 +38,10 @@ static __always_inline void rf_record(struct rf_decision decision, const struct 
 		decision.allows = j->allows;
 		decision.from_rule = j->rule[0];
 		decision.to_rule = j->rule[1];
+		decision.shadow_allows = j->shadow_allows;
+		decision.shadow_from_rule = j->shadow_rule[0];
+		decision.shadow_to_rule = j->shadow_rule[1];
+		decision.notes = j->notes;
 		decision.from_class = j->class_id[0];
 		decision.to_class = j->class_id[1];
 		decision.domain_epoch = j->domain_epoch;
@@ -52,6 +56,8 @@ static __always_inline void rf_count_drop(__u32 ifindex, enum rf_reason reason)
 	struct rf_drop_key key = {.ifindex = ifindex, .reason = reason};
 	__u64 one = 1, *count;
 
+	if (rf_config.dry)
+		return;
 	count = bpf_map_lookup_elem(&rf_drops, &key);
 	if (count)
 		*count += 1;
@@ -94,7 +100,7 @@ static __always_inline void rf_count_from(__u32 counter)
 {
 	struct rf_passed *passed = bpf_map_lookup_elem(&rf_passed, &counter);
 
-	if (passed)
+	if (passed && !rf_config.dry)
 		passed->from++;
 }
 
@@ -102,7 +108,7 @@ static __always_inline void rf_count_to(__u32 counter)
 {
 	struct rf_passed *passed = bpf_map_lookup_elem(&rf_passed, &counter);
 
-	if (passed)
+	if (passed && !rf_config.dry)
 		passed->to++;
 }
 

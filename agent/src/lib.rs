@@ -15,6 +15,7 @@ pub mod bpf;
 pub mod config;
 mod counters;
 mod defaults;
+pub mod engine;
 pub mod lower;
 pub mod netlink;
 pub mod persist;

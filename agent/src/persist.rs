@@ -216,13 +216,13 @@ mod tests {
     use super::*;
 
     fn bundle(domain_id: u32) -> Bundle {
-        let default = RuleName { id: 0, name: "default/deny".to_owned() };
+        let default = RuleName { id: 0, name: "default/deny".to_owned(), stateless: false, log: false };
         Bundle {
             domain_id,
             name: format!("acme/{domain_id}"),
             generation: 7,
-            topology: Topology { transit_vni: 9, ..Topology::default() },
-            policy: CompiledPolicy { rules: vec![default], ..CompiledPolicy::default() },
+            topology: Topology { transit_vni: 9, ..Topology::default() }.into(),
+            policy: CompiledPolicy { rules: vec![default], ..CompiledPolicy::default() }.into(),
             ..Bundle::default()
         }
     }

@@ -151,7 +151,9 @@ async fn pass_on(events: &mpsc::Sender<Event>, message: controller_message::Mess
         controller_message::Message::RemovedDomainId(id) => Event::Removed(id),
         controller_message::Message::Admission(admission) => Event::Admission(admission.interface_ids),
         controller_message::Message::Counters(asked) => Event::Counters(asked.request_id),
-        controller_message::Message::Synced(_) | controller_message::Message::Refused(_) => return Ok(()),
+        controller_message::Message::Synced(_)
+        | controller_message::Message::Refused(_)
+        | controller_message::Message::Trace(_) => return Ok(()),
     };
     events.send(event).await.map_err(|_| Ended::Stopping)
 }

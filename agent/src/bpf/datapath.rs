@@ -7,13 +7,16 @@ use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, ProgramHandle};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, OpenMapMut, OpenObject, ProgramHandle};
 
 use super::consts::RF_LAYOUT;
 use super::links::Links;
-use super::skel::{OpenRingfenceSkel, RingfenceSkelBuilder};
+use super::skel::{OpenRingfenceSkel, RingfenceProgs, RingfenceSkelBuilder};
 use super::table::failed;
 use super::{Boot, BpfError, Hook, Maps, Pod};
+
+/// The map that outlives the agent, but not the boot.
+const BOOT: &str = "rf_boot";
 
 /// What the programs are told when they are loaded.
 #[derive(Clone, Debug)]
@@ -60,40 +63,25 @@ impl Datapath {
     /// # Errors
     /// [`BpfError::Layout`] when a pinned map is of another version; nothing is changed then.
     pub fn open(options: &Options) -> Result<Self, BpfError> {
-        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, log)));
         let dir = &options.pin_dir;
         fs::create_dir_all(dir).map_err(|source| BpfError::Pin { path: dir.clone(), action: "create", source })?;
         let links = Links::open(dir.join("links"))?;
 
         let mut storage = MaybeUninit::uninit();
-        let mut skel = RingfenceSkelBuilder::default()
-            .open(&mut storage)
-            .map_err(|source| BpfError::Load { action: "open", source })?;
+        let mut skel = open_skel(&mut storage)?;
         skel.progs.guard.set_autoload(options.guard);
         pin_maps(&mut skel, dir)?;
         let mark = boot_mark(dir)?;
-        if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
-            rodata.rf_config.mark = mark;
-            rodata.rf_config.overlay_ifindex = options.overlay_ifindex;
-            rodata.rf_config.gateway_mac = options.gateway_mac;
-            rodata.rf_config.record = u8::from(options.record);
-            rodata.rf_config.verdict_off = options.verdict_off();
-        }
+        configure(&mut skel, options, mark);
         let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
 
-        let keep = |source| BpfError::Load { action: "keep", source };
         let progs = &skel.progs;
+        let guard = options.guard.then(|| ProgramHandle::try_from(&progs.guard)).transpose();
         let datapath = Self {
             maps: Maps::open(&skel.maps)?,
             links,
-            programs: vec![
-                (Hook::FromWorkload, ProgramHandle::try_from(&progs.from_workload).map_err(keep)?),
-                (Hook::ToWorkload, ProgramHandle::try_from(&progs.to_workload).map_err(keep)?),
-                (Hook::FromOverlay, ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?),
-                (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
-                (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
-            ],
-            guard: options.guard.then(|| ProgramHandle::try_from(&progs.guard)).transpose().map_err(keep)?,
+            programs: programs(progs)?,
+            guard: guard.map_err(|source| BpfError::Load { action: "keep", source })?,
             mark,
         };
         for (hook, ifindex) in datapath.links.list()? {
@@ -155,6 +143,35 @@ impl Datapath {
     }
 }
 
+/// The object, not loaded yet.
+pub(super) fn open_skel(storage: &mut MaybeUninit<OpenObject>) -> Result<OpenRingfenceSkel<'_>, BpfError> {
+    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, log)));
+    RingfenceSkelBuilder::default().open(storage).map_err(|source| BpfError::Load { action: "open", source })
+}
+
+/// Tells the programs what they are to know from load on.
+pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mark: u32) {
+    if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
+        rodata.rf_config.mark = mark;
+        rodata.rf_config.overlay_ifindex = options.overlay_ifindex;
+        rodata.rf_config.gateway_mac = options.gateway_mac;
+        rodata.rf_config.record = u8::from(options.record);
+        rodata.rf_config.verdict_off = options.verdict_off();
+    }
+}
+
+/// The hooks' programs, in the order of [`Hook::ALL`].
+pub(super) fn programs(progs: &RingfenceProgs<'_>) -> Result<Vec<(Hook, ProgramHandle)>, BpfError> {
+    let keep = |source| BpfError::Load { action: "keep", source };
+    Ok(vec![
+        (Hook::FromWorkload, ProgramHandle::try_from(&progs.from_workload).map_err(keep)?),
+        (Hook::ToWorkload, ProgramHandle::try_from(&progs.to_workload).map_err(keep)?),
+        (Hook::FromOverlay, ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?),
+        (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
+        (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
+    ])
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "libbpf-rs asks for this signature")]
 fn log(level: libbpf_rs::PrintLevel, text: String) {
     match level {
@@ -168,26 +185,33 @@ fn log(level: libbpf_rs::PrintLevel, text: String) {
 fn pin_maps(skel: &mut OpenRingfenceSkel<'_>, dir: &Path) -> Result<(), BpfError> {
     for mut map in skel.open_object_mut().maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        // The others are of one load: read-only data and scratch memory.
-        if !name.starts_with("rf_") {
+        if !is_shared(&name) {
             continue;
         }
         let path = dir.join(&name);
         if path.exists() {
-            let pinned = open_pinned(&path)?;
-            let shapes = [
-                ("type", u32::from(pinned.map_type()), u32::from(map.map_type())),
-                ("key size", pinned.key_size(), map.key_size()),
-                ("value size", pinned.value_size(), map.value_size()),
-                ("number of entries", pinned.max_entries(), map.max_entries()),
-            ];
-            for (field, found, wanted) in shapes {
-                same(&path, field, found, wanted)?;
-            }
+            same_shape(&path, &map)?;
         }
         map.set_pin_path(&path).map_err(|source| BpfError::Load { action: "pin", source })?;
     }
     Ok(())
+}
+
+/// Whether a map is pinned; the others are of one load: read-only data and scratch memory.
+pub(super) fn is_shared(name: &str) -> bool {
+    name.starts_with("rf_")
+}
+
+/// Refuses a pinned map of another shape than the object's.
+pub(super) fn same_shape(path: &Path, map: &OpenMapMut<'_>) -> Result<(), BpfError> {
+    let pinned = open_pinned(path)?;
+    let shapes = [
+        ("type", u32::from(pinned.map_type()), u32::from(map.map_type())),
+        ("key size", pinned.key_size(), map.key_size()),
+        ("value size", pinned.value_size(), map.value_size()),
+        ("number of entries", pinned.max_entries(), map.max_entries()),
+    ];
+    shapes.into_iter().try_for_each(|(field, found, wanted)| same(path, field, found, wanted))
 }
 
 fn same(path: &Path, field: &'static str, found: u32, wanted: u32) -> Result<(), BpfError> {
@@ -208,8 +232,7 @@ fn open_pinned(path: &Path) -> Result<MapHandle, BpfError> {
 
 /// The mark of this boot, from `rf_boot`; made with the map, the first time.
 fn boot_mark(dir: &Path) -> Result<u32, BpfError> {
-    const MAP: &str = "rf_boot";
-    let path = dir.join(MAP);
+    let path = dir.join(BOOT);
     let mut map = if path.exists() {
         open_pinned(&path)?
     } else {
@@ -217,21 +240,36 @@ fn boot_mark(dir: &Path) -> Result<u32, BpfError> {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
             ..Default::default()
         };
-        MapHandle::create(MapType::Array, Some(MAP), 4, size_of::<Boot>() as u32, 1, &opts)
-            .map_err(failed(MAP, "create"))?
+        MapHandle::create(MapType::Array, Some(BOOT), 4, size_of::<Boot>() as u32, 1, &opts)
+            .map_err(failed(BOOT, "create"))?
     };
-    let found = map.lookup(0u32.bytes(), MapFlags::ANY).map_err(failed(MAP, "look up"))?;
-    if let Some(boot) = found.and_then(|bytes| Boot::from_bytes(&bytes)).filter(|b| b.mark != 0) {
-        same(&path, "layout", boot.layout, RF_LAYOUT)?;
-        return Ok(boot.mark);
+    if let Some(mark) = mark_in(&path, &map)? {
+        return Ok(mark);
     }
     let boot = Boot { layout: RF_LAYOUT, mark: nonce()? };
-    map.update(0u32.bytes(), boot.bytes(), MapFlags::ANY).map_err(failed(MAP, "write"))?;
+    map.update(0u32.bytes(), boot.bytes(), MapFlags::ANY).map_err(failed(BOOT, "write"))?;
     // Pinned last, so that a pinned one always bears a mark.
     if !path.exists() {
-        map.pin(&path).map_err(failed(MAP, "pin"))?;
+        map.pin(&path).map_err(failed(BOOT, "pin"))?;
     }
     Ok(boot.mark)
+}
+
+/// The mark of this boot, made by who pinned the maps.
+pub(super) fn pinned_mark(dir: &Path) -> Result<u32, BpfError> {
+    let path = dir.join(BOOT);
+    let wanted = RF_LAYOUT.into();
+    mark_in(&path, &open_pinned(&path)?)?.ok_or(BpfError::Layout { path, field: "layout", found: 0, wanted })
+}
+
+/// What `rf_boot` says, unless it was just made.
+fn mark_in(path: &Path, map: &MapHandle) -> Result<Option<u32>, BpfError> {
+    let found = map.lookup(0u32.bytes(), MapFlags::ANY).map_err(failed(BOOT, "look up"))?;
+    let Some(boot) = found.and_then(|bytes| Boot::from_bytes(&bytes)).filter(|boot| boot.mark != 0) else {
+        return Ok(None);
+    };
+    same(path, "layout", boot.layout, RF_LAYOUT)?;
+    Ok(Some(boot.mark))
 }
 
 /// A random number that is not zero, the mark of a packet nobody marked.

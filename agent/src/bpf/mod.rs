@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
+//! | `dry` | [`DryRun`]: what the maps in force would say, without touching them |
 //! | `links` | tcx and netfilter links: attach, replace, list |
 //! | `guard` | the host guard, a netfilter program |
 //! | `maps` | [`Maps`]: every map by name; [`Devices`] |
@@ -24,6 +25,7 @@ mod bucket;
 mod cells;
 mod conns;
 mod datapath;
+mod dry;
 mod error;
 mod guard;
 mod kernel;
@@ -39,6 +41,7 @@ mod types;
 pub use bucket::bucket;
 pub use cells::{Epochs, Words};
 pub use datapath::{Datapath, Options};
+pub use dry::DryRun;
 pub use error::BpfError;
 pub use kernel::{check_kernel, rcu_grace_period};
 pub use links::Hook;
@@ -46,7 +49,7 @@ pub use maps::{Devices, Maps};
 pub use pod::Pod;
 pub use reason::Reason;
 pub use table::{PerCpu, Table};
-pub use test_run::{TestContext, TestOutput};
+pub use test_run::{TestContext, TestOutput, Tunnel};
 pub use types::*;
 
 /// The literal constants of `agent/bpf/consts.h`, under the same names.

@@ -147,12 +147,14 @@ mod tests {
             host: "h1".to_owned(),
             device: device.to_owned(),
             addresses: Vec::new(),
+            pairs: Vec::new(),
+            port_security: true,
         };
         Bundle {
             domain_id,
             name: format!("t/{domain_id}"),
-            topology: Topology { transit_vni: vni, ..Topology::default() },
-            interfaces: vec![interface],
+            topology: Topology { transit_vni: vni, ..Topology::default() }.into(),
+            interfaces: vec![interface.into()],
             ..Bundle::default()
         }
     }

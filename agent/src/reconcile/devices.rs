@@ -355,7 +355,7 @@ mod tests {
             next_hops: Vec::new(),
         };
         let topology = Topology { uplink: Some(uplink), ..Topology::default() };
-        let bundle = Bundle { domain_id: 1, topology, ..Bundle::default() };
+        let bundle = Bundle { domain_id: 1, topology: topology.into(), ..Bundle::default() };
         let attached = BTreeSet::from([(Hook::FromUplink, 2), (Hook::ToUplink, 2)]);
         let none = BTreeSet::new();
         let roles = BTreeMap::from([(2, Role::Uplink(1))]);

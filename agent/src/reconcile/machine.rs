@@ -142,12 +142,13 @@ impl Machine {
         })
     }
 
-    /// Finds what the maps should hold for these bundles; nothing has changed yet.
+    /// Finds what the maps should hold for these bundles at a moment, in seconds since 1970-01-01T00:00:00Z; nothing has
+    /// changed yet.
     ///
     /// # Errors
     /// [`PassError::Full`]: they do not hold it.
-    pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site) -> Result<Prepared, PassError> {
-        let desired = lower(bundles.iter().copied(), site);
+    pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site, at: u64) -> Result<Prepared, PassError> {
+        let desired = lower(bundles.iter().copied(), site, at);
         let image = match self.image.take() {
             Some(image) => image,
             None => observe(self.datapath()?.maps())?,

@@ -13,11 +13,15 @@ use tokio::{
 };
 
 use super::{
+    clock,
     devices::is_enforced,
     held::Held,
     machine::{Machine, Outcome, PassError},
 };
-use crate::{counters, lower::desired::Role};
+use crate::{
+    counters,
+    lower::{desired::Role, next_boundary},
+};
 
 mod states;
 
@@ -106,7 +110,8 @@ impl Reconciler {
     /// Runs until nobody can send events any more; blocks its thread.
     pub fn run(mut self, mut events: mpsc::Receiver<Event>, mut devices: mpsc::Receiver<()>) {
         loop {
-            let wait = match self.pass() {
+            let at = clock::now().as_secs();
+            let wait = match self.pass(at) {
                 Ok(()) => RESYNC.min(self.until_next_up()),
                 Err(error) => {
                     tracing::error!(%error, "pass failed; it is tried again");
@@ -114,12 +119,14 @@ impl Reconciler {
                 }
             };
             self.collect();
+            let boundary = next_boundary(self.held.bundles(), at);
             let runtime = self.runtime.clone();
             let woken = runtime.block_on(async {
                 tokio::select! {
                     event = events.recv() => event.map(Some),
                     Some(()) = devices.recv() => Some(None),
                     () = tokio::time::sleep(wait) => Some(None),
+                    () = clock::other_than(at, boundary) => Some(None),
                 }
             });
             let Some(first) = woken else { return };
@@ -158,7 +165,8 @@ impl Reconciler {
         }
     }
 
-    fn pass(&mut self) -> Result<(), PassError> {
+    /// Brings the host to what holds at a moment, in seconds since 1970-01-01T00:00:00Z.
+    fn pass(&mut self, at: u64) -> Result<(), PassError> {
         if Instant::now() >= self.next_read_back {
             let begun = Instant::now();
             self.machine.read_back()?;
@@ -167,7 +175,7 @@ impl Reconciler {
         }
         let site = self.machine.look_around()?;
         self.take_loaded();
-        let outcome = self.enforce(&site)?;
+        let outcome = self.enforce(&site, at)?;
         self.held.enforced();
         self.acknowledge();
         self.publish(&outcome);

@@ -33,6 +33,10 @@ impl World {
             let reason = Reason::from_number(key.reason).unwrap();
             counters.insert(format!("device {} {}", key.ifindex, reason.name()), count);
         }
+        for (key, count) in maps.audit.entries().unwrap() {
+            let would = if key.allows == 1 { "allow" } else { "deny" };
+            counters.insert(format!("audit rule {} would {would}", key.rule), count);
+        }
         counters.retain(|_, count| *count != 0);
         counters
     }

@@ -16,10 +16,12 @@ mod world;
 
 mod root {
     mod arp_nd;
+    mod audit;
     mod bucket;
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
+    mod dry;
     mod echo_gateway;
     mod guard;
     mod icmp_errors;

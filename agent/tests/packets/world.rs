@@ -54,6 +54,10 @@ impl Workload {
 
 /// A run of a profile's table: first number, verdict bits, both rules.
 pub type TestRun = (u16, u8, u32, u32);
+/// From a verdict that is enforced to the same one in the shadow.
+pub const SHADOW_SHIFT: u8 = 2;
+/// The notes of a run that is stateful on both sides.
+pub const STATEFUL: u8 = 3;
 pub const DENY: u8 = 0;
 pub const ALLOW_FROM: u8 = 1;
 pub const ALLOW_TO: u8 = 2;
@@ -225,8 +229,24 @@ impl World {
         assert!(host == RF_HOST_NONE || host == FAR);
     }
 
-    /// Puts a table of a row in one slot; its other tables and the other slot stay.
+    /// Puts a table of a row in one slot; its other tables and the other slot stay. Its rules are enforced and
+    /// stateful.
     pub fn row(&mut self, slot: usize, from: u32, to: u32, table: u32, runs: &[TestRun]) {
+        let enforced = |(first, verdict, from_rule, to_rule): TestRun| Run {
+            first,
+            verdict: verdict | verdict << SHADOW_SHIFT,
+            notes: STATEFUL,
+            from_rule,
+            to_rule,
+            shadow_from_rule: from_rule,
+            shadow_to_rule: to_rule,
+        };
+        let runs: Vec<Run> = runs.iter().copied().map(enforced).collect();
+        self.row_of(slot, from, to, table, &runs);
+    }
+
+    /// The same, of runs as they are.
+    pub fn row_of(&mut self, slot: usize, from: u32, to: u32, table: u32, runs: &[Run]) {
         let maps = self.datapath.maps();
         let key = RowKey { domain_id: DOMAIN_ID, from_class: from, to_class: to };
         let mut row = maps.rows.get(&key).unwrap().unwrap_or_else(Row::zeroed);
@@ -234,17 +254,8 @@ impl World {
         let mut profile = old.unwrap_or_else(Profile::zeroed);
         profile.table[table as usize].start = self.next_run;
         profile.table[table as usize].count = runs.len() as u32;
-        for (first, verdict, from_rule, to_rule) in runs.iter().copied() {
-            let run = Run {
-                first,
-                verdict,
-                notes: 0,
-                from_rule,
-                to_rule,
-                shadow_from_rule: from_rule,
-                shadow_to_rule: to_rule,
-            };
-            maps.runs.put(&self.next_run, &run).unwrap();
+        for run in runs {
+            maps.runs.put(&self.next_run, run).unwrap();
             self.next_run += 1;
         }
         // What is published is never changed.

@@ -14,6 +14,7 @@ pub mod bundle;
 pub mod compile;
 pub mod evaluate;
 pub mod expectation;
+pub mod explain;
 pub mod model;
 pub mod object;
 pub mod settings;

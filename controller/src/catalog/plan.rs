@@ -30,6 +30,8 @@ pub struct Change {
     pub upserts: Vec<(Object, String)>,
     /// Objects to delete.
     pub deletes: Vec<ObjectKey>,
+    /// A file set whose objects are deleted, too, unless they are among the upserts.
+    pub prune: Option<String>,
     /// Refuse unless the store stands at this revision.
     pub if_revision: Option<u64>,
 }
@@ -95,7 +97,7 @@ impl Catalog {
         if let Some(asked) = change.if_revision.filter(|asked| *asked != self.revision) {
             return Err(Refusal::Stale { asked, revision: self.revision });
         }
-        let (host_deletes, deletes): (Vec<_>, Vec<_>) =
+        let (host_deletes, mut deletes): (Vec<_>, Vec<_>) =
             change.deletes.iter().cloned().partition(|key| key.kind == Kind::Host);
         // Named twice, it is deleted once, as an object of any kind.
         let host_deletes: BTreeSet<ObjectKey> = host_deletes.into_iter().collect();
@@ -104,7 +106,11 @@ impl Catalog {
             return Err(Refusal::Invalid(absent));
         }
         let specs: Vec<Object> = change.upserts.iter().map(|(object, _)| object.clone()).collect();
-        let next = self.model.change(&specs, &deletes).map_err(Refusal::Invalid)?;
+        let pruned = self.pruned(change);
+        deletes.extend(pruned.iter().cloned());
+        let next = self.model.change(&specs, &deletes).map_err(|invalid| {
+            Refusal::Invalid(invalid.into_iter().map(|invalid| not_pruned(invalid, &pruned, change)).collect())
+        })?;
         // Judged by what will be: the same change may move or delete who needs the host.
         let needed: Vec<_> = host_deletes.iter().filter_map(|key| host::still_needed(key, &next.model)).collect();
         if !needed.is_empty() {
@@ -125,6 +131,14 @@ impl Catalog {
         let objects = upserts.chain(deletes).collect();
         let draft = Draft { model: next.model, hosts, objects, touched: next.touched, upserts: &change.upserts };
         self.settle(draft, now)
+    }
+
+    /// What the file set made that is to be pruned, and what is no longer in it. A host is no file's.
+    fn pruned(&self, change: &Change) -> BTreeSet<ObjectKey> {
+        let Some(source) = &change.prune else { return BTreeSet::new() };
+        let kept: BTreeSet<ObjectKey> = change.upserts.iter().map(|(object, _)| object.key()).collect();
+        let made = self.objects.iter().filter(|(key, object)| key.kind != Kind::Host && object.source == *source);
+        made.map(|(key, _)| key.clone()).filter(|key| !kept.contains(key)).collect()
     }
 
     /// What registering a host, which the domains `hosted` need, would do.
@@ -256,6 +270,17 @@ fn unknown(key: &ObjectKey) -> Invalid {
         index: None,
         field: String::new(),
         message: "there is no such object: nothing to delete".to_owned(),
+    }
+}
+
+/// Says of what cannot be deleted why it was to be, if its author did not ask for that by name.
+fn not_pruned(invalid: Invalid, pruned: &BTreeSet<ObjectKey>, change: &Change) -> Invalid {
+    match &change.prune {
+        Some(source) if pruned.contains(&invalid.key) => {
+            let message = format!("is no longer in file set {source:?} and would be pruned, but {}", invalid.message);
+            Invalid { message, ..invalid }
+        }
+        _ => invalid,
     }
 }
 

@@ -168,7 +168,7 @@ fn underlays(bundle: &Bundle) -> BTreeMap<&str, &[IpAddr]> {
 
 fn find(bundle: &Bundle, id: u32) -> Option<&CompiledInterface> {
     let place = bundle.interfaces.binary_search_by_key(&id, |interface| interface.id).ok()?;
-    bundle.interfaces.get(place)
+    bundle.interfaces.get(place).map(|interface| &**interface)
 }
 
 /// Whether others forward to it and accept from it as before. Classes are policy, not wiring.
@@ -200,13 +200,16 @@ mod tests {
             mac: [2, 0, 0, 0, 0, 1],
             host: host.to_owned(),
             device: format!("tap{id}"),
-            addresses: vec![([10, 0, 0, 1].into(), 1)],
+            addresses: vec![([10, 0, 0, 1].into(), 2)],
+            pairs: Vec::new(),
+            port_security: true,
         }
     }
 
     /// With hosts h1 … h3, all registered.
     fn bundle(generation: u64, interfaces: &[CompiledInterface]) -> Bundle {
-        let mut bundle = Bundle { generation, interfaces: interfaces.to_vec(), ..Bundle::default() };
+        let interfaces = interfaces.iter().cloned().map(Into::into).collect();
+        let mut bundle = Bundle { generation, interfaces, ..Bundle::default() };
         let host = |n: u8| CompiledHost { name: format!("h{n}"), underlay: vec![[192, 0, 2, n].into()] };
         bundle.topology.hosts = (1..=3).map(host).collect();
         bundle

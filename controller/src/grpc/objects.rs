@@ -38,9 +38,10 @@ impl RingfenceService {
 #[tonic::async_trait]
 impl Ringfence for RingfenceService {
     async fn apply(&self, request: Request<v1::ApplyRequest>) -> Result<Response<v1::ApplyResponse>, Status> {
-        let v1::ApplyRequest { objects, dry_run, if_revision } = request.into_inner();
+        let v1::ApplyRequest { objects, dry_run, if_revision, prune } = request.into_inner();
         let upserts = read_objects(objects)?;
-        let change = Change { upserts, deletes: Vec::new(), if_revision: wanted(if_revision) };
+        let prune = (!prune.is_empty()).then_some(prune);
+        let change = Change { upserts, deletes: Vec::new(), prune, if_revision: wanted(if_revision) };
         let mode = if dry_run { Mode::DryRun } else { Mode::Commit };
         let outcome = self.controller.change(change, mode).await.map_err(|failure| error::change(failure, |_| None))?;
         let (revision, changes, generations) = error::outcome(outcome);
@@ -61,7 +62,7 @@ impl Ringfence for RingfenceService {
         let v1::DeleteRequest { keys, if_revision } = request.into_inner();
         let deletes = read_keys(keys)?;
         let asked = deletes.clone();
-        let change = Change { upserts: Vec::new(), deletes, if_revision: wanted(if_revision) };
+        let change = Change { deletes, if_revision: wanted(if_revision), ..Change::default() };
         let place = |key: &ObjectKey| asked.iter().position(|asked| asked == key);
         let outcome =
             self.controller.change(change, Mode::Commit).await.map_err(|failure| error::change(failure, place))?;

@@ -4,7 +4,7 @@ use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{ACK, Packet, SYN};
-use crate::world::{ALLOW, ALLOW_FROM, ALLOW_TO, DENY, DOMAIN, DOMAIN_ID, World, addr_key};
+use crate::world::{ALLOW, ALLOW_FROM, ALLOW_TO, DENY, DOMAIN, DOMAIN_ID, Workload, World, addr_key};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -57,6 +57,37 @@ fn a_missing_row_and_a_missing_table_deny() {
     assert_eq!((decision.from_rule, decision.to_rule), (0, 0));
     world.allow(1, 2, RF_TABLE_TCP);
     world.passes(FROM, world.web.ifindex, &syn(&world, 80));
+}
+
+#[test]
+fn the_row_of_no_classes_is_for_known_ones_without_a_row_of_their_own() {
+    let mut world = World::new();
+    world.row(0, 0, 0, RF_TABLE_TCP, &[(0, ALLOW, 0, 0)]);
+    let (_, decision) = world.passes(FROM, world.web.ifindex, &syn(&world, 80));
+    assert_eq!((decision.from_class, decision.to_class, decision.from_rule, decision.to_rule), (1, 2, 0, 0));
+    // Its other slot has none, and a row of their own speaks for all its numbers.
+    world.datapath.maps().words.store(DOMAIN, 1, 2).unwrap();
+    world.drops(FROM, world.web.ifindex, &syn(&world, 81), Reason::PolicyDeny);
+    world.datapath.maps().words.store(DOMAIN, 0, 3).unwrap();
+    world.row(1, 1, 2, RF_TABLE_TCP, &[(0, DENY, 5, 6)]);
+    world.passes(FROM, world.web.ifindex, &syn(&world, 81));
+    world.row(0, 1, 2, RF_TABLE_TCP, &[(0, DENY, 5, 6)]);
+    world.drops(FROM, world.web.ifindex, &syn(&world, 82), Reason::PolicyDeny);
+}
+
+#[test]
+fn the_row_of_no_classes_is_not_for_unknown_ones() {
+    let mut world = World::new();
+    world.row(0, 0, 0, RF_TABLE_TCP, &[(0, ALLOW, 0, 0)]);
+    for unknown in [vec![world.web], vec![world.app], vec![world.web, world.app]] {
+        for known in [world.web, world.app] {
+            world.put_workload(DOMAIN, DOMAIN_ID, &known);
+        }
+        for workload in unknown {
+            world.put_workload(DOMAIN, DOMAIN_ID, &Workload { class: 0, ..workload });
+        }
+        world.drops(FROM, world.web.ifindex, &syn(&world, 80), Reason::PolicyDeny);
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn a_segmented_packet_is_measured_by_its_segments() {
     let frame = world.routed(&web, long);
     // 20 of IPv4, 20 of TCP, and the segment's payload.
     for (gso_size, reason) in [(1410, 0), (1411, Reason::TooBig as u32)] {
-        let context = TestContext { ifindex: web.ifindex, gso_size, gso_segs: 3, mark: 0 };
+        let context = TestContext { ifindex: web.ifindex, gso_size, gso_segs: 3, ..TestContext::default() };
         world.datapath.test_run(Hook::FromWorkload, &frame, &context).unwrap();
         assert_eq!(world.decision().reason, reason, "segments of {gso_size}");
     }
