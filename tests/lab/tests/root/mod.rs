@@ -5,6 +5,7 @@ mod frame;
 mod isolation;
 mod path_mtu;
 mod policy_change;
+mod rule_times;
 mod teardown;
 mod unattached_device;
 mod uplink;
