@@ -3,6 +3,7 @@ mod controller_down;
 mod demo;
 mod frame;
 mod isolation;
+mod live_trace;
 mod path_mtu;
 mod policy_change;
 mod rule_times;
