@@ -1,4 +1,5 @@
 mod agent_restart;
+mod churn;
 mod controller_down;
 mod demo;
 mod frame;
