@@ -19,12 +19,13 @@ use crate::{
     reconcile::{action::Action, apply::apply, plan},
 };
 
-mod frame;
+pub(crate) mod frame;
 mod private;
 mod stage;
 mod tuple;
 
 use frame::Packet;
+pub(crate) use stage::Entry;
 use stage::Stage;
 
 /// The loopback device, which every network namespace has: a test run needs some device, and what it is said to be is

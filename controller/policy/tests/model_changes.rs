@@ -104,7 +104,7 @@ fn a_gateway_is_an_address_a_router_can_have_in_its_subnet() {
     }
     assert_eq!(
         refused(&[network("extra", "10.9.0.0/24", "10.8.0.1")]),
-        "Network acme/prod/extra: subnets[0].gateway: 10.8.0.1 is outside 10.9.0.0/24"
+        "Network acme/prod/extra: subnets[0].gateway: 10.8.0.1 is outside 10.9.0.0/24: choose an address inside"
     );
     assert!(model(&ground()).change(&[network("extra", "10.9.0.0/31", "10.9.0.0")], &[]).is_ok());
 }
@@ -272,13 +272,22 @@ fn an_object_cannot_come_twice_in_a_change_nor_be_deleted_by_it() {
     assert_eq!(lines(&invalid), "Segment acme/prod/web: name: object 0 of this change is the same one: keep one");
     assert_eq!(invalid[0].index, Some(1));
     let told = model(&ground()).change(&[network_with(|_| {})], &[key(Kind::Network, "extra")]).unwrap_err();
-    assert!(lines(&told).contains("is deleted by the same change"), "{}", lines(&told));
+    assert_eq!(lines(&told), "Network acme/prod/extra: : is deleted by the same change: do one or the other");
+}
+
+#[test]
+fn what_is_in_no_domain_names_none() {
+    let tenant = Object { domain: DOMAIN.into(), name: "globex".into(), spec: Spec::Tenant };
+    assert_eq!(refused(&[tenant]), "Tenant acme/prod/globex: domain: this kind is in no domain: remove the field");
 }
 
 #[test]
 fn hosts_are_made_by_the_controller() {
     let host = Object { domain: String::new(), name: "h1".into(), spec: Spec::Host(HostSpec::default()) };
-    assert_eq!(refused(&[host]), "Host h1: : hosts are made by the controller when an agent registers");
+    assert_eq!(
+        refused(&[host]),
+        "Host h1: : hosts are made by the controller when an agent registers: remove the object"
+    );
 }
 
 #[test]

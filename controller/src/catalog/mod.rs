@@ -43,6 +43,16 @@ impl Catalog {
         &self.objects
     }
 
+    /// Every domain, validated.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The number of a domain.
+    pub fn domain_id(&self, name: &str) -> Option<u32> {
+        Some(self.ids.domain(name)?.domain)
+    }
+
     /// Makes a commit, decided from this state and stored since, the state. Gives back the domains
     /// touched, compiled; `None`: gone.
     pub fn install(&mut self, commit: Commit) -> BTreeMap<String, Option<Bundle>> {

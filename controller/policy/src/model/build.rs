@@ -182,7 +182,7 @@ pub(super) fn build_platform(objects: &[(&ObjectKey, &Object)]) -> Result<BTreeM
             }
             Ok(_) => {}
             Err(faults) => {
-                findings.extend(faults.into_iter().map(|fault| Finding { key: (*key).clone(), fault, missing: None }))
+                findings.extend(faults.into_iter().map(|fault| Finding { key: (*key).clone(), fault, missing: None }));
             }
         }
     }
@@ -242,8 +242,10 @@ fn check_workload(
         for (place, pair) in interface.pairs.iter().enumerate() {
             let field = at(&format!("addressPairs[{place}].prefix"));
             if let Some(holder) = claim(&mut held.pairs, pair.prefix, key, field.clone()) {
-                let message =
-                    format!("{} is the address pair of {holder}: shared pairs are not supported yet", pair.prefix);
+                let message = format!(
+                    "{} is the address pair of {holder}, and shared ones are not supported yet: choose another",
+                    pair.prefix
+                );
                 findings.push(Finding::new(key, field, message));
             }
         }

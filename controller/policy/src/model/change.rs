@@ -123,7 +123,8 @@ impl<'a> Draft<'a> {
 
     fn delete(&mut self, deletes: &[ObjectKey]) {
         for key in deletes {
-            if self.before.object(key).is_none() {
+            // One that the same change brings is told already.
+            if self.before.object(key).is_none() && !self.places.contains_key(key) {
                 let message = "there is no such object: nothing to delete".into();
                 self.findings.push(Finding::new(key, "", message));
                 continue;

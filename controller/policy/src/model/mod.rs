@@ -35,6 +35,7 @@ pub use address::{AddressError, Mac};
 pub use change::{Change, What};
 pub(crate) use decode::check;
 pub use decode_policy::DEFAULT_PRIORITY;
+pub(crate) use decode_policy::PEERS;
 pub use moment::{MomentError, format_moment, parse_moment};
 pub use name::{NameError, check_host};
 pub(crate) use name::{check_object, check_part, split_domain};
