@@ -127,6 +127,15 @@ pub(super) fn parse_prefix_or_address(text: &str) -> Result<IpNet, AddressError>
     }
 }
 
+/// A prefix, or an address, that has addresses which packets are routed to.
+pub(super) fn parse_routed_prefix(text: &str) -> Result<IpNet, AddressError> {
+    let prefix = parse_prefix_or_address(text)?;
+    match NOT_ROUTED.iter().any(|other| other.contains(&prefix)) {
+        true => Err(AddressError::NotRouted(prefix.network())),
+        false => Ok(prefix),
+    }
+}
+
 /// An address with the length of its on-link prefix.
 pub(super) fn parse_interface_prefix(text: &str) -> Result<IpNet, AddressError> {
     let prefix: IpNet = text.parse().map_err(|_| AddressError::NotAPrefix(text.into()))?;

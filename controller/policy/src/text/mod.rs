@@ -7,7 +7,7 @@
 //!
 //! Every step goes on after an error, so that the author hears of all of them at once. What the language
 //! will have and this version lacks is refused by name; where such a field says exactly what this version
-//! does (`tier: tenant`, `log: false`), it is accepted and means nothing further.
+//! does (`dhcp: false`), it is accepted and means nothing further.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,6 +25,7 @@ mod object;
 mod reader;
 mod render;
 mod suggest;
+mod syntax;
 mod tree;
 
 use object::Read;

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     expectation::Expectation,
+    model::PEERS,
     object::{
         AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec,
         PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
@@ -233,8 +234,10 @@ fn requirement(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirement {
         [("notIn", value)] => LabelTest::NotIn(reader.list(value, Reader::text)),
         [(_, value)] => LabelTest::Exists(reader.truth(value)),
         _ => {
-            let message = "must say exactly one of equals, in, notIn and exists";
-            reader.error(field.node.place, &field.path, message);
+            if fields.are_read() {
+                let message = "must say exactly one of equals, in, notIn and exists";
+                reader.error(field.node.place, &field.path, message);
+            }
             LabelTest::Exists(true)
         }
     };
@@ -272,17 +275,26 @@ fn peer(reader: &mut Reader<'_>, field: &Field<'_>) -> PeerSpec {
     if let Some(name) = field.node.text() {
         return PeerSpec::Name(name.into());
     }
+    if !matches!(field.node.content, Content::Map(_)) {
+        reader.mismatch(field, PEERS);
+        return PeerSpec::Name(String::new());
+    }
     let fields = reader.fields(field, &["cidr", "except", "labels"], &[]);
-    match fields.get("labels") {
-        Some(labels) => {
-            for other in ["cidr", "except"].into_iter().filter_map(|name| fields.get(name)) {
+    let (cidr, except, labels) = (fields.get("cidr"), fields.get("except"), fields.get("labels"));
+    match (cidr, labels) {
+        (cidr, Some(labels)) => {
+            for other in [cidr, except].into_iter().flatten() {
                 reader.error(other.node.place, &other.path, "a peer is a prefix or labels, not both: write two peers");
             }
             PeerSpec::Labels(selector(reader, &labels))
         }
-        None => PeerSpec::Cidr {
-            cidr: reader.required_text(&fields, "cidr"),
-            except: fields.get("except").map(|field| reader.list(&field, Reader::text)).unwrap_or_default(),
+        (Some(cidr), None) => PeerSpec::Cidr {
+            cidr: reader.text(&cidr),
+            except: except.map(|field| reader.list(&field, Reader::text)).unwrap_or_default(),
         },
+        (None, None) => {
+            reader.error(field.node.place, &field.path, format!("names no peer: write {PEERS}"));
+            PeerSpec::Name(String::new())
+        }
     }
 }

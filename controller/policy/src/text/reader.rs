@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     /// A field that must be there.
     pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Field<'n>> {
         let found = fields.get(name);
-        if found.is_none() && fields.entries.is_some() {
+        if found.is_none() && fields.are_read() {
             self.error(fields.place, &join(&fields.path, name), "is missing: add it");
         }
         found
@@ -146,8 +146,9 @@ impl<'a> Reader<'a> {
     /// A whole number.
     pub(super) fn whole_number(&mut self, field: &Field<'_>) -> Option<u32> {
         let digits = |text: &&str| text.bytes().all(|c| c.is_ascii_digit());
-        let number = field.node.text().filter(digits).and_then(|text| text.parse().ok());
-        self.of_sort(field, number.map(Some), "a whole number")
+        let written = field.node.text().filter(digits);
+        let wanted = if written.is_some_and(|text| !text.is_empty()) { "a smaller number" } else { "a whole number" };
+        self.of_sort(field, written.and_then(|text| text.parse().ok()).map(Some), wanted)
     }
 
     /// `true` or `false`.
@@ -208,6 +209,11 @@ impl<'a> Reader<'a> {
 }
 
 impl<'n> Fields<'n> {
+    /// Whether there is a mapping; if not, its author has been told.
+    pub(super) fn are_read(&self) -> bool {
+        self.entries.is_some()
+    }
+
     /// A field that need not be there.
     pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
         let entry = self.entries?.iter().find(|entry| entry.key == name)?;
