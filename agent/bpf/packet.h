@@ -38,6 +38,7 @@ struct rf_pkt {
 	__u32 domain_id;
 	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
 	__u32 iface_id;	    /* the same interface's id */
+	__u32 iface_flags;  /* and its RF_IFACE_* */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
@@ -103,6 +104,7 @@ struct rf_judgement {
 	__u32 class_id[2];
 	__u32 rule[2];
 	__u32 shadow_rule[2];
+	__u32 reply_denied; /* a side that is stateless refuses what answers */
 };
 
 static __always_inline int rf_ip_equal(const struct rf_ip *a, const struct rf_ip *b)

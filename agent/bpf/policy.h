@@ -35,19 +35,6 @@ static __always_inline struct rf_addr *rf_find_addr(__u32 domain_id, const struc
 	return bpf_map_lookup_elem(&rf_addrs, &key);
 }
 
-/* Whether an index is of the interface that sends. The agent gives an interface
- * whose entry changes a new index, and tells its device and its addresses one
- * after the other: both indexes are its own then, by their id. */
-static __always_inline int rf_is_sender(const struct rf_pkt *pkt, __u32 index)
-{
-	struct rf_iface *iface;
-
-	if (index == pkt->iface)
-		return index != 0;
-	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	return iface && iface->id && iface->id == pkt->iface_id;
-}
-
 /* The place of the epoch of an address that is no interface's. */
 static __always_inline __u32 rf_bucket(__u32 domain_id, const struct rf_ip *ip)
 {

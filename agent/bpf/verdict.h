@@ -42,6 +42,7 @@ static __always_inline void rf_record(struct rf_decision decision, const struct 
 		decision.shadow_from_rule = j->shadow_rule[0];
 		decision.shadow_to_rule = j->shadow_rule[1];
 		decision.notes = j->notes;
+		decision.reply_denied = j->reply_denied;
 		decision.from_class = j->class_id[0];
 		decision.to_class = j->class_id[1];
 		decision.domain_epoch = j->domain_epoch;

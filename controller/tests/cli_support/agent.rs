@@ -61,7 +61,11 @@ async fn serve(url: String, host: &'static str, answer: Answer) {
             (Hears::Counters(asked), Answer::Ack) => {
                 let drops = vec![v1::DropCounter { reason: "unknown_device".into(), packets: 3 }];
                 let device = v1::DeviceCounters { device: "tap-x".into(), drops, ..Default::default() };
-                say(Says::Counters(v1::CountersReport { request_id: asked.request_id, devices: vec![device] }));
+                say(Says::Counters(v1::CountersReport {
+                    request_id: asked.request_id,
+                    devices: vec![device],
+                    audit: Vec::new(),
+                }));
             }
             (Hears::Trace(asked), Answer::Ack) => {
                 let rule = || "shop/to-app".to_owned();

@@ -41,11 +41,8 @@ const SERIAL: &str = "serial";
 pub(super) fn networks(random: &mut Random) -> Vec<Object> {
     let count = random.between(1, NETWORKS.len());
     let networks = NETWORKS.iter().take(count).map(|(name, subnets)| {
-        let subnet = |(cidr, gateway): &(&str, &str)| SubnetSpec {
-            cidr: (*cidr).to_owned(),
-            gateway: (*gateway).to_owned(),
-            ..SubnetSpec::default()
-        };
+        let subnet =
+            |(cidr, gateway): &(&str, &str)| SubnetSpec { cidr: (*cidr).to_owned(), gateway: (*gateway).to_owned() };
         let subnets = subnets.iter().map(subnet).collect();
         object((*name).to_owned(), Spec::Network(NetworkSpec { subnets, ..NetworkSpec::default() }))
     });
