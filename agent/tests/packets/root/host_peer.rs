@@ -35,11 +35,11 @@ impl Beside {
         Self { world, web }
     }
 
-    fn from_host(&self, packet: Packet) -> Vec<u8> {
+    fn of_host(&self, packet: Packet) -> Vec<u8> {
         packet.macs(DEVICE_MAC, self.web.mac).build()
     }
 
-    fn to_host(&self, packet: Packet) -> Vec<u8> {
+    fn toward_host(&self, packet: Packet) -> Vec<u8> {
         packet.macs(self.web.mac, DEVICE_MAC).build()
     }
 }
@@ -49,13 +49,13 @@ fn a_packet_of_the_hosts_own_is_judged_as_the_host_whatever_its_address() {
     let mut beside = Beside::new(|_| {});
     let web = beside.web;
     for source in [HOST, OUTSIDE, "10.1.0.12", "10.1.0.1"] {
-        let frame = beside.from_host(Packet::udp(ip(source), web.v4, (4000, 53)));
+        let frame = beside.of_host(Packet::udp(ip(source), web.v4, (4000, 53)));
         let decision = beside.world.drops(TO, web.ifindex, &frame, Reason::FromHost);
         assert_eq!((decision.judged, decision.from_class, decision.to_class), (1, RF_CLASS_HOST, CLASS));
     }
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     for source in [HOST, OUTSIDE, "10.1.0.12", "10.1.0.1"] {
-        let frame = beside.from_host(Packet::udp(ip(source), web.v4, (4000, 53)));
+        let frame = beside.of_host(Packet::udp(ip(source), web.v4, (4000, 53)));
         for judged in [1, 0] {
             let (output, decision) = beside.world.passes(TO, web.ifindex, &frame);
             assert_eq!((decision.action, decision.judged), (Action::RF_ACTION_DELIVER, judged));
@@ -75,15 +75,15 @@ fn only_frames_for_the_workload_itself_reach_it() {
         ethernet([0xff; 6], DEVICE_MAC, 0x0806, &arp(1, (DEVICE_MAC, [192, 168, 9, 1]), ([0; 6], [10, 1, 0, 11])));
     for frame in [
         good.clone().macs(DEVICE_MAC, app.mac).build(),
-        beside.from_host(Packet::udp(ip(HOST), app.v4, (4000, 53))),
-        beside.from_host(Packet::udp(ip(HOST), ip(OUTSIDE), (4000, 53))),
-        beside.from_host(Packet::udp(ip(HOST), ip("224.0.0.1"), (4000, 53))),
+        beside.of_host(Packet::udp(ip(HOST), app.v4, (4000, 53))),
+        beside.of_host(Packet::udp(ip(HOST), ip(OUTSIDE), (4000, 53))),
+        beside.of_host(Packet::udp(ip(HOST), ip("224.0.0.1"), (4000, 53))),
         question,
     ] {
         beside.world.drops(TO, web.ifindex, &frame, Reason::FromHost);
     }
     assert_eq!(beside.world.datapath.maps().conns4.entries().unwrap(), []);
-    beside.world.passes(TO, web.ifindex, &beside.from_host(good));
+    beside.world.passes(TO, web.ifindex, &beside.of_host(good));
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn what_answers_the_host_goes_to_its_stack_by_the_connection() {
     let web = beside.web;
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     let answer = Packet::udp(web.v4, ip(HOST), (53, 4000));
-    let answers = [beside.to_host(answer.clone()), answer.macs(web.mac, GATEWAY_MAC).build()];
+    let answers = [beside.toward_host(answer.clone()), answer.macs(web.mac, GATEWAY_MAC).build()];
     beside.world.drops(FROM, web.ifindex, &answers[0], Reason::PolicyDeny);
-    beside.world.passes(TO, web.ifindex, &beside.from_host(Packet::udp(ip(HOST), web.v4, (4000, 53))));
+    beside.world.passes(TO, web.ifindex, &beside.of_host(Packet::udp(ip(HOST), web.v4, (4000, 53))));
     for judged in [0, 1] {
         for frame in &answers {
             let (output, decision) = beside.world.passes(FROM, web.ifindex, frame);
@@ -109,7 +109,7 @@ fn what_answers_the_host_goes_to_its_stack_by_the_connection() {
     let error = icmp_error(web.v4, ip(HOST), &Packet::udp(ip(HOST), web.v4, (4000, 53)).ip());
     beside.world.bump_domain();
     beside.world.passes(FROM, web.ifindex, &answers[0]);
-    let (_, decision) = beside.world.passes(FROM, web.ifindex, &beside.to_host(error));
+    let (_, decision) = beside.world.passes(FROM, web.ifindex, &beside.toward_host(error));
     assert_eq!(decision.action, Action::RF_ACTION_STACK);
 }
 
@@ -117,17 +117,17 @@ fn what_answers_the_host_goes_to_its_stack_by_the_connection() {
 fn a_frame_to_the_devices_own_mac_is_judged_as_to_the_host() {
     let mut beside = Beside::new(|_| {});
     let web = beside.web;
-    let frame = beside.to_host(Packet::udp(web.v4, ip(HOST), (4000, 53)));
+    let frame = beside.toward_host(Packet::udp(web.v4, ip(HOST), (4000, 53)));
     let decision = beside.world.drops(FROM, web.ifindex, &frame, Reason::PolicyDeny);
     assert_eq!((decision.from_class, decision.to_class), (CLASS, RF_CLASS_HOST));
     beside.world.allow(CLASS, RF_CLASS_HOST, RF_TABLE_UDP);
     let (_, decision) = beside.world.passes(FROM, web.ifindex, &frame);
     assert_eq!(decision.action, Action::RF_ACTION_STACK);
-    let answer = beside.from_host(Packet::udp(ip(HOST), web.v4, (53, 4000)));
+    let answer = beside.of_host(Packet::udp(ip(HOST), web.v4, (53, 4000)));
     let (_, decision) = beside.world.passes(TO, web.ifindex, &answer);
     assert_eq!(decision.judged, 0);
     // Its source is guarded as ever.
-    let spoofed = beside.to_host(Packet::udp(beside.world.app.v4, ip(HOST), (4000, 53)));
+    let spoofed = beside.toward_host(Packet::udp(beside.world.app.v4, ip(HOST), (4000, 53)));
     beside.world.drops(FROM, web.ifindex, &spoofed, Reason::SourceAddress);
 }
 
@@ -137,14 +137,14 @@ fn nobody_else_speaks_on_a_connection_of_the_host() {
     let web = beside.web;
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     let packet = Packet::udp(ip(OUTSIDE), web.v4, (4000, 53));
-    beside.world.passes(TO, web.ifindex, &beside.from_host(packet.clone()));
+    beside.world.passes(TO, web.ifindex, &beside.of_host(packet.clone()));
     let outside = packet.macs(NEXT_HOP_MAC, UPLINK_MAC).build();
     beside.world.drops(Hook::FromUplink, beside.world.uplink, &outside, Reason::Spoofed);
     // Nor the host on another's.
     beside.world.allow(9, CLASS, RF_TABLE_UDP);
     let other = Packet::udp(ip(OUTSIDE), web.v4, (4001, 53));
     beside.world.passes(Hook::FromUplink, beside.world.uplink, &other.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build());
-    beside.world.drops(TO, web.ifindex, &beside.from_host(other), Reason::FromHost);
+    beside.world.drops(TO, web.ifindex, &beside.of_host(other), Reason::FromHost);
 }
 
 #[test]
