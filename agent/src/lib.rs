@@ -15,6 +15,7 @@ pub mod bpf;
 pub mod config;
 mod counters;
 mod defaults;
+pub mod engine;
 pub mod lower;
 pub mod netlink;
 pub mod persist;
@@ -22,6 +23,7 @@ pub mod reconcile;
 pub mod run;
 pub mod session;
 pub mod teardown;
+mod trace;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

@@ -101,7 +101,7 @@ async fn an_object_without_a_spec_is_told_by_its_place() {
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_and_does_nothing() {
     let mut api = Api::start().await;
-    let request = v1::ApplyRequest { objects: objects(SHOP), dry_run: true, if_revision: 0 };
+    let request = v1::ApplyRequest { objects: objects(SHOP), dry_run: true, ..Default::default() };
     let response = api.client.apply(request).await.unwrap().into_inner();
     assert_eq!((response.revision, whats(&response.changes)), (0, vec![What::Created; 7]));
     assert_eq!(get(&mut api, Kind::Unspecified, "", "").await, []);
@@ -113,10 +113,10 @@ async fn a_change_from_another_revision_is_aborted() {
     let mut api = Api::start().await;
     api.apply(SHOP).await.unwrap();
     api.apply(&policy(8080)).await.unwrap();
-    let stale = v1::ApplyRequest { objects: objects(&policy(1)), dry_run: false, if_revision: 1 };
+    let stale = v1::ApplyRequest { objects: objects(&policy(1)), if_revision: 1, ..Default::default() };
     let status = api.client.apply(stale).await.unwrap_err();
     assert_eq!(status.code(), Code::Aborted, "{status}");
-    let current = v1::ApplyRequest { objects: objects(&policy(1)), dry_run: false, if_revision: 2 };
+    let current = v1::ApplyRequest { objects: objects(&policy(1)), if_revision: 2, ..Default::default() };
     assert_eq!(api.client.apply(current).await.unwrap().into_inner().revision, 3);
     api.stop().await;
 }

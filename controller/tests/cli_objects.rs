@@ -8,6 +8,19 @@ use std::process::Stdio;
 use cli_support::{Controller, SHOP, ringfence};
 use serde_json::{Value, json};
 
+/// An address set, and a policy of the platform.
+const MORE: &str = r#"
+{kind: AddressSet, domain: acme/prod, name: partners, addresses: [192.0.2.0/24, "2001:db8::1"]}
+---
+kind: Policy
+domain: "*"
+name: floor
+tier: guard
+mode: audit
+rules:
+  - {name: no-telnet, from: [any], to: [any], action: deny, traffic: [tcp/23], log: true}
+"#;
+
 fn shop() -> Controller {
     let controller = Controller::start();
     controller.file("shop.yaml", SHOP);
@@ -119,13 +132,23 @@ fn json_shows_an_object_as_its_file_says_it() {
 #[test]
 fn every_kind_has_a_table() {
     let controller = shop();
+    controller.file("more.yaml", MORE);
+    assert_eq!(controller.run("apply -f more.yaml --no-wait").code, 0);
     for (kind, row) in [
         ("tenants", "acme  shop.yaml\n"),
-        ("domains", "acme/prod  -       -          -          shop.yaml\n"),
+        ("domains", "acme/prod  deny     -       -          -          shop.yaml\n"),
         ("networks", "acme/prod  front  10.1.0.0/24  10.1.0.1  auto  auto  shop.yaml\n"),
         ("workloads", "acme/prod  web-1  role=web,version=1.0  10.1.0.11  h1     shop.yaml\n"),
         ("segments", "acme/prod  web   role=web  shop.yaml\n"),
-        ("policies", "acme/prod  shop    to-app  1000      allow   segment/web  segment/app  tcp/8080-8090\n"),
+        ("addresssets", "acme/prod  partners  192.0.2.0/24,2001:db8::1  more.yaml\n"),
+        (
+            "policies",
+            "acme/prod  shop    tenant  enforce  to-app     1000      allow   segment/web  segment/app  tcp/8080-8090  -\n",
+        ),
+        (
+            "policies",
+            "*          floor   guard   audit    no-telnet  1000      deny    any          any          tcp/23         log\n",
+        ),
     ] {
         let run = controller.run(&format!("get {kind}"));
         assert!(run.stdout.contains(row), "{kind}: {row}\n{}", run.stdout);
@@ -151,6 +174,28 @@ fn one_object_is_deleted_by_kind_and_name() {
     assert_eq!(what(&answer), ["deleted"]);
     assert_eq!(controller.json("get policies -o json")["objects"], json!([]));
     assert_eq!(controller.json("get segments -o json")["objects"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn address_sets_and_policies_of_the_platform_are_shown_and_deleted_like_the_rest() {
+    let controller = shop();
+    controller.file("more.yaml", MORE);
+    let again = || controller.json("apply -f more.yaml --no-wait -o json");
+    assert_eq!((what(&again()), what(&again())), (vec!["created"; 2], vec!["unchanged"; 2]));
+    let named = |line: &str| {
+        let objects = controller.json(line)["objects"].as_array().unwrap().clone();
+        objects.iter().map(|entry| entry["object"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("get policies --domain * -o json"), ["floor"]);
+    assert_eq!(named("get address-sets -o json"), ["partners"]);
+    let got = controller.run("get -o yaml").stdout;
+    let back = controller.run_with_stdin("apply -f - --dry-run -o json", &got).json();
+    assert_eq!(what(&back), ["sourceChanged"; 10]);
+    for line in ["delete policy floor --domain *", "delete address-set partners --domain acme/prod"] {
+        assert_eq!(what(&controller.json(&format!("{line} --no-wait -o json"))), ["deleted"]);
+    }
+    let none = controller.run("get policies --domain *");
+    assert_eq!((none.code, none.stderr.as_str()), (0, ""), "the platform is there, though nothing is in it");
 }
 
 #[test]

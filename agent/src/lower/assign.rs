@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    desired::{Desired, DomainState, InterfaceState, Owner, Place, Role, Tables},
-    image::{Image, prefix_key, subnet_key},
+    desired::{Desired, DomainState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
+    image::{Image, prefix_key, subnet_keys},
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
@@ -91,7 +91,9 @@ impl<'a> Assigner<'a> {
             .values()
             .filter(|device| device.kind == DeviceKind::RF_DEVICE_WORKLOAD)
             .map(|device| device.r#ref);
-        let ifaces: BTreeSet<u32> = observed.addrs.values().map(|addr| addr.iface).chain(of_devices).collect();
+        let of_addrs = observed.addrs.values().map(|addr| addr.iface);
+        let of_pairs = observed.subnets.values().map(|subnet| subnet.iface).filter(|index| *index != 0);
+        let ifaces: BTreeSet<u32> = of_addrs.chain(of_pairs).chain(of_devices).collect();
         let hosts: BTreeSet<u32> = ifaces
             .iter()
             .filter_map(|index| observed.ifaces.get(index))
@@ -169,14 +171,18 @@ impl<'a> Assigner<'a> {
         if state.transit_vni != 0 {
             self.image.vnis.insert(state.transit_vni, vni);
         }
-        for (net, number) in &state.subnets {
-            self.image.subnets.insert(subnet_key(domain_id, *net), Subnet { vni: *number, ..Subnet::default() });
-        }
         let mut ifaces = BTreeMap::new();
         for (id, interface) in &state.interfaces {
             ifaces.insert(*id, self.iface(*id, domain_id, domain, interface)?);
         }
         self.addrs(domain_id, state, &ifaces)?;
+        for (net, SubnetState { vni, holder }) in &state.subnets {
+            let vacant = Subnet { vni: *vni, ..Subnet::default() };
+            let subnet =
+                holder.and_then(|held| Some(Subnet { iface: *ifaces.get(&held.interface)?, mac: held.mac, ..vacant }));
+            let subnet = subnet.unwrap_or(vacant);
+            self.image.subnets.extend(subnet_keys(domain_id, *net).map(|key| (key, subnet)));
+        }
         for (net, class_id) in &state.prefixes {
             for slot in [0, 1] {
                 self.image.prefixes.insert(prefix_key(domain_id, slot, *net), *class_id);
@@ -221,7 +227,7 @@ impl<'a> Assigner<'a> {
             host: self.host(state.place)?,
             vni: state.vni,
             ifindex: state.ifindex,
-            flags: 0,
+            flags: state.flags,
             mtu: state.mtu,
             mac: state.mac,
         };

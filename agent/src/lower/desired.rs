@@ -45,15 +45,16 @@ pub struct DomainState {
     pub uplink: Option<UplinkState>,
     /// By VNI; the transit VNI is not among them.
     pub networks: BTreeMap<u32, NetworkState>,
-    /// VNI by subnet.
-    pub subnets: BTreeMap<IpNet, u32>,
+    /// Whose the addresses of a prefix are that have no entry in `addrs`, by prefix; the longest counts.
+    pub subnets: BTreeMap<IpNet, SubnetState>,
     /// By interface id.
     pub interfaces: BTreeMap<u32, InterfaceState>,
     /// By address.
     pub addrs: BTreeMap<IpAddr, Owner>,
-    /// Class by external prefix.
+    /// Class of addresses that have no entry in `addrs`, by prefix; the longest counts.
     pub prefixes: BTreeMap<IpNet, u32>,
-    /// Place in `profiles` by (from class, to class); only rows with a local class.
+    /// Place in `profiles` by (from class, to class): rows with a local class, and where the default is to allow that of
+    /// `RF_CLASS_NONE` on both sides.
     pub rows: BTreeMap<(u32, u32), usize>,
     /// What rows point to.
     pub profiles: Vec<Tables>,
@@ -103,10 +104,30 @@ pub struct InterfaceState {
     pub mtu: u16,
     /// Its address.
     pub mac: [u8; 6],
+    /// `RF_IFACE_*`.
+    pub flags: u32,
     /// Its host.
     pub place: Place,
     /// Its device, when it is here and present; else 0.
     pub ifindex: u32,
+}
+
+/// A subnet or an address pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubnetState {
+    /// Of the network: of a pair, its interface's.
+    pub vni: u32,
+    /// `None`: the addresses are on-link and nobody's.
+    pub holder: Option<Holder>,
+}
+
+/// Who uses the addresses of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its id.
+    pub interface: u32,
+    /// The MAC address that answers for them.
+    pub mac: [u8; 6],
 }
 
 /// Whose an address is.

@@ -2,9 +2,9 @@
 //!
 //! An array entry that is all zero is absent; one that nothing refers to is free, whatever it holds.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::bpf::{
     Addr, AddrKey, Device, Domain, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet, SubnetKey, Vni,
@@ -67,10 +67,35 @@ pub fn prefix_key(domain_id: u32, slot: u32, net: IpNet) -> PrefixKey {
     PrefixKey { prefixlen: RF_PREFIX_FIXED_BITS + bits(net), domain_id, slot, ip: Ip::from(net.network()) }
 }
 
-/// Key of a subnet.
-pub fn subnet_key(domain_id: u32, net: IpNet) -> SubnetKey {
-    SubnetKey { prefixlen: RF_SUBNET_FIXED_BITS + bits(net), domain_id, ip: Ip::from(net.network()) }
+/// Keys of a subnet or an address pair. Since IPv4 addresses are mapped into IPv6, a prefix as short as `::/0` would hold
+/// them, too: it is cut into those around them.
+pub fn subnet_keys(domain_id: u32, net: IpNet) -> impl Iterator<Item = SubnetKey> {
+    around_mapped(net).into_iter().map(move |net| SubnetKey {
+        prefixlen: RF_SUBNET_FIXED_BITS + bits(net),
+        domain_id,
+        ip: Ip::from(net.network()),
+    })
 }
+
+/// The parts of a prefix that hold addresses of its own family only.
+fn around_mapped(net: IpNet) -> Vec<IpNet> {
+    let IpNet::V6(mut rest) = net else { return vec![net] };
+    let mut parts = Vec::new();
+    while rest.contains(&MAPPED) && rest != MAPPED {
+        let Ok(mut halves) = rest.subnets(rest.prefix_len() + 1) else { break };
+        let (Some(low), Some(high)) = (halves.next(), halves.next()) else { break };
+        let (with, without) = if low.contains(&MAPPED) { (low, high) } else { (high, low) };
+        parts.push(IpNet::V6(without));
+        rest = with;
+    }
+    if !rest.contains(&MAPPED) {
+        parts.push(IpNet::V6(rest));
+    }
+    parts
+}
+
+/// Where IPv4 addresses lie in IPv6 (RFC 4291 2.5.5.2).
+const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 
 /// Length of a prefix over 16-byte addresses.
 fn bits(net: IpNet) -> u32 {

@@ -1,5 +1,6 @@
 //! Bundles → maps. Pure: what a host should enforce follows from the bundles, the host and its devices, and the indexes
-//! it is written under follow from that and from what the maps hold already; from nothing else.
+//! it is written under follow from that and from what the maps hold already; from nothing else. The moment is an input like
+//! any other: rules that begin and end make the same bundles mean something else.
 //!
 //! ```text
 //! Bundle ──domain──▶ Desired ──assign (indexes)──▶ Image ──reconcile::plan──▶ Vec<Action>
@@ -15,14 +16,19 @@ pub mod desired;
 mod domain;
 pub mod image;
 mod indexes;
+pub mod judge;
+mod pairs;
+mod policy;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod time;
 
 #[cfg(test)]
 pub(crate) use assign::lasting;
 pub use assign::{Full, assign};
 use desired::{Desired, Role};
+pub use time::next_boundary;
 
 /// This host, as far as lowering depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,10 +62,10 @@ impl Site {
     }
 }
 
-/// What this host should enforce.
-pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site) -> Desired {
+/// What this host should enforce at a moment, in seconds since 1970-01-01T00:00:00Z.
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at: u64) -> Desired {
     let domains: BTreeMap<_, _> =
-        bundles.into_iter().map(|bundle| (bundle.domain_id, domain::lower(bundle, site))).collect();
+        bundles.into_iter().map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
     let mut devices: BTreeMap<u32, Role> = site.own.iter().map(|ifindex| (*ifindex, Role::Host)).collect();
     for (domain_id, domain) in &domains {
         for (interface_id, interface) in &domain.interfaces {

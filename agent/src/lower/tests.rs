@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use proptest::strategy::{Strategy, ValueTree};
-use ringfence_policy::bundle::{Bundle, Row};
+use ringfence_policy::bundle::{Bundle, ClassedPrefix, CompiledPair, Row};
 
 use super::{
     desired::{Owner, Place, Role},
@@ -27,7 +27,7 @@ fn the_mtu_is_the_lesser_of_network_and_overlay() {
     let id = bundle.interfaces[0].id;
     for (network, lowered) in [(0, 1450), (1300, 1300), (9000, 1450)] {
         bundle.topology.networks[0].mtu = network;
-        assert_eq!(lower([&bundle], &site()).domains[&1].interfaces[&id].mtu, lowered, "network mtu {network}");
+        assert_eq!(lower([&bundle], &site(), 0).domains[&1].interfaces[&id].mtu, lowered, "network mtu {network}");
     }
 }
 
@@ -35,10 +35,10 @@ fn the_mtu_is_the_lesser_of_network_and_overlay() {
 fn another_mtu_of_network_or_underlay_changes_no_index() {
     let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty());
     bundle.topology.networks[0].mtu = 0;
-    let held = assign(&lower([&bundle], &site()), &Image::default()).unwrap();
+    let held = assign(&lower([&bundle], &site(), 0), &Image::default()).unwrap();
     bundle.topology.networks[0].mtu = 1300;
-    let by_network = assign(&lower([&bundle], &site()), &held).unwrap();
-    let by_underlay = assign(&lower([&bundle], &Site { overlay_mtu: 1200, ..site() }), &held).unwrap();
+    let by_network = assign(&lower([&bundle], &site(), 0), &held).unwrap();
+    let by_underlay = assign(&lower([&bundle], &Site { overlay_mtu: 1200, ..site() }, 0), &held).unwrap();
     for (image, mtu) in [(by_network, 1300), (by_underlay, 1200)] {
         assert_eq!(image.addrs, held.addrs);
         assert!(image.ifaces.values().all(|iface| iface.mtu == mtu), "{:?}", image.ifaces);
@@ -50,16 +50,26 @@ fn only_rows_with_a_local_class_are_kept() {
     let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty() && bundle.topology.uplink.is_none());
     bundle.interfaces.truncate(1);
     bundle.interfaces[0].host = "h1".to_owned();
-    bundle.interfaces[0].addresses[0].1 = 1;
-    bundle.policy.prefixes = vec![("0.0.0.0/0".parse().unwrap(), 9)];
-    let row = |from_class, to_class| Row { from_class, to_class, profile: 0 };
-    bundle.policy.rows = vec![row(1, 2), row(2, 1), row(2, 3), row(9, 2)];
-    let kept = |bundle: &Bundle| lower([bundle], &site()).domains[&1].rows.keys().copied().collect::<Vec<_>>();
-    assert_eq!(kept(&bundle), [(1, 2), (2, 1)]);
+    bundle.interfaces[0].pairs.clear();
+    bundle.interfaces[0].addresses[0].1 = 2;
+    let outside = ClassedPrefix { prefix: "0.0.0.0/0".parse().unwrap(), class_id: 9, votes: false };
+    bundle.policy.prefixes = vec![outside];
+    bundle.policy.default_allows = false;
+    let row = |from_class, to_class| Row { from_class, to_class, profile: 0, later: Vec::new() };
+    bundle.policy.rows = vec![row(2, 3), row(3, 2), row(3, 4), row(9, 3), row(1, 2), row(2, 1), row(1, 3)];
+    let kept = |bundle: &Bundle| lower([bundle], &site(), 0).domains[&1].rows.keys().copied().collect::<Vec<_>>();
+    assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2)]);
 
     let with_uplink = some_bundle(|bundle| bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == "h1"));
-    bundle.topology.uplink = with_uplink.topology.uplink;
-    assert_eq!(kept(&bundle), [(1, 2), (2, 1), (9, 2)]);
+    bundle.topology.uplink.clone_from(&with_uplink.topology.uplink);
+    assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2), (9, 3)]);
+
+    // An address pair of the interface here, though its prefix be that of a subnet.
+    bundle.topology.uplink = None;
+    let prefix: IpNet = "10.0.0.0/24".parse().unwrap();
+    bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2; 6] });
+    bundle.policy.prefixes.push(ClassedPrefix { prefix: "10.0.0.8/30".parse().unwrap(), class_id: 4, votes: true });
+    assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2), (3, 4)]);
 }
 
 #[test]
@@ -67,7 +77,7 @@ fn a_host_is_tunnelled_to_over_the_family_that_both_have() {
     let mut bundle = some_bundle(|bundle| bundle.interfaces.iter().any(|interface| interface.host == "h2"));
     let id = bundle.interfaces.iter().find(|interface| interface.host == "h2").unwrap().id;
     let mut site = site();
-    let place = |bundle: &Bundle, site: &Site| lower([bundle], site).domains[&1].interfaces[&id].place;
+    let place = |bundle: &Bundle, site: &Site| lower([bundle], site, 0).domains[&1].interfaces[&id].place;
     assert!(matches!(place(&bundle, &site), Place::At(host) if host.flags == 0));
     site.underlay = vec!["fd00::1".parse().unwrap()];
     assert_eq!(place(&bundle, &site), Place::Unreachable);
@@ -81,7 +91,7 @@ fn a_device_that_is_absent_has_no_role_and_its_addresses_stay_known() {
     let interface = bundle.interfaces.iter_mut().find(|interface| interface.host == "h1").unwrap();
     interface.device = "not-there".to_owned();
     let (id, address) = (interface.id, interface.addresses[0].0);
-    let desired = lower([&bundle], &site());
+    let desired = lower([&bundle], &site(), 0);
     assert!(!desired.devices.values().any(|role| *role == Role::Workload(id)));
     assert!(matches!(desired.domains[&1].addrs[&address], Owner::Interface { id: owner, .. } if owner == id));
 }
@@ -89,7 +99,7 @@ fn a_device_that_is_absent_has_no_role_and_its_addresses_stay_known() {
 #[test]
 fn a_full_table_is_named() {
     let site = Site { own: (1..=RF_PASSED).collect(), ..site() };
-    let full = assign(&lower([], &site), &Image::default()).unwrap_err();
+    let full = assign(&lower([], &site, 0), &Image::default()).unwrap_err();
     assert_eq!(full, Full { table: "rf_passed", room: RF_PASSED });
 }
 
@@ -97,10 +107,11 @@ fn a_full_table_is_named() {
 fn old_and_new_must_fit_a_table_together() {
     let net = |number: u32| IpNet::new(IpAddr::V4(number.into()), 32).unwrap();
     let mut bundle = some_bundle(|_| true);
-    bundle.policy.prefixes = (0..RF_PREFIXES / 2).map(|number| (net(number), 9)).collect();
-    let held = assign(&lower([&bundle], &site()), &Image::default()).unwrap();
-    assert!(assign(&lower([&bundle], &site()), &held).is_ok());
-    bundle.policy.prefixes[0].0 = net(RF_PREFIXES);
-    let full = assign(&lower([&bundle], &site()), &held).unwrap_err();
+    bundle.policy.prefixes =
+        (1..RF_PREFIXES / 2).map(|number| ClassedPrefix { prefix: net(number), class_id: 9, votes: false }).collect();
+    let held = assign(&lower([&bundle], &site(), 0), &Image::default()).unwrap();
+    assert!(assign(&lower([&bundle], &site(), 0), &held).is_ok());
+    bundle.policy.prefixes[0].prefix = net(RF_PREFIXES);
+    let full = assign(&lower([&bundle], &site(), 0), &held).unwrap_err();
     assert_eq!(full, Full { table: "rf_prefixes", room: RF_PREFIXES });
 }

@@ -10,7 +10,7 @@ use crate::{
 ///
 /// # Errors
 /// The first step that fails ends it; the image is that of the steps before.
-pub(super) fn apply(maps: &Maps, image: &mut Image, steps: &[Action]) -> Result<(), BpfError> {
+pub(crate) fn apply(maps: &Maps, image: &mut Image, steps: &[Action]) -> Result<(), BpfError> {
     for step in steps {
         carry_out(maps, step)?;
         image.apply(step);

@@ -253,7 +253,10 @@ mod tests {
     use crate::netlink::Address;
 
     fn link(ifindex: u32, name: &str, kind: LinkKind) -> (String, Link) {
-        (name.to_owned(), Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, addresses: Vec::new() })
+        (
+            name.to_owned(),
+            Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, mac: [0; 6], addresses: Vec::new() },
+        )
     }
 
     fn dedicated() -> Ownership {
@@ -355,7 +358,7 @@ mod tests {
             next_hops: Vec::new(),
         };
         let topology = Topology { uplink: Some(uplink), ..Topology::default() };
-        let bundle = Bundle { domain_id: 1, topology, ..Bundle::default() };
+        let bundle = Bundle { domain_id: 1, topology: topology.into(), ..Bundle::default() };
         let attached = BTreeSet::from([(Hook::FromUplink, 2), (Hook::ToUplink, 2)]);
         let none = BTreeSet::new();
         let roles = BTreeMap::from([(2, Role::Uplink(1))]);

@@ -7,13 +7,15 @@
 //! | `devices` | observed and desired devices → steps (pure) |
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
+//! | `clock` | the wall clock, by which rules begin and end |
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
 //! | `machine` | this host: one pass over all of the above; `look`: what it starts from |
-//! | `run` | the loop: answers given, time; `states`: what is held on its way |
+//! | `run` | the loop: answers given, time; `states`: what is held on its way; `trace`: a flow that is asked about |
 
 pub mod action;
-mod apply;
+pub(crate) mod apply;
+mod clock;
 pub mod devices;
 mod held;
 pub mod machine;

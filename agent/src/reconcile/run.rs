@@ -13,13 +13,18 @@ use tokio::{
 };
 
 use super::{
+    clock,
     devices::is_enforced,
     held::Held,
     machine::{Machine, Outcome, PassError},
 };
-use crate::{counters, lower::desired::Role};
+use crate::{
+    counters,
+    lower::{desired::Role, next_boundary},
+};
 
 mod states;
+mod trace;
 
 /// Between two looks at devices, links and, if it is cheap, maps.
 const RESYNC: Duration = Duration::from_secs(2);
@@ -41,12 +46,14 @@ pub enum Event {
     Admission(Vec<u32>),
     /// Counters are asked for, under this number.
     Counters(u64),
+    /// What the programs would say of a flow is asked for.
+    Trace(v1::TraceAsked),
 }
 
 /// What the loop tells the session.
 #[derive(Debug)]
 pub struct Outputs {
-    /// Acks, nacks and counters, in order.
+    /// Acks, nacks, counters and traces, in order.
     pub answers: mpsc::UnboundedSender<v1::AgentMessage>,
     /// What is enforced, for Hello; `None` before the first pass.
     pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
@@ -106,7 +113,8 @@ impl Reconciler {
     /// Runs until nobody can send events any more; blocks its thread.
     pub fn run(mut self, mut events: mpsc::Receiver<Event>, mut devices: mpsc::Receiver<()>) {
         loop {
-            let wait = match self.pass() {
+            let at = clock::now().as_secs();
+            let wait = match self.pass(at) {
                 Ok(()) => RESYNC.min(self.until_next_up()),
                 Err(error) => {
                     tracing::error!(%error, "pass failed; it is tried again");
@@ -114,12 +122,14 @@ impl Reconciler {
                 }
             };
             self.collect();
+            let boundary = next_boundary(self.held.bundles(), at);
             let runtime = self.runtime.clone();
             let woken = runtime.block_on(async {
                 tokio::select! {
                     event = events.recv() => event.map(Some),
                     Some(()) = devices.recv() => Some(None),
                     () = tokio::time::sleep(wait) => Some(None),
+                    () = clock::other_than(at, boundary) => Some(None),
                 }
             });
             let Some(first) = woken else { return };
@@ -145,11 +155,13 @@ impl Reconciler {
                 self.admitted_unsaved |= self.admitted != admitted;
                 self.admitted = admitted;
             }
+            Event::Trace(asked) => self.take_trace(asked),
             Event::Counters(request_id) => {
-                let read = self.machine.maps().map(|(maps, image)| counters::read(maps, image, self.machine.links()));
+                let links = self.machine.links();
+                let read = self.machine.maps().map(|(maps, image)| counters::report(maps, image, links));
                 match read.transpose() {
-                    Ok(devices) => {
-                        let report = v1::CountersReport { request_id, devices: devices.unwrap_or_default() };
+                    Ok(report) => {
+                        let report = v1::CountersReport { request_id, ..report.unwrap_or_default() };
                         self.answer(v1::agent_message::Message::Counters(report));
                     }
                     Err(error) => tracing::error!(%error, "counters cannot be read"),
@@ -158,7 +170,8 @@ impl Reconciler {
         }
     }
 
-    fn pass(&mut self) -> Result<(), PassError> {
+    /// Brings the host to what holds at a moment, in seconds since 1970-01-01T00:00:00Z.
+    fn pass(&mut self, at: u64) -> Result<(), PassError> {
         if Instant::now() >= self.next_read_back {
             let begun = Instant::now();
             self.machine.read_back()?;
@@ -167,7 +180,7 @@ impl Reconciler {
         }
         let site = self.machine.look_around()?;
         self.take_loaded();
-        let outcome = self.enforce(&site)?;
+        let outcome = self.enforce(&site, at)?;
         self.held.enforced();
         self.acknowledge();
         self.publish(&outcome);

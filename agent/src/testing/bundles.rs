@@ -1,28 +1,37 @@
 //! Small random states of a host: two domains with the same addresses, few enough values that everything collides.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use proptest::{collection::vec, prelude::*};
 use ringfence_policy::bundle::{
-    Bundle, ClassedPrefix, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPolicy, CompiledSubnet,
-    CompiledUplink, Outcome, Profile, Row, RuleName, Run, Topology,
+    Bundle, ClassedPrefix, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledPolicy,
+    CompiledSubnet, CompiledUplink, Outcome, Profile, Row, RuleName, Run, Topology,
 };
 
 use crate::lower::{LinkRef, Site};
 
-/// The bundles of a host, by domain id; one at most of each.
-pub(crate) fn states() -> impl Strategy<Value = Vec<Bundle>> {
+/// What a host holds at a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// By domain id; one at most of each.
+    pub(crate) bundles: Vec<Bundle>,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: u64,
+}
+
+/// States of a host.
+pub(crate) fn states() -> impl Strategy<Value = State> {
     let bundles = (proptest::option::weighted(0.8, bundle(1)), proptest::option::weighted(0.8, bundle(2)));
     // Devices wander from one interface to another, and workloads' devices become uplinks.
-    (bundles, prop_oneof![3 => Just(0), 2 => 1..8_u32]).prop_map(|((one, two), turn)| {
+    (bundles, prop_oneof![3 => Just(0), 2 => 1..8_u32], 0..=MOMENTS).prop_map(|((one, two), turn, at)| {
         let mut bundles: Vec<Bundle> = one.into_iter().chain(two).collect();
         for bundle in &mut bundles {
             let uplink = bundle.topology.uplink.iter_mut().map(|uplink| &mut uplink.device);
             let interfaces = bundle.interfaces.iter_mut().map(|interface| &mut interface.device);
             uplink.chain(interfaces).for_each(|name| *name = turned(name, turn));
         }
-        bundles
+        State { bundles, at }
     })
 }
 
@@ -47,76 +56,124 @@ pub(crate) fn site() -> Site {
     }
 }
 
+/// Classes of interfaces and of what lies in address pairs.
+const INSIDE: std::ops::Range<u32> = 2..5;
+/// Classes of what is nobody's.
+const OUTSIDE: std::ops::Range<u32> = 5..7;
+/// Moments at which a timed row may change.
+pub(crate) const MOMENTS: u64 = 4;
+
 /// One domain.
 pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
-    let interfaces = vec((0..4_u32, 0..3_usize, 1..4_u32, any::<bool>()), 0..4);
-    let rows = vec((1..5_u32, 1..5_u32, 0..3_u32), 0..6);
-    let prefixes = vec((0..3_usize, 4..6_u32), 0..3);
-    let profiles = vec(profile(), 3);
+    let interface = (0..4_u32, 0..3_usize, INSIDE, any::<bool>(), pair(), prop::bool::weighted(0.8));
+    let interfaces = vec(interface, 0..4);
     let uplink = proptest::option::of(0..3_usize);
     let network_mtu = prop_oneof![Just(0), Just(1300)];
-    (interfaces, rows, prefixes, profiles, uplink, network_mtu, any::<bool>()).prop_map(
-        move |(interfaces, rows, prefixes, profiles, uplink, mtu, moved)| {
+    (interfaces, policy(domain_id), uplink, network_mtu, any::<bool>()).prop_map(
+        move |(interfaces, policy, uplink, mtu, moved)| {
             let mut bundle = Bundle {
                 domain_id,
                 name: format!("t/{domain_id}"),
-                topology: topology(domain_id, uplink, mtu, moved),
-                policy: CompiledPolicy {
-                    prefixes: prefixes
-                        .into_iter()
-                        .map(|(net, class_id)| ClassedPrefix {
-                            prefix: NETS[net].parse().unwrap(),
-                            class_id,
-                            votes: false,
-                        })
-                        .collect(),
-                    rows: Vec::new(),
-                    profiles,
-                    rules: (0..4).map(|rule| rule_name(domain_id * 10 + rule, rule)).collect(),
-                    default_allows: false,
-                },
+                topology: topology(domain_id, uplink, mtu, moved).into(),
+                policy: policy.into(),
                 ..Bundle::default()
             };
-            for (place, (address, host, class, v6)) in interfaces.into_iter().enumerate() {
-                interface(&mut bundle, place, address, host, class, v6);
-            }
-            for (from_class, to_class, profile) in rows {
-                if !bundle.policy.rows.iter().any(|row| (row.from_class, row.to_class) == (from_class, to_class)) {
-                    bundle.policy.rows.push(Row { from_class, to_class, profile, later: Vec::new() });
-                }
+            for (place, (address, host, class, v6, pair, port_security)) in interfaces.into_iter().enumerate() {
+                interface_at(&mut bundle, place, (address, v6, class), host, pair, port_security);
             }
             bundle
         },
     )
 }
 
-fn rule_name(id: u32, rule: u32) -> RuleName {
-    RuleName { id, name: rule.to_string(), stateless: false, log: false }
+/// Now and then an address pair, with the class of its addresses: within the subnet, around it, apart from it.
+fn pair() -> impl Strategy<Value = Option<(IpNet, u32)>> {
+    let nets = prop::sample::select(vec![
+        "10.0.0.0/24",
+        "10.0.0.64/28",
+        "10.0.0.0/16",
+        "172.16.0.0/30",
+        "172.16.0.1/32",
+        "::/0",
+    ]);
+    proptest::option::weighted(0.4, (nets.prop_map(net), INSIDE))
 }
 
-const NETS: [&str; 3] = ["0.0.0.0/0", "203.0.113.0/24", "::/0"];
+fn policy(domain_id: u32) -> impl Strategy<Value = CompiledPolicy> {
+    let class = || 1..OUTSIDE.end;
+    let later = vec((1..=MOMENTS, 0..3_u32), 0..3);
+    let rows = vec((class(), class(), 0..3_u32, later), 0..8);
+    let outside = prop::sample::select(vec!["0.0.0.0/0", "203.0.113.0/24", "::/0"]);
+    let prefixes = vec((outside, OUTSIDE), 0..3);
+    let rules = vec((any::<bool>(), any::<bool>()), 4);
+    (rows, prefixes, vec(profile(), 3), rules, prop::bool::weighted(0.3)).prop_map(
+        move |(rows, prefixes, profiles, rules, default_allows)| {
+            let rows: BTreeMap<(u32, u32), Row> = rows
+                .into_iter()
+                .map(|(from_class, to_class, profile, later)| {
+                    let later: BTreeMap<u64, u32> = later.into_iter().collect();
+                    ((from_class, to_class), Row { from_class, to_class, profile, later: later.into_iter().collect() })
+                })
+                .collect();
+            let prefixes: BTreeMap<&str, u32> = prefixes.into_iter().collect();
+            let named = rules.into_iter().zip(0..);
+            CompiledPolicy {
+                default_allows,
+                prefixes: prefixes
+                    .into_iter()
+                    .map(|(prefix, class_id)| ClassedPrefix { prefix: net(prefix), class_id, votes: false })
+                    .collect(),
+                rows: rows.into_values().collect(),
+                profiles,
+                rules: named.map(|(flags, rule)| rule_name(domain_id * 10 + rule, rule, flags)).collect(),
+            }
+        },
+    )
+}
 
-fn interface(bundle: &mut Bundle, place: usize, address: u32, host: usize, class: u32, v6: bool) {
+fn rule_name(id: u32, rule: u32, (stateless, log): (bool, bool)) -> RuleName {
+    RuleName { id, name: rule.to_string(), stateless, log }
+}
+
+fn interface_at(
+    bundle: &mut Bundle,
+    place: usize,
+    (address, v6, class): (u32, bool, u32),
+    host: usize,
+    pair: Option<(IpNet, u32)>,
+    port_security: bool,
+) {
     let text = if v6 { format!("fd00::{}", address + 2) } else { format!("10.0.0.{}", address + 2) };
     let ip: IpAddr = text.parse().unwrap();
     if bundle.interfaces.iter().any(|other| other.addresses.iter().any(|(held, _)| *held == ip)) {
         return;
     }
+    // A prefix is in one pair at most.
+    let pair =
+        pair.filter(|(net, _)| bundle.interfaces.iter().flat_map(|other| &other.pairs).all(|held| held.prefix != *net));
+    if let Some((prefix, class_id)) = pair {
+        bundle.policy.prefixes.retain(|classed| classed.prefix != prefix);
+        bundle.policy.prefixes.push(ClassedPrefix { prefix, class_id, votes: true });
+    }
     // Ids say domain and place, so that an address wanders from one interface to another between states.
     let id = bundle.domain_id * 100 + place as u32;
     let number = (bundle.domain_id - 1) * 3 + place as u32;
-    bundle.interfaces.push(CompiledInterface {
-        id,
-        workload: format!("w{place}"),
-        name: "eth0".to_owned(),
-        vni: bundle.domain_id * 1000,
-        mac: [2, 0, 0, 0, 0, place as u8],
-        host: format!("h{}", host + 1),
-        device: device(number),
-        addresses: vec![(ip, class)],
-        pairs: Vec::new(),
-        port_security: true,
-    });
+    let mac = [2, 0, 0, 0, 0, place as u8];
+    bundle.interfaces.push(
+        CompiledInterface {
+            id,
+            workload: format!("w{place}"),
+            name: "eth0".to_owned(),
+            vni: bundle.domain_id * 1000,
+            mac,
+            host: format!("h{}", host + 1),
+            device: device(number),
+            addresses: vec![(ip, class)],
+            pairs: pair.into_iter().map(|(prefix, _)| CompiledPair { prefix, mac }).collect(),
+            port_security,
+        }
+        .into(),
+    );
 }
 
 fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Topology {
@@ -145,7 +202,7 @@ fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Top
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
-    let table = || vec((0..3_u16, any::<bool>(), any::<bool>(), 0..4_u32), 0..3).prop_map(runs);
+    let table = || vec((0..3_u16, outcome(), outcome()), 0..3).prop_map(runs);
     (table(), table()).prop_map(|(tcp, udp)| Profile {
         tcp,
         udp,
@@ -156,18 +213,24 @@ fn profile() -> impl Strategy<Value = Profile> {
     })
 }
 
-fn runs(parts: Vec<(u16, bool, bool, u32)>) -> Vec<Run> {
-    let run = |first, from_allows, to_allows, from_rule| {
-        let enforced = Outcome { from_allows, to_allows, from_rule, to_rule: 0 };
-        Run { first, enforced, shadow: enforced }
-    };
-    let denied = run(0, false, false, 0);
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let side = || (any::<bool>(), 0..4_u32);
+    (side(), side()).prop_map(|((from_allows, from_rule), (to_allows, to_rule))| Outcome {
+        from_allows,
+        to_allows,
+        from_rule,
+        to_rule,
+    })
+}
+
+fn runs(parts: Vec<(u16, Outcome, Outcome)>) -> Vec<Run> {
+    let denied = Outcome { from_allows: false, to_allows: false, from_rule: 0, to_rule: 0 };
     let mut first = 0;
-    let rest = parts.into_iter().map(|(step, from_allows, to_allows, rule)| {
+    let rest = parts.into_iter().map(|(step, enforced, shadow)| {
         first += 1 + step;
-        run(first, from_allows, to_allows, rule)
+        Run { first, enforced, shadow }
     });
-    [denied].into_iter().chain(rest).collect()
+    [Run { first: 0, enforced: denied, shadow: denied }].into_iter().chain(rest).collect()
 }
 
 fn device(place: u32) -> String {

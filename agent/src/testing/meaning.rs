@@ -37,6 +37,12 @@ pub(crate) fn in_force(image: &Image) -> BTreeMap<u32, Judgement> {
     image.domains.iter().map(of).collect()
 }
 
+/// Interface ids by stretch of addresses that is somebody's.
+pub(crate) fn holders(image: &Image) -> BTreeMap<SubnetKey, u32> {
+    let id = |subnet: &Subnet| image.ifaces.get(&subnet.iface).map(|iface| iface.id);
+    image.subnets.iter().filter_map(|(key, subnet)| Some((*key, id(subnet)?))).collect()
+}
+
 /// What the image means.
 pub(crate) fn meaning(image: &Image) -> Meaning {
     let host = |index: u32| image.hosts.get(&index).copied();
@@ -65,7 +71,11 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
             })
             .collect(),
         vnis: image.vnis.iter().map(|(number, vni)| (*number, Vni { domain: id_of(vni.domain), ..*vni })).collect(),
-        subnets: image.subnets.clone(),
+        subnets: image
+            .subnets
+            .iter()
+            .map(|(key, subnet)| (*key, Subnet { iface: iface(subnet.iface).id, ..*subnet }))
+            .collect(),
         judgements: image.domains.values().map(|domain| (domain.id, both(domain.id))).collect(),
     }
 }

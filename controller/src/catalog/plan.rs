@@ -2,22 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::Arc,
     time::SystemTime,
 };
 
 use ringfence_policy::{
-    bundle::Bundle,
-    compile::{CompileError, compile},
-    model::{Domain, Invalid, Model, What},
+    compile::{Compilation, CompileError, DomainIds},
+    model::{Invalid, Model, What},
     object::{Kind, Object, ObjectKey},
     wire,
 };
 use ringfence_proto::v1;
 
 use super::{
-    Catalog,
+    Catalog, Hosts,
     host::{self, InvalidHost, Registration},
     ids::{Allocation, IdError},
 };
@@ -30,6 +28,8 @@ pub struct Change {
     pub upserts: Vec<(Object, String)>,
     /// Objects to delete.
     pub deletes: Vec<ObjectKey>,
+    /// A file set whose objects are deleted, too, unless they are among the upserts.
+    pub prune: Option<String>,
     /// Refuse unless the store stands at this revision.
     pub if_revision: Option<u64>,
 }
@@ -49,9 +49,9 @@ pub struct Commit {
     /// For the store.
     pub transaction: Transaction,
     /// The domains touched, compiled; `None`: gone.
-    pub bundles: BTreeMap<String, Option<Bundle>>,
+    pub(super) compilations: BTreeMap<String, Option<Compilation>>,
     pub(super) model: Model,
-    pub(super) hosts: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) hosts: Hosts,
     pub(super) allocation: Allocation,
 }
 
@@ -78,7 +78,7 @@ pub enum Refusal {
 /// A change, before numbers and bundles.
 struct Draft<'a> {
     model: Model,
-    hosts: BTreeMap<String, Vec<IpAddr>>,
+    hosts: Hosts,
     objects: Vec<(ObjectKey, What, Option<v1::Object>)>,
     touched: BTreeSet<String>,
     upserts: &'a [(Object, String)],
@@ -95,7 +95,7 @@ impl Catalog {
         if let Some(asked) = change.if_revision.filter(|asked| *asked != self.revision) {
             return Err(Refusal::Stale { asked, revision: self.revision });
         }
-        let (host_deletes, deletes): (Vec<_>, Vec<_>) =
+        let (host_deletes, mut deletes): (Vec<_>, Vec<_>) =
             change.deletes.iter().cloned().partition(|key| key.kind == Kind::Host);
         // Named twice, it is deleted once, as an object of any kind.
         let host_deletes: BTreeSet<ObjectKey> = host_deletes.into_iter().collect();
@@ -104,7 +104,11 @@ impl Catalog {
             return Err(Refusal::Invalid(absent));
         }
         let specs: Vec<Object> = change.upserts.iter().map(|(object, _)| object.clone()).collect();
-        let next = self.model.change(&specs, &deletes).map_err(Refusal::Invalid)?;
+        let pruned = self.pruned(change);
+        deletes.extend(pruned.iter().cloned());
+        let next = self.model.change(&specs, &deletes).map_err(|invalid| {
+            Refusal::Invalid(invalid.into_iter().map(|invalid| not_pruned(invalid, &pruned, change)).collect())
+        })?;
         // Judged by what will be: the same change may move or delete who needs the host.
         let needed: Vec<_> = host_deletes.iter().filter_map(|key| host::still_needed(key, &next.model)).collect();
         if !needed.is_empty() {
@@ -112,7 +116,7 @@ impl Catalog {
         }
         let mut hosts = self.hosts.clone();
         for key in &host_deletes {
-            hosts.remove(&key.name);
+            Arc::make_mut(&mut hosts).remove(&key.name);
         }
         let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
             let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
@@ -125,6 +129,14 @@ impl Catalog {
         let objects = upserts.chain(deletes).collect();
         let draft = Draft { model: next.model, hosts, objects, touched: next.touched, upserts: &change.upserts };
         self.settle(draft, now)
+    }
+
+    /// What the file set made that is to be pruned, and what is no longer in it. A host is no file's.
+    fn pruned(&self, change: &Change) -> BTreeSet<ObjectKey> {
+        let Some(source) = &change.prune else { return BTreeSet::new() };
+        let kept: BTreeSet<ObjectKey> = change.upserts.iter().map(|(object, _)| object.key()).collect();
+        let made = self.objects.iter().filter(|(key, object)| key.kind != Kind::Host && object.source == *source);
+        made.map(|(key, _)| key.clone()).filter(|key| !kept.contains(key)).collect()
     }
 
     /// What registering a host, which the domains `hosted` need, would do.
@@ -151,7 +163,7 @@ impl Catalog {
             Some(_) => What::Changed,
         };
         let mut hosts = self.hosts.clone();
-        hosts.insert(registration.name.clone(), registration.underlay.clone());
+        Arc::make_mut(&mut hosts).insert(registration.name.clone(), registration.underlay.clone());
         self.settle(
             Draft {
                 model: self.model.clone(),
@@ -182,7 +194,7 @@ impl Catalog {
             .collect();
         let mut allocation =
             self.ids.allocate(&wanted).map_err(|error| Refusal::Invalid(vec![number_refused(&error, upserts)]))?;
-        let bundles = compile_all(&wanted, &allocation, &hosts, revision)?;
+        let compilations = self.compile_all(&model, &allocation, &hosts, revision)?;
         let audit = audit(&objects, self.revision, now);
         let (stored, deletes) = self.stored(objects, revision, &mut allocation.counters.uid);
         let transaction = Transaction {
@@ -191,13 +203,33 @@ impl Catalog {
             upserts: stored,
             deletes,
             ids: allocation.rows.clone(),
-            generations: bundles
+            generations: compilations
                 .iter()
-                .map(|(name, bundle)| (name.clone(), bundle.as_ref().map(|_| revision)))
+                .map(|(name, compilation)| (name.clone(), compilation.as_ref().map(|_| revision)))
                 .collect(),
             audit,
         };
-        Ok(Plan { changes, commit: Some(Commit { transaction, bundles, model, hosts, allocation }) })
+        Ok(Plan { changes, commit: Some(Commit { transaction, compilations, model, hosts, allocation }) })
+    }
+
+    /// Every domain touched, compiled from its last state; `None`: gone.
+    fn compile_all(
+        &self,
+        model: &Model,
+        allocation: &Allocation,
+        hosts: &Hosts,
+        revision: u64,
+    ) -> Result<BTreeMap<String, Option<Compilation>>, Refusal> {
+        let compile_one = |(name, ids): (&String, &Option<Arc<DomainIds>>)| {
+            let compiled =
+                model.domains().get(name).zip(ids.as_ref()).map(|(domain, ids)| match self.compilations.get(name) {
+                    Some(before) => before.next(domain, ids, hosts, revision),
+                    None => Compilation::new(domain, ids, hosts, revision),
+                });
+            let refused = |error: CompileError| Refusal::Invalid(vec![domain_refused(name, error.to_string())]);
+            Ok((name.clone(), compiled.transpose().map_err(refused)?))
+        };
+        allocation.domains.iter().map(compile_one).collect()
     }
 
     /// The objects to write, with meta, and the keys to delete.
@@ -234,28 +266,23 @@ impl Catalog {
     }
 }
 
-/// Every domain touched, compiled; `None`: gone.
-fn compile_all(
-    touched: &BTreeMap<String, Option<&Domain>>,
-    allocation: &Allocation,
-    hosts: &BTreeMap<String, Vec<IpAddr>>,
-    revision: u64,
-) -> Result<BTreeMap<String, Option<Bundle>>, Refusal> {
-    let compile_one = |(name, domain): (&String, &Option<&Domain>)| {
-        let ids = allocation.domains.get(name).and_then(Option::as_ref);
-        let bundle = domain.zip(ids).map(|(domain, ids)| compile(domain, ids, hosts, revision)).transpose();
-        let refused = |error: CompileError| Refusal::Invalid(vec![domain_refused(name, error.to_string())]);
-        Ok((name.clone(), bundle.map_err(refused)?))
-    };
-    touched.iter().map(compile_one).collect()
-}
-
 fn unknown(key: &ObjectKey) -> Invalid {
     Invalid {
         key: key.clone(),
         index: None,
         field: String::new(),
         message: "there is no such object: nothing to delete".to_owned(),
+    }
+}
+
+/// Says of what cannot be deleted why it was to be, if its author did not ask for that by name.
+fn not_pruned(invalid: Invalid, pruned: &BTreeSet<ObjectKey>, change: &Change) -> Invalid {
+    match &change.prune {
+        Some(source) if pruned.contains(&invalid.key) => {
+            let message = format!("is no longer in file set {source:?} and would be pruned, but {}", invalid.message);
+            Invalid { message, ..invalid }
+        }
+        _ => invalid,
     }
 }
 

@@ -10,15 +10,15 @@ use ringfence_policy::{
 use ringfence_proto::v1::{self, ringfence_server::Ringfence};
 use tonic::{Request, Response, Status};
 
-use super::{Answers, counters, error, rollout, status, watch};
+use super::{Answers, counters, error, rollout, status, trace, watch};
 use crate::{
     catalog::Change,
     controller::{Controller, Mode},
     server::Shutdown,
 };
 
-/// How long hosts may take to answer for their counters.
-const COUNTERS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long hosts may take to answer.
+const HOSTS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The service `ringfence.v1.Ringfence`.
 pub struct RingfenceService {
@@ -38,9 +38,10 @@ impl RingfenceService {
 #[tonic::async_trait]
 impl Ringfence for RingfenceService {
     async fn apply(&self, request: Request<v1::ApplyRequest>) -> Result<Response<v1::ApplyResponse>, Status> {
-        let v1::ApplyRequest { objects, dry_run, if_revision } = request.into_inner();
+        let v1::ApplyRequest { objects, dry_run, if_revision, prune } = request.into_inner();
         let upserts = read_objects(objects)?;
-        let change = Change { upserts, deletes: Vec::new(), if_revision: wanted(if_revision) };
+        let prune = (!prune.is_empty()).then_some(prune);
+        let change = Change { upserts, deletes: Vec::new(), prune, if_revision: wanted(if_revision) };
         let mode = if dry_run { Mode::DryRun } else { Mode::Commit };
         let outcome = self.controller.change(change, mode).await.map_err(|failure| error::change(failure, |_| None))?;
         let (revision, changes, generations) = error::outcome(outcome);
@@ -61,7 +62,7 @@ impl Ringfence for RingfenceService {
         let v1::DeleteRequest { keys, if_revision } = request.into_inner();
         let deletes = read_keys(keys)?;
         let asked = deletes.clone();
-        let change = Change { upserts: Vec::new(), deletes, if_revision: wanted(if_revision) };
+        let change = Change { deletes, if_revision: wanted(if_revision), ..Change::default() };
         let place = |key: &ObjectKey| asked.iter().position(|asked| asked == key);
         let outcome =
             self.controller.change(change, Mode::Commit).await.map_err(|failure| error::change(failure, place))?;
@@ -91,7 +92,11 @@ impl Ringfence for RingfenceService {
 
     async fn counters(&self, request: Request<v1::CountersRequest>) -> Result<Response<v1::CountersResponse>, Status> {
         let v1::CountersRequest { domain, host } = request.into_inner();
-        Ok(Response::new(counters::collect(&self.controller, &domain, &host, COUNTERS_TIMEOUT).await))
+        Ok(Response::new(counters::collect(&self.controller, &domain, &host, HOSTS_TIMEOUT).await))
+    }
+
+    async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<v1::TraceResponse>, Status> {
+        Ok(Response::new(trace::trace(&self.controller, &request.into_inner(), HOSTS_TIMEOUT).await?))
     }
 }
 

@@ -23,8 +23,16 @@ pub(super) const META: &str = "meta";
 /// The audit trail: revision after the commit → [`AuditRecord`].
 pub(super) const AUDIT: &str = "audit";
 
-const KINDS: [Kind; 7] =
-    [Kind::Tenant, Kind::Domain, Kind::Network, Kind::Workload, Kind::Segment, Kind::Policy, Kind::Host];
+const KINDS: [Kind; 8] = [
+    Kind::Tenant,
+    Kind::Domain,
+    Kind::Network,
+    Kind::Workload,
+    Kind::Segment,
+    Kind::AddressSet,
+    Kind::Policy,
+    Kind::Host,
+];
 
 /// An audit entry as stored.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -9,7 +9,7 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -80,6 +80,11 @@ pub(crate) struct Controller {
     dir: tempfile::TempDir,
 }
 
+/// A directory in which commands run that need no controller.
+pub(crate) struct Offline {
+    dir: tempfile::TempDir,
+}
+
 /// What a run of `ringfence` left.
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -132,10 +137,7 @@ impl Controller {
 
     /// Writes a file into the directory in which commands run.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        path
+        write(self.dir.path(), name, text)
     }
 
     pub(crate) fn run(&self, line: &str) -> Run {
@@ -176,6 +178,30 @@ impl Controller {
     }
 }
 
+impl Offline {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        write(self.dir.path(), name, text)
+    }
+
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = ringfence(line);
+        command.env("RINGFENCE_ADDRESS", "http://127.0.0.1:1").current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Run {
+        Run::of(self.command(line).output().unwrap())
+    }
+}
+
 impl Drop for Controller {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -203,6 +229,13 @@ pub(crate) fn ringfence(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
     command.args(line.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    path
 }
 
 /// A port that nobody listens on.

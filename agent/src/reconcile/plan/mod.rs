@@ -2,9 +2,9 @@
 //!
 //! 0. **Let go**: devices that are gone, or go from one bearer to another, are nobody's: they pass nothing.
 //! 1. **Prepare**: what nothing refers to yet is written: hosts, profiles, interfaces, domains, and each changed domain's
-//!    *inactive* slot. Packets are judged as before.
+//!    *inactive* slot. Packets are judged as before; addresses that go from one to another are nobody's for a while.
 //! 2. **Switch**: one store per changed domain, its word. From it on packets are judged by the new state.
-//! 3. **Judge again**: epochs of the addresses whose class or interface changed are raised. After the switch, since a
+//! 3. **Judge again**: epochs of the addresses that mean something else now are raised (`stale`). After the switch, since a
 //!    program reads epochs first and the word after: one that races is judged again needlessly, never by what is gone.
 //! 4. **Finish**, after a grace period: the other slot is brought to the same, and what no slot needs is removed. A last
 //!    grace period, and indexes that became free may be handed out by the next plan.
@@ -15,19 +15,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
-use crate::{
-    bpf::{Device, bucket},
-    lower::image::Image,
-};
+use crate::{bpf::Device, lower::image::Image};
 
+mod classes;
 mod handover;
+mod holders;
 mod slots;
+mod stale;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
+mod view;
 
 use handover::{forgotten, handed_over};
-use slots::Slots;
+use holders::Holders;
+use slots::{Slots, differing};
+use stale::Stale;
+use view::View;
 
 /// What else than the maps a plan depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,11 @@ pub enum Start {
 
 /// The steps from the observed to the target maps; the words of the target do not count.
 pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
-    let slots = Slots::new(observed, target, start);
+    let view = View::new(observed, target);
+    let differ = differing(&view);
+    let stale = Stale::find(&view, &differ, start);
+    let slots = Slots::new(&view, &differ, &stale.domains);
+    let holders = Holders::new(&view);
     let mut steps = Vec::new();
     if start == Start::Interrupted {
         steps.push(Action::Grace);
@@ -50,14 +58,16 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
     let forwarding = put_forwarding(observed, target);
     let staged = slots.staged();
     let switched = slots.words();
-    let judged_again = judged_again(observed, target);
-    let finished = slots.finished();
+    let judged_again = stale.places.into_iter().map(Action::BumpEpoch);
+    let mut finished = slots.finished();
+    finished.extend(holders.finished());
     let removed = remove_forwarding(observed, target);
 
     let late = target.devices.iter().map(|(ifindex, device)| (*ifindex, *device));
     let late: Vec<_> = late.filter(|(ifindex, _)| handed_over.contains(ifindex)).collect();
     let at_once = changed(&observed.devices, &target.devices).filter(|(ifindex, _)| !handed_over.contains(ifindex));
     steps.extend(forwarding);
+    steps.extend(holders.staged());
     put_devices(observed, at_once, &mut steps);
     steps.extend(staged);
     if !switched.is_empty() {
@@ -107,7 +117,6 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
     steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
-    steps.extend(changed(&observed.subnets, &target.subnets).map(|(key, value)| Action::PutSubnet(key, value)));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
     steps
 }
@@ -116,34 +125,9 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
 fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
     steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
-    steps.extend(gone(&observed.subnets, &target.subnets).map(Action::DeleteSubnet));
     steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));
     steps.extend(forgotten(observed, target));
     steps
-}
-
-/// Epochs to raise once the words are stored: of every address whose class, interface or meaning changed, and of the
-/// bucket that stood for it while it was unknown.
-fn judged_again(observed: &Image, target: &Image) -> Vec<Action> {
-    let before: BTreeMap<u32, u32> = observed.domains.iter().map(|(index, domain)| (domain.id, *index)).collect();
-    let mut places = BTreeSet::new();
-    for (key, addr) in &target.addrs {
-        let slot = before.get(&key.domain_id).map_or(0, |domain| observed.word(*domain).slot) as usize;
-        match observed.addrs.get(key) {
-            Some(held)
-                if held.class_id[slot] == addr.class_id[slot]
-                    && held.iface == addr.iface
-                    && held.gateway_vni == addr.gateway_vni => {}
-            held => {
-                places.insert(addr.epoch);
-                places.extend(held.map(|held| held.epoch));
-                places.insert(bucket(key.domain_id, &key.ip));
-            }
-        }
-    }
-    let left = observed.addrs.iter().filter(|(key, _)| !target.addrs.contains_key(key));
-    places.extend(left.map(|(_, addr)| addr.epoch));
-    places.into_iter().map(Action::BumpEpoch).collect()
 }
 
 /// Entries of `target` that `observed` has not or has otherwise.

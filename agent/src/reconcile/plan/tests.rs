@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::Index, strategy::ValueTree};
-use ringfence_policy::bundle::Bundle;
 
 use super::{Action, Start, plan};
 use crate::{
-    bpf::{DeviceKind, bucket},
+    bpf::DeviceKind,
     lower::{Site, assign, image::Image, lasting, lower},
     testing::{
-        bundles::{site, states},
-        meaning::{Judgement, in_force, meaning},
+        bundles::{State, site, states},
+        meaning::{Judgement, holders, in_force, meaning},
     },
 };
+
+mod judged_again;
+
+use judged_again::check_judged_again;
 
 /// The maps of a host, and the steps of its last plan.
 #[derive(Clone, Default)]
@@ -23,8 +26,8 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn steps_to(&self, bundles: &[Bundle], start: Start) -> Vec<Action> {
-        let target = assign(&lower(bundles, &site()), &self.image).unwrap();
+    fn steps_to(&self, state: &State, start: Start) -> Vec<Action> {
+        let target = assign(&lower(&state.bundles, &site(), state.at), &self.image).unwrap();
         plan(&self.image, &target, start)
     }
 
@@ -35,8 +38,8 @@ impl Kernel {
         }
     }
 
-    fn bring(&mut self, bundles: &[Bundle]) {
-        self.steps_to(bundles, Start::Settled).iter().for_each(|step| self.take(step));
+    fn bring(&mut self, state: &State) {
+        self.steps_to(state, Start::Settled).iter().for_each(|step| self.take(step));
     }
 }
 
@@ -76,6 +79,29 @@ fn check_each_step(kernel: &mut Kernel, steps: &[Action]) {
             if is_new && new != old {
                 switched.insert(id);
             }
+        }
+    }
+}
+
+/// A stretch of addresses is held by whom the state holds by which its domain is judged, or by nobody; never by nobody if
+/// both states have the same holder.
+fn check_holders(kernel: &Kernel, steps: &[Action]) {
+    let mut now = kernel.clone();
+    let mut end = kernel.clone();
+    steps.iter().for_each(|step| end.take(step));
+    let (before, after) = (holders(&kernel.image), holders(&end.image));
+    let mut switched = BTreeSet::new();
+    for (place, step) in steps.iter().enumerate() {
+        if let Action::StoreWord(index, _) = step {
+            switched.extend(end.image.domains.get(index).map(|domain| domain.id));
+        }
+        now.take(step);
+        let held = holders(&now.image);
+        for key in before.keys().chain(after.keys()) {
+            let of_state = if switched.contains(&key.domain_id) { &after } else { &before };
+            let is_steady = before.get(key) == after.get(key);
+            let is_right = held.get(key) == of_state.get(key) || !is_steady && !held.contains_key(key);
+            assert!(is_right, "after step {place} of {steps:#?}\n{key:?} is held by {:?}", held.get(key));
         }
     }
 }
@@ -126,7 +152,8 @@ fn check_no_device_gets_anothers_packets(kernel: &Kernel, steps: &[Action]) {
 
 /// No entry that something refers to at the start turns into another: packets in flight may still read it.
 fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
-    let ifaces: BTreeSet<u32> = image.addrs.values().map(|addr| addr.iface).collect();
+    let held = image.subnets.values().map(|subnet| subnet.iface);
+    let ifaces: BTreeSet<u32> = image.addrs.values().map(|addr| addr.iface).chain(held).collect();
     let hosts: BTreeSet<u32> =
         ifaces.iter().filter_map(|index| image.ifaces.get(index)).map(|held| held.host).collect();
     let profiles: BTreeSet<u32> = image.rows.values().flat_map(|row| row.profile).collect();
@@ -145,51 +172,20 @@ fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     }
 }
 
-/// Flows of an address that means something else now are judged again, and only after the switch.
-fn check_epochs(before: &Kernel, after: &Kernel, steps: &[Action]) {
-    let raised = |place: u32| before.epochs.get(&place) != after.epochs.get(&place);
-    let (old, new) = (in_force(&before.image), in_force(&after.image));
-    for id in old.keys().chain(new.keys()) {
-        let (was, is) = (old.get(id).cloned().unwrap_or_default(), new.get(id).cloned().unwrap_or_default());
-        for key in was.classes.keys().chain(is.classes.keys()).filter(|key| was.classes.get(key) != is.classes.get(key))
-        {
-            let places = [&before.image, &after.image].map(|image| image.addrs.get(key).map(|addr| addr.epoch));
-            assert!(places.into_iter().flatten().all(raised), "{key:?} changed and its flows are not judged again");
-            if !before.image.addrs.contains_key(key) {
-                assert!(
-                    raised(bucket(*id, &key.ip)),
-                    "{key:?} joined and flows with it as unknown are not judged again"
-                );
-            }
-        }
-        let index = |image: &Image| image.domains.iter().find(|(_, domain)| domain.id == *id).map(|(index, _)| *index);
-        if let (Some(one), Some(other)) = (index(&before.image), index(&after.image))
-            && (was.rows != is.rows || was.prefixes != is.prefixes)
-        {
-            assert!(after.image.word(other).epoch > before.image.word(one).epoch, "domain {id}: its epoch is stale");
-        }
-    }
-    let last_word = steps.iter().rposition(|step| matches!(step, Action::StoreWord(..)));
-    let first_bump = steps.iter().position(|step| matches!(step, Action::BumpEpoch(_)));
-    assert!(
-        first_bump.is_none_or(|bump| last_word.is_none_or(|word| word < bump)),
-        "an epoch is raised before the switch"
-    );
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn every_step_is_wholly_old_or_wholly_new(history in vec(states(), 2..5)) {
         let mut kernel = Kernel::default();
-        for bundles in &history {
+        for state in &history {
             let before = kernel.clone();
-            let steps = kernel.steps_to(bundles, Start::Settled);
+            let steps = kernel.steps_to(state, Start::Settled);
             check_nothing_in_use_changes(&kernel.image, &steps);
             check_no_device_gets_anothers_packets(&kernel, &steps);
+            check_holders(&kernel, &steps);
             check_each_step(&mut kernel, &steps);
-            check_epochs(&before, &kernel, &steps);
+            check_judged_again(&before, &kernel, &steps);
         }
     }
 
@@ -198,14 +194,14 @@ proptest! {
         let last = history.last().unwrap().clone();
         let mut alone = Kernel::default();
         alone.bring(&last);
-        let mut reversed: Vec<Vec<Bundle>> = history.iter().rev().cloned().collect();
+        let mut reversed: Vec<State> = history.iter().rev().cloned().collect();
         reversed.push(last.clone());
-        let doubled: Vec<Vec<Bundle>> = history.iter().flat_map(|state| [state.clone(), state.clone()]).collect();
-        let with_empty: Vec<Vec<Bundle>> = history.iter().flat_map(|state| [state.clone(), Vec::new()]).chain([last.clone()]).collect();
+        let doubled: Vec<State> = history.iter().flat_map(|state| [state.clone(), state.clone()]).collect();
+        let with_empty: Vec<State> = history.iter().flat_map(|state| [state.clone(), State::default()]).chain([last.clone()]).collect();
         history.push(last);
         for way in [history, reversed, doubled, with_empty] {
             let mut kernel = Kernel::default();
-            way.iter().for_each(|bundles| kernel.bring(bundles));
+            way.iter().for_each(|state| kernel.bring(state));
             prop_assert_eq!(meaning(&kernel.image), meaning(&alone.image));
         }
     }
@@ -213,9 +209,9 @@ proptest! {
     #[test]
     fn an_unchanged_state_has_an_empty_plan(history in vec(states(), 1..4)) {
         let mut kernel = Kernel::default();
-        for bundles in &history {
-            kernel.bring(bundles);
-            prop_assert_eq!(kernel.steps_to(bundles, Start::Settled), vec![]);
+        for state in &history {
+            kernel.bring(state);
+            prop_assert_eq!(kernel.steps_to(state, Start::Settled), vec![]);
         }
     }
 
@@ -244,8 +240,10 @@ proptest! {
         let mut kernel = Kernel::default();
         kernel.bring(&state);
         let highest = kernel.image.words.values().map(|word| word.epoch).max().unwrap_or(0);
-        kernel.bring(&[]);
-        kernel.bring(&between.into_iter().filter(|bundle| bundle.domain_id == 2).collect::<Vec<_>>());
+        kernel.bring(&State::default());
+        let mut between = between;
+        between.bundles.retain(|bundle| bundle.domain_id == 2);
+        kernel.bring(&between);
         kernel.bring(&state);
         for (index, domain) in &kernel.image.domains {
             if domain.id == 1 {
@@ -259,10 +257,11 @@ proptest! {
 fn another_mtu_of_the_underlay_disturbs_no_flow() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..50 {
-        let bundles = states().new_tree(&mut runner).unwrap().current();
+        let state = states().new_tree(&mut runner).unwrap().current();
         let mut kernel = Kernel::default();
-        kernel.bring(&bundles);
-        let target = assign(&lower(&bundles, &Site { overlay_mtu: 1200, ..site() }), &kernel.image).unwrap();
+        kernel.bring(&state);
+        let site = Site { overlay_mtu: 1200, ..site() };
+        let target = assign(&lower(&state.bundles, &site, state.at), &kernel.image).unwrap();
         let steps = plan(&kernel.image, &target, Start::Settled);
         let only_puts = |step: &Action| matches!(step, Action::PutIface(..) | Action::PutDomain(..));
         assert!(steps.iter().all(only_puts), "{steps:#?}");

@@ -38,25 +38,25 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn enforce(&mut self, site: &Site) -> Result<Outcome, PassError> {
-        let prepared = self.fit(site)?;
+    pub(super) fn enforce(&mut self, site: &Site, at: u64) -> Result<Outcome, PassError> {
+        let prepared = self.fit(site, at)?;
         // On disk before in force: an agent that is killed in between goes on to the new state, not back.
         self.save();
         let bundles: Vec<&Bundle> = self.held.bundles().collect();
         self.machine.enforce(prepared, &bundles, &self.may_come_up())
     }
 
-    fn prepare(&mut self, site: &Site) -> Result<Prepared, PassError> {
+    fn prepare(&mut self, site: &Site, at: u64) -> Result<Prepared, PassError> {
         let bundles: Vec<&Bundle> = self.held.bundles().collect();
-        self.machine.prepare(&bundles, site)
+        self.machine.prepare(&bundles, site, at)
     }
 
     /// Prepares what is held. If the tables do not hold it, what is pending is taken back, the newest arrival first, until
     /// they do; then each is tried again in order of arrival, and those that do not fit are refused.
-    fn fit(&mut self, site: &Site) -> Result<Prepared, PassError> {
+    fn fit(&mut self, site: &Site, at: u64) -> Result<Prepared, PassError> {
         let mut aside = Vec::new();
         let prepared = loop {
-            match self.prepare(site) {
+            match self.prepare(site, at) {
                 Err(PassError::Full(full)) => match self.held.withdraw() {
                     Some(newest) => aside.push(newest),
                     None => {
@@ -72,13 +72,13 @@ impl Reconciler {
         }
         for bundle in aside.into_iter().rev() {
             self.held.take(bundle);
-            if let Err(PassError::Full(full)) = self.prepare(site)
+            if let Err(PassError::Full(full)) = self.prepare(site, at)
                 && let Some(bundle) = self.held.withdraw()
             {
                 self.refuse(&bundle, full.to_string());
             }
         }
-        self.prepare(site)
+        self.prepare(site, at)
     }
 
     /// Brings the disk to what is held. A full disk must not stop enforcement: it is tried again at every pass.

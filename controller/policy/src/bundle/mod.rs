@@ -7,6 +7,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 mod judge;
+mod shared;
+
+pub use shared::{Digest, Shared};
 
 /// An agent that has this reads everything in this module.
 pub const FEATURE_BUNDLE_V2: &str = "bundle-v2";
@@ -14,7 +17,7 @@ pub const FEATURE_BUNDLE_V2: &str = "bundle-v2";
 /// The class of the stack of the host that the other end runs on; no address has it. 0 is no class.
 pub const CLASS_HOST: u32 = 1;
 
-/// One domain, compiled.
+/// One domain, compiled; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle {
     /// Never reused.
@@ -26,11 +29,11 @@ pub struct Bundle {
     /// What an agent must know to read it right.
     pub features: Vec<String>,
     /// Where packets go.
-    pub topology: Topology,
+    pub topology: Shared<Topology>,
     /// Which packets may.
-    pub policy: CompiledPolicy,
+    pub policy: Shared<CompiledPolicy>,
     /// Every interface of the domain, by ascending id.
-    pub interfaces: Vec<CompiledInterface>,
+    pub interfaces: Vec<Shared<CompiledInterface>>,
 }
 
 /// Networks, hosts and the uplink of a domain.

@@ -8,21 +8,15 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
 
-use super::{CompileError, peers::Peers};
-use crate::{
-    bundle::ClassedPrefix,
-    model::{Domain, Peer},
+use super::{
+    CompileError, bounds,
+    nested::{Nested, parents},
+    peers::{Peers, Places},
 };
-
-fn cidr(prefix: IpNet) -> Peer {
-    Peer::Cidr { prefix, except: Vec::new() }
-}
-
-/// Classes of interface addresses that a domain may have (DESIGN 4).
-const CLASSES_MAX: usize = 4096;
-
-/// How many peers the error about too many classes names.
-const PEERS_NAMED: usize = 5;
+use crate::{
+    bundle::{CLASS_HOST, ClassedPrefix},
+    model::{Domain, Peer, Workload},
+};
 
 /// Addresses that are not unicast: IPv4 multicast and broadcast (RFC 1112 4, RFC 919 7), IPv6 multicast
 /// (RFC 4291 2.7).
@@ -32,89 +26,84 @@ const NOT_UNICAST: [IpNet; 3] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
 ];
 
-/// What rules can tell of an address.
+/// Every address, of either family.
+const EVERYWHERE: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+];
+
+/// What rules can tell of an end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Class {
     sort: Sort,
-    /// Segments in use that its workload is in, by name.
-    segments: Vec<String>,
-    /// Prefixes in use that hold it, the shortest first.
-    prefixes: Vec<IpNet>,
+    /// The peers in use that match it.
+    pub(super) peers: Places,
+    /// What the port names in rules to it mean there.
+    pub(super) ports: Vec<(String, u16)>,
 }
 
-/// Whose an address is.
+/// Whose an end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Sort {
-    /// An interface's: its side votes.
-    Interface,
+    /// A workload's, by an interface's own address or by a pair: its side votes.
+    Workload,
     /// A gateway's.
     Gateway,
     /// Nobody's in the domain.
     Outside,
     /// Nobody's anywhere.
     NotUnicast,
+    /// The host's.
+    Host,
 }
 
 /// Every class of a domain.
 pub(super) struct Classes {
-    ids: BTreeMap<Class, u32>,
-    addresses: HashMap<IpAddr, u32>,
-    prefixes: BTreeMap<IpNet, u32>,
+    pub(super) peers: Peers,
+    ids: HashMap<Class, u32>,
+    prefixes: Vec<ClassedPrefix>,
 }
 
 impl Classes {
     pub(super) fn new(domain: &Domain) -> Result<Self, CompileError> {
-        let mut peers = Peers::new(domain);
-        let mut addresses = Vec::new();
-        for (_, workload) in domain.workloads() {
-            let segments: Vec<String> = peers.segments_of(&workload.labels).iter().map(ToString::to_string).collect();
-            for address in workload.interfaces.iter().flat_map(|interface| &interface.addresses) {
-                let prefixes = peers.prefixes_of(*address);
-                addresses.push((*address, Class { sort: Sort::Interface, segments: segments.clone(), prefixes }));
+        let peers = Peers::new(domain);
+        let mut classes: BTreeSet<Class> = BTreeSet::new();
+        for (name, workload) in domain.workloads() {
+            let of_workload = peers.of_workload(name, workload);
+            let addresses = workload.interfaces.iter().flat_map(|interface| &interface.addresses);
+            classes.extend(addresses.map(|address| of_address(&peers, &of_workload, workload, *address)));
+            if classes.len() > bounds::CLASSES_MAX {
+                return Err(bounds::too_many_classes(domain, &peers, &classes));
             }
         }
-        let inside: BTreeSet<&Class> = addresses.iter().map(|(_, class)| class).collect();
-        if inside.len() > CLASSES_MAX {
-            return Err(too_many(domain, &inside));
-        }
-        let everywhere = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
-        let subnets = domain.networks.values().flat_map(|network| &network.subnets);
-        let gateways: BTreeSet<IpNet> = subnets.map(|subnet| IpNet::from(subnet.gateway)).collect();
-        let told_apart = peers.prefixes().chain(everywhere).chain(NOT_UNICAST).chain(gateways.iter().copied());
-        let external: BTreeSet<IpNet> = told_apart.collect();
-        let external: Vec<_> = external
-            .into_iter()
-            .map(|prefix| {
-                let sort = if gateways.contains(&prefix) {
-                    Sort::Gateway
-                } else if NOT_UNICAST.iter().any(|holding| holding.contains(&prefix)) {
-                    Sort::NotUnicast
-                } else {
-                    Sort::Outside
-                };
-                let prefixes = peers.prefixes_holding(&prefix);
-                (prefix, Class { sort, segments: Vec::new(), prefixes })
-            })
-            .collect();
-        let ids = number(inside.into_iter().chain(external.iter().map(|(_, class)| class)));
-        Ok(Self {
-            addresses: addresses.iter().filter_map(|(address, class)| Some((*address, *ids.get(class)?))).collect(),
-            prefixes: external.iter().filter_map(|(prefix, class)| Some((*prefix, *ids.get(class)?))).collect(),
-            ids,
+        let prefixes = prefixes(domain, &peers);
+        classes.extend(prefixes.iter().map(|(_, class)| class.clone()));
+        let mut ids = number(&peers, classes);
+        let classed = |(prefix, class): (IpNet, Class)| {
+            Some(ClassedPrefix { prefix, class_id: *ids.get(&class)?, votes: class.votes() })
+        };
+        let prefixes = prefixes.into_iter().filter_map(classed).collect();
+        ids.insert(Class::new(&peers, Sort::Host, Vec::new()), CLASS_HOST);
+        Ok(Self { peers, ids, prefixes })
+    }
+
+    /// The classes of a workload's addresses, in the order of its interfaces and theirs; `None`: one that no
+    /// workload had when the classes were made.
+    pub(super) fn of_workload(
+        &self,
+        name: &str,
+        workload: &Workload,
+    ) -> impl Iterator<Item = Vec<(IpAddr, Option<u32>)>> {
+        let of_workload = self.peers.of_workload(name, workload);
+        workload.interfaces.iter().map(move |interface| {
+            let class = |address| of_address(&self.peers, &of_workload, workload, address);
+            interface.addresses.iter().map(|address| (*address, self.ids.get(&class(*address)).copied())).collect()
         })
     }
 
-    /// The class of an interface's address.
-    pub(super) fn of(&self, address: &IpAddr) -> Option<u32> {
-        self.addresses.get(address).copied()
-    }
-
-    /// The classes of addresses that are no interface's; the longest prefix counts.
+    /// The classes of addresses that are no interface's own; the longest prefix counts.
     pub(super) fn prefixes(&self) -> Vec<ClassedPrefix> {
-        self.prefixes
-            .iter()
-            .map(|(prefix, id)| ClassedPrefix { prefix: *prefix, class_id: *id, votes: false })
-            .collect()
+        self.prefixes.clone()
     }
 
     /// Every class with its number, by number.
@@ -126,86 +115,113 @@ impl Classes {
 }
 
 impl Class {
+    fn new(peers: &Peers, sort: Sort, mut matching: Places) -> Self {
+        matching.extend(sort.peers().iter().filter_map(|peer| peers.place(peer)));
+        matching.sort_unstable();
+        matching.dedup();
+        Self { sort, peers: matching, ports: Vec::new() }
+    }
+
     /// Whether its side votes.
     pub(super) fn votes(&self) -> bool {
-        self.sort == Sort::Interface
+        self.sort == Sort::Workload
     }
 
-    /// Every peer that matches its addresses.
-    pub(super) fn peers(&self) -> impl Iterator<Item = Peer> {
-        let any = (self.sort != Sort::NotUnicast).then_some(Peer::Any);
-        let outside = (self.sort == Sort::Outside).then_some(Peer::Outside);
-        let segments = self.segments.iter().cloned().map(Peer::Segment);
-        let prefixes = self.prefixes.iter().copied().map(cidr);
-        any.into_iter().chain(outside).chain(segments).chain(prefixes)
-    }
-
-    /// What makes it this class, and no other.
-    fn identity(&self) -> String {
-        let Self { sort, segments, prefixes } = self;
-        let prefixes: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
-        format!("{} {} {}", sort.word(), segments.join(","), prefixes.join(","))
+    /// What makes it this class, and no other: the peers that follow from whose it is need no saying.
+    fn identity(&self, peers: &Peers) -> String {
+        let implied = self.sort.peers();
+        let named = self.peers.iter().filter_map(|place| peers.at(*place)).filter(|peer| !implied.contains(peer));
+        let ports = self.ports.iter().map(|(name, number)| format!("{name}={number}"));
+        let word = std::iter::once(self.sort.word().to_owned());
+        word.chain(named.map(ToString::to_string)).chain(ports).collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Sort {
+    /// The peers that match all of it.
+    fn peers(self) -> &'static [Peer] {
+        match self {
+            Self::Workload | Self::Gateway => &[Peer::Any],
+            Self::Outside => &[Peer::Any, Peer::Outside],
+            Self::NotUnicast => &[],
+            Self::Host => &[Peer::Any, Peer::Host],
+        }
+    }
+
     /// What it is called in the identity of a class, on which its number rests.
     fn word(self) -> &'static str {
         match self {
-            Self::Interface => "interface",
+            Self::Workload => "workload",
             Self::Gateway => "gateway",
             Self::Outside => "outside",
             Self::NotUnicast => "not-unicast",
+            Self::Host => "host",
         }
     }
 }
 
+/// The class of an interface's own address.
+fn of_address(peers: &Peers, of_workload: &[u32], workload: &Workload, address: IpAddr) -> Class {
+    owned(peers, of_workload, workload, peers.of_address(address))
+}
+
+/// The class of a workload's addresses.
+fn owned(peers: &Peers, of_workload: &[u32], workload: &Workload, by_address: &[u32]) -> Class {
+    let class = Class::new(peers, Sort::Workload, [of_workload, by_address].concat());
+    Class { ports: peers.ports_of(&class.peers, workload), ..class }
+}
+
+/// The classes of addresses that are no interface's own, by prefix. A prefix that says what the next longer one
+/// around it says is left out, unless it is a pair's: who has it must find it.
+fn prefixes(domain: &Domain, peers: &Peers) -> Vec<(IpNet, Class)> {
+    let subnets = domain.networks.values().flat_map(|network| &network.subnets);
+    let gateways: BTreeSet<IpNet> = subnets.map(|subnet| IpNet::from(subnet.gateway)).collect();
+    let with_pairs = domain.workloads().filter(|(_, workload)| workload.interfaces.iter().any(|i| !i.pairs.is_empty()));
+    let pairs: Nested<(Places, &Workload)> = with_pairs
+        .flat_map(|(name, workload)| {
+            let of_workload = peers.of_workload(name, workload);
+            let pairs = workload.interfaces.iter().flat_map(|interface| &interface.pairs);
+            pairs.map(move |pair| (pair.prefix, (of_workload.clone(), workload)))
+        })
+        .collect();
+    let class = |prefix: &IpNet| {
+        let by_address = peers.of_prefix(prefix);
+        if gateways.contains(prefix) {
+            Class::new(peers, Sort::Gateway, by_address.to_vec())
+        } else if NOT_UNICAST.iter().any(|holding| holding.contains(prefix)) {
+            Class::new(peers, Sort::NotUnicast, by_address.to_vec())
+        } else if let Some((of_workload, workload)) = pairs.holding(prefix) {
+            owned(peers, of_workload, workload, by_address)
+        } else {
+            Class::new(peers, Sort::Outside, by_address.to_vec())
+        }
+    };
+    let owned: BTreeSet<IpNet> = pairs.prefixes().collect();
+    let told_apart = peers.prefixes().chain(EVERYWHERE).chain(NOT_UNICAST);
+    let told_apart = told_apart.chain(gateways.iter().copied()).chain(owned.iter().copied()).collect();
+    let parents = parents(&told_apart);
+    let classed: Vec<(IpNet, Class)> = parents.iter().map(|(prefix, _)| (*prefix, class(prefix))).collect();
+    let says_more = |(prefix, parent): &(IpNet, Option<usize>), class: &Class| {
+        let around = parent.and_then(|parent| classed.get(parent));
+        owned.contains(prefix) || around.is_none_or(|(_, around)| around != class)
+    };
+    let kept = parents.iter().zip(&classed).filter(|(parent, (_, class))| says_more(parent, class));
+    kept.map(|(_, classed)| classed.clone()).collect()
+}
+
 /// Numbers classes by what they are, so that a class keeps its number when others come and go. Where two
-/// would have one number, the second in order takes the next that is free.
-fn number<'a>(classes: impl Iterator<Item = &'a Class>) -> BTreeMap<Class, u32> {
-    let classes: BTreeSet<&Class> = classes.collect();
-    let mut taken = BTreeSet::from([0, 1]);
-    let mut ids = BTreeMap::new();
-    for class in classes {
-        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(class.identity()));
+/// would have one number, the second by identity takes the next that is free.
+fn number(peers: &Peers, classes: BTreeSet<Class>) -> HashMap<Class, u32> {
+    let classes: BTreeMap<String, Class> = classes.into_iter().map(|class| (class.identity(peers), class)).collect();
+    let mut taken = BTreeSet::from([0, CLASS_HOST]);
+    let mut ids = HashMap::with_capacity(classes.len());
+    for (identity, class) in classes {
+        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(identity));
         let mut id = u32::from_be_bytes([a, b, c, d]);
         while !taken.insert(id) {
             id = id.wrapping_add(1);
         }
-        ids.insert(class.clone(), id);
+        ids.insert(class, id);
     }
     ids
-}
-
-/// Names the peers that split the addresses most: without each, how many classes fewer there would be.
-fn too_many(domain: &Domain, classes: &BTreeSet<&Class>) -> CompileError {
-    let segments = classes.iter().flat_map(|class| class.segments.iter().cloned().map(Peer::Segment));
-    let prefixes = classes.iter().flat_map(|class| class.prefixes.iter().copied().map(cidr));
-    let peers: BTreeSet<Peer> = segments.chain(prefixes).collect();
-    let mut splits: Vec<(usize, Peer)> = peers
-        .into_iter()
-        .map(|peer| {
-            let without: BTreeSet<Class> = classes.iter().map(|class| class.without(&peer)).collect();
-            (classes.len() - without.len(), peer)
-        })
-        .collect();
-    splits.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let named: Vec<_> = splits.iter().take(PEERS_NAMED).map(|(_, peer)| peer.to_string()).collect();
-    CompileError::TooManyClasses(format!(
-        "domain {}: its rules tell {} classes of interface addresses apart, {CLASSES_MAX} are possible: \
-         use fewer overlapping segments and prefixes; those that split most are {}",
-        domain.name(),
-        classes.len(),
-        named.join(", "),
-    ))
-}
-
-impl Class {
-    /// What it would be if no rule named this peer.
-    fn without(&self, peer: &Peer) -> Self {
-        let mut class = self.clone();
-        class.segments.retain(|name| !matches!(peer, Peer::Segment(other) if other == name));
-        class.prefixes.retain(|prefix| !matches!(peer, Peer::Cidr { prefix: other, .. } if other == prefix));
-        class
-    }
 }

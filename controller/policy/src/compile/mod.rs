@@ -2,32 +2,37 @@
 //!
 //! ```text
 //!  peers in use ──classes──▶ classes of addresses ─┐
-//!                                                  ├─rows──▶ rows ──▶ profiles
-//!  rules ──order──▶ rules, most decisive first ────┘           (tables)
+//!  (peers, selectors, nested)                      ├─rows──▶ rows ──▶ profiles over time ──▶ tables
+//!  rules ──order──▶ rules as they are asked ───────┘
 //! ```
 //!
-//! The output depends on the domain and its ids alone, never on what was compiled before.
+//! The output depends on the domain, its ids and the hosts' addresses alone, never on what was compiled before;
+//! [`Compilation`] only comes by it faster, where little has changed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    bundle::{
-        Bundle, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledPolicy, CompiledSubnet,
-        CompiledUplink, FEATURE_BUNDLE_V2, Topology,
-    },
-    model::{Domain, Uplink},
+    bundle::{Bundle, CompiledPolicy, FEATURE_BUNDLE_V2},
+    model::Domain,
 };
 
+mod bounds;
 mod classes;
+mod compilation;
+mod distinct;
+mod members;
+mod nested;
 mod order;
 mod peers;
+mod profiles;
 mod rows;
+mod selectors;
 mod tables;
+mod wiring;
 
 use classes::Classes;
+pub use compilation::Compilation;
+use members::Members;
 use order::Ordered;
 
 /// The numbers the controller handed out for a domain.
@@ -75,85 +80,43 @@ pub fn compile(
     hosts: &BTreeMap<String, Vec<IpAddr>>,
     generation: u64,
 ) -> Result<Bundle, CompileError> {
+    Ok(anew(domain, ids, hosts, generation)?.0)
+}
+
+/// Compiles a domain from nothing.
+fn anew(
+    domain: &Domain,
+    ids: &DomainIds,
+    hosts: &BTreeMap<String, Vec<IpAddr>>,
+    generation: u64,
+) -> Result<(Bundle, Classes, Members), CompileError> {
     let ordered = Ordered::new(domain, ids)?;
     let classes = Classes::new(domain)?;
     let (rows, profiles) = rows::compile(domain, &ordered, &classes)?;
-    Ok(Bundle {
+    let mut interfaces = Vec::new();
+    for workload in domain.workloads() {
+        interfaces.extend(wiring::interfaces(domain, ids, &classes, workload)?.into_iter().flatten());
+    }
+    interfaces.sort_unstable_by_key(|interface| interface.id);
+    let mut members = Members::default();
+    interfaces.iter().for_each(|interface| members.add(interface));
+    let policy = CompiledPolicy {
+        default_allows: domain.default_allows,
+        prefixes: classes.prefixes(),
+        rows,
+        profiles,
+        rules: ordered.names,
+    };
+    let bundle = Bundle {
         domain_id: ids.domain,
         name: domain.name().into(),
         generation,
         features: vec![FEATURE_BUNDLE_V2.into()],
-        topology: topology(domain, ids, hosts)?,
-        policy: CompiledPolicy {
-            default_allows: domain.default_allows,
-            prefixes: classes.prefixes(),
-            rows,
-            profiles,
-            rules: ordered.names,
-        },
-        interfaces: interfaces(domain, ids, &classes)?,
-    })
-}
-
-fn topology(domain: &Domain, ids: &DomainIds, hosts: &BTreeMap<String, Vec<IpAddr>>) -> Result<Topology, CompileError> {
-    let networks = domain.networks.iter().map(|(name, network)| {
-        let subnet = |subnet: &crate::model::Subnet| CompiledSubnet { cidr: subnet.cidr, gateway: subnet.gateway };
-        Ok(CompiledNetwork {
-            name: name.clone(),
-            vni: vni(domain, ids, name)?,
-            mtu: network.mtu.unwrap_or_default(),
-            subnets: network.subnets.iter().map(subnet).collect(),
-        })
-    });
-    let uplink = domain.uplink.as_ref().map(|uplink| {
-        let Uplink { host, device, addresses, next_hops } = uplink.clone();
-        CompiledUplink { host, device, addresses, next_hops }
-    });
-    let named: BTreeSet<&str> =
-        domain.interfaces().map(|interface| interface.host).chain(domain.uplink().map(|(host, _)| host)).collect();
-    let host = |name: &str| CompiledHost { name: name.into(), underlay: hosts.get(name).cloned().unwrap_or_default() };
-    Ok(Topology {
-        transit_vni: ids.transit_vni,
-        networks: networks.collect::<Result<_, _>>()?,
-        uplink,
-        hosts: named.into_iter().map(host).collect(),
-    })
-}
-
-fn interfaces(domain: &Domain, ids: &DomainIds, classes: &Classes) -> Result<Vec<CompiledInterface>, CompileError> {
-    let mut compiled = Vec::new();
-    for (workload, content) in domain.workloads() {
-        for interface in &content.interfaces {
-            let key = (workload.to_owned(), interface.name.clone());
-            let id = ids.interfaces.get(&key).copied();
-            let mut addresses: Vec<_> =
-                interface.addresses.iter().filter_map(|address| Some((*address, classes.of(address)?))).collect();
-            addresses.sort_unstable();
-            compiled.push(CompiledInterface {
-                id: id.ok_or_else(|| missing(domain, format!("interface {workload}/{}", interface.name)))?,
-                workload: workload.into(),
-                name: interface.name.clone(),
-                vni: vni(domain, ids, &interface.network)?,
-                mac: interface.mac.octets(),
-                host: interface.host.clone(),
-                device: interface.device.clone(),
-                addresses,
-                pairs: interface
-                    .pairs
-                    .iter()
-                    .map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() })
-                    .collect(),
-                port_security: interface.port_security,
-            });
-        }
-    }
-    compiled.sort_unstable_by_key(|interface| interface.id);
-    Ok(compiled)
-}
-
-fn vni(domain: &Domain, ids: &DomainIds, network: &str) -> Result<u32, CompileError> {
-    let vni = ids.networks.get(network).copied();
-    vni.ok_or_else(|| missing(domain, format!("network {network}")))
+        topology: wiring::topology(domain, ids, members.hosts(), hosts)?.into(),
+        policy: policy.into(),
+        interfaces,
+    };
+    Ok((bundle, classes, members))
 }
 
 fn missing(domain: &Domain, part: String) -> CompileError {

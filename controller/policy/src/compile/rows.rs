@@ -1,150 +1,157 @@
 //! Which pairs of classes have rules, and what those rules come to.
+//!
+//! Many classes are sources of the same rules, or destinations: they are looked at together. And many rules have
+//! the same sources and destinations: they are, too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{collections::BTreeSet, mem};
 
 use super::{
     CompileError,
+    bounds::{ROWS_MAX, too_many_rows},
     classes::{Class, Classes},
+    distinct::{Distinct, Lists},
     order::Ordered,
-    tables,
+    profiles::{Asked, Profiles, Timeline},
 };
 use crate::{
     bundle::{Profile, Row},
-    model::{Domain, Peer},
+    model::{Binds, Domain, Side},
 };
-
-/// Rows that a host holds (DESIGN 4); one host may need all of a domain's.
-const ROWS_MAX: usize = 1_000_000;
-
-/// A class as rules see it.
-struct Seen {
-    id: u32,
-    votes: bool,
-    /// Places in the order of the rules that have it as a source.
-    as_source: Vec<usize>,
-}
 
 /// The rows of a domain sorted by pair, and the profiles they point to.
 ///
-/// A pair has a row if a rule matches it. Pairs without an interface on either side are never judged.
+/// A pair has a row if a rule matches it and binds a side of it that votes.
 pub(super) fn compile(
     domain: &Domain,
     ordered: &Ordered<'_>,
     classes: &Classes,
 ) -> Result<(Vec<Row>, Vec<Profile>), CompileError> {
     let numbered = classes.numbered();
-    let matching = Matching::new(&numbered);
-    let mut seen: Vec<Seen> =
-        numbered.iter().map(|(id, class)| Seen { id: *id, votes: class.votes(), as_source: Vec::new() }).collect();
-    let mut destinations = Vec::with_capacity(ordered.rules.len());
-    for (place, ordered) in ordered.rules.iter().enumerate() {
-        for source in matching.any_of(&ordered.rule.from) {
-            if let Some(source) = seen.get_mut(source) {
-                source.as_source.push(place);
-            }
-        }
-        destinations.push(Destinations::new(matching.any_of(&ordered.rule.to), &numbered));
-    }
+    let matching = Matching::new(ordered, classes, &numbered);
+    let mut profiles = Profiles::new(ordered, domain.default_allows);
     let mut rows = Vec::new();
-    let mut profiles = Profiles::new(ordered);
-    for source in &seen {
-        // Only what some rule matches is visited: most sources meet few of the classes.
-        let mut matched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for rule in &source.as_source {
-            for destination in destinations.get(*rule).into_iter().flat_map(|d| d.judged_from(source)) {
-                matched.entry(*destination).or_default().push(*rule);
-            }
+    let mut scratch = vec![Vec::new(); matching.destinations.len()];
+    for (source, members) in &matching.sources {
+        let reached = matching.reached_from(source, &mut profiles, &mut scratch);
+        if rows.len() + members.len() * reached.len() > ROWS_MAX {
+            let widest = matching.widest(ordered);
+            return Err(too_many_rows(domain, &classes.peers, numbered.iter().map(|(_, class)| *class), &widest));
         }
-        for (destination, rules) in matched {
-            let Some(destination) = seen.get(destination) else { continue };
-            let profile = profiles.of(rules, source.votes, destination.votes);
-            rows.push(Row { from_class: source.id, to_class: destination.id, profile, later: Vec::new() });
-        }
-        if rows.len() > ROWS_MAX {
-            return Err(too_many(domain, ordered, &destinations));
+        for from_class in members {
+            rows.extend(reached.iter().map(|(to_class, Timeline { profile, later })| Row {
+                from_class: *from_class,
+                to_class: *to_class,
+                profile: *profile,
+                later: later.clone(),
+            }));
         }
     }
-    Ok((rows, profiles.list))
+    rows.sort_unstable();
+    Ok((rows, profiles.into_list()))
 }
 
-/// Places of classes by the peers that match them.
-struct Matching(BTreeMap<Peer, Vec<usize>>);
+/// Classes that are sources of the same lists of peers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Source {
+    lists: Vec<usize>,
+    votes: bool,
+}
+
+/// Classes that are destinations of the same lists of peers, on which port names mean the same.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Destination {
+    lists: Vec<usize>,
+    votes: bool,
+    ports: Vec<(String, u16)>,
+}
+
+/// Rules with the same peers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Group {
+    from: usize,
+    to: usize,
+    binds: Binds,
+}
+
+/// Who is matched by what.
+struct Matching {
+    /// Borne by classes, by id.
+    sources: Vec<(Source, Vec<u32>)>,
+    destinations: Vec<(Destination, Vec<u32>)>,
+    /// The groups of each list of sources, with their rules.
+    groups: Vec<Vec<(Group, Vec<u32>)>>,
+    /// The places of the destinations of each list.
+    reached: Vec<Vec<usize>>,
+}
 
 impl Matching {
-    fn new(numbered: &[(u32, &Class)]) -> Self {
-        let mut places: BTreeMap<Peer, Vec<usize>> = BTreeMap::new();
-        for (place, (_, class)) in numbered.iter().enumerate() {
-            for peer in class.peers() {
-                places.entry(peer).or_default().push(place);
+    fn new(ordered: &Ordered<'_>, classes: &Classes, numbered: &[(u32, &Class)]) -> Self {
+        let peers = &classes.peers;
+        let (mut from, mut to, mut groups) = (Lists::new(peers), Lists::new(peers), Distinct::new());
+        for (place, ordered) in (0..).zip(&ordered.rules) {
+            let rule = ordered.rule;
+            let group = Group { from: from.place(peers, &rule.from), to: to.place(peers, &rule.to), binds: rule.binds };
+            groups.add(group, place);
+        }
+        let (mut sources, mut destinations) = (Distinct::new(), Distinct::new());
+        for (id, class) in numbered {
+            let votes = class.votes();
+            sources.add(Source { lists: from.holding(class), votes }, *id);
+            destinations.add(Destination { lists: to.holding(class), votes, ports: class.ports.clone() }, *id);
+        }
+        let mut by_from: Vec<Vec<_>> = vec![Vec::new(); from.len()];
+        for (group, rules) in groups.list {
+            by_from[group.from].push((group, rules));
+        }
+        let destinations = destinations.list;
+        let mut reached: Vec<Vec<usize>> = vec![Vec::new(); to.len()];
+        for (place, (destination, _)) in destinations.iter().enumerate() {
+            destination.lists.iter().for_each(|list| reached[*list].push(place));
+        }
+        Self { sources: sources.list, destinations, groups: by_from, reached }
+    }
+
+    /// The classes that rules match from a source, with what those come to. `rules` has an empty list for every
+    /// destination, before and after.
+    fn reached_from(
+        &self,
+        source: &Source,
+        profiles: &mut Profiles<'_>,
+        rules: &mut [Vec<usize>],
+    ) -> Vec<(u32, Timeline)> {
+        let mut found = BTreeSet::new();
+        for (group, places) in source.lists.iter().flat_map(|list| &self.groups[*list]) {
+            let from = source.votes && group.binds.binds(Side::From);
+            for place in &self.reached[group.to] {
+                if from || (self.destinations[*place].0.votes && group.binds.binds(Side::To)) {
+                    rules[*place].extend(places.iter().map(|place| *place as usize));
+                    found.insert(*place);
+                }
             }
         }
-        Self(places)
-    }
-
-    /// The places of the classes that one of these peers matches, in order.
-    fn any_of(&self, peers: &[Peer]) -> BTreeSet<usize> {
-        peers.iter().filter_map(|peer| self.0.get(peer)).flatten().copied().collect()
-    }
-}
-
-/// The places of the classes that a rule has as destinations.
-struct Destinations {
-    all: Vec<usize>,
-    /// Those whose side votes.
-    voting: Vec<usize>,
-}
-
-impl Destinations {
-    fn new(places: BTreeSet<usize>, numbered: &[(u32, &Class)]) -> Self {
-        let votes = |place: &usize| numbered.get(*place).is_some_and(|(_, class)| class.votes());
-        Self { voting: places.iter().copied().filter(votes).collect(), all: places.into_iter().collect() }
-    }
-
-    /// Those that are judged from a source: of two sides one votes at least.
-    fn judged_from(&self, source: &Seen) -> &[usize] {
-        if source.votes { &self.all } else { &self.voting }
-    }
-}
-
-/// Profiles, each of them once.
-struct Profiles<'a> {
-    ordered: &'a Ordered<'a>,
-    list: Vec<Profile>,
-    by_content: HashMap<Profile, u32>,
-    by_rules: HashMap<(Vec<usize>, bool, bool), u32>,
-}
-
-impl<'a> Profiles<'a> {
-    fn new(ordered: &'a Ordered<'a>) -> Self {
-        Self { ordered, list: Vec::new(), by_content: HashMap::new(), by_rules: HashMap::new() }
-    }
-
-    /// The place of the profile that these rules, given by their places in the order, come to.
-    fn of(&mut self, rules: Vec<usize>, from_votes: bool, to_votes: bool) -> u32 {
-        let key = (rules, from_votes, to_votes);
-        if let Some(place) = self.by_rules.get(&key) {
-            return *place;
+        let mut reached = Vec::new();
+        for place in found {
+            let (Destination { votes, ports, .. }, members) = &self.destinations[place];
+            let mut rules = mem::take(&mut rules[place]);
+            rules.sort_unstable();
+            let asked = Asked { rules, from_votes: source.votes, to_votes: *votes, ports: ports.clone() };
+            let timeline = profiles.of(asked);
+            reached.extend(members.iter().map(|class| (*class, timeline.clone())));
         }
-        let matched: Vec<_> = key.0.iter().map(|place| &self.ordered.rules[*place]).collect();
-        let profile = tables::profile(&matched, from_votes, to_votes);
-        let place = *self.by_content.entry(profile).or_insert_with_key(|profile| {
-            let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-            self.list.push(profile.clone());
-            place
-        });
-        self.by_rules.insert(key, place);
-        place
+        reached
     }
-}
 
-/// Names the rule that speaks of the most destinations.
-fn too_many(domain: &Domain, ordered: &Ordered<'_>, destinations: &[Destinations]) -> CompileError {
-    let widest = ordered.rules.iter().zip(destinations).max_by_key(|(_, destinations)| destinations.all.len());
-    let name = widest.and_then(|(widest, _)| ordered.names.get(usize::try_from(widest.ordinal).ok()?));
-    let name = name.map_or("", |name| &name.name);
-    CompileError::TooManyRows(format!(
-        "domain {}: its rules match more than {ROWS_MAX} pairs of classes: use fewer overlapping segments \
-         and prefixes, or narrower peers; the widest rule is {name}",
-        domain.name(),
-    ))
+    /// The rule that matches the most pairs of classes.
+    fn widest(&self, ordered: &Ordered<'_>) -> String {
+        let mut sources = vec![0; self.groups.len()];
+        for (source, members) in &self.sources {
+            source.lists.iter().for_each(|list| sources[*list] += members.len());
+        }
+        let destinations = |list: usize| self.reached[list].iter().map(|place| self.destinations[*place].1.len());
+        let pairs = |group: &Group| sources[group.from] * destinations(group.to).sum::<usize>();
+        let widest = self.groups.iter().flatten().max_by_key(|(group, _)| pairs(group));
+        let rule = widest.and_then(|(_, rules)| ordered.rules.get(*rules.first()? as usize));
+        let name = rule.and_then(|rule| ordered.names.get(rule.ordinal as usize));
+        name.map_or_else(String::new, |rule| rule.name.clone())
+    }
 }

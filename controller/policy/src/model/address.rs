@@ -127,6 +127,15 @@ pub(super) fn parse_prefix_or_address(text: &str) -> Result<IpNet, AddressError>
     }
 }
 
+/// A prefix, or an address, that has addresses which packets are routed to.
+pub(super) fn parse_routed_prefix(text: &str) -> Result<IpNet, AddressError> {
+    let prefix = parse_prefix_or_address(text)?;
+    match NOT_ROUTED.iter().any(|other| other.contains(&prefix)) {
+        true => Err(AddressError::NotRouted(prefix.network())),
+        false => Ok(prefix),
+    }
+}
+
 /// An address with the length of its on-link prefix.
 pub(super) fn parse_interface_prefix(text: &str) -> Result<IpNet, AddressError> {
     let prefix: IpNet = text.parse().map_err(|_| AddressError::NotAPrefix(text.into()))?;
@@ -152,7 +161,8 @@ pub(super) fn check_all_routed(prefix: IpNet) -> Result<(), AddressError> {
     }
 }
 
-fn check_unmapped(address: IpAddr) -> Result<(), AddressError> {
+/// Whether an address is no IPv4 address in IPv6's clothes (RFC 4291 2.5.5.2).
+pub(crate) fn check_unmapped(address: IpAddr) -> Result<(), AddressError> {
     match address {
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err(AddressError::Mapped(address)),
         _ => Ok(()),

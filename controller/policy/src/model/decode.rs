@@ -55,7 +55,7 @@ pub(super) fn decode(object: &Object) -> Result<Part, Vec<Fault>> {
         Spec::AddressSet(spec) => address_set(&mut faults, spec).map(Part::AddressSet),
         Spec::Policy(spec) => policy(&mut faults, spec).map(Part::Policy),
         Spec::Host(_) => {
-            faults.add("", "hosts are made by the controller when an agent registers");
+            faults.add("", "hosts are made by the controller when an agent registers: remove the object");
             None
         }
     };
@@ -154,7 +154,7 @@ fn check_uplink_families(faults: &mut Faults, uplink: &Uplink) {
             (Some(prefix), Some((index, hop))) => {
                 let field = format!("uplink.nextHops[{index}]");
                 if *hop == prefix.addr() {
-                    faults.add(field, format!("{hop} is the uplink's own address"));
+                    faults.add(field, format!("{hop} is the uplink's own address: write a router on that link"));
                 } else if !prefix.contains(hop) || is_reserved_in(*hop, prefix) {
                     let message = format!("{hop} is no neighbour in {}", prefix.trunc());
                     faults.add(field, format!("{message}: write a router on that link"));
@@ -202,7 +202,7 @@ fn subnet(faults: &mut Faults, field: &str, spec: &SubnetSpec) -> Option<Subnet>
     }
     faults.ok(&cidr_field, check_all_routed(cidr))?;
     if !cidr.contains(&gateway) {
-        faults.add(gateway_field, format!("{gateway} is outside {cidr}"));
+        faults.add(gateway_field, format!("{gateway} is outside {cidr}: choose an address inside"));
         return None;
     }
     if is_reserved_in(gateway, &cidr) {

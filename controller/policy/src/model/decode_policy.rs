@@ -15,6 +15,10 @@ use crate::object::{AddressSetSpec, LabelTest, PeerSpec, PolicySpec, Requirement
 /// Priority of a rule that names none (DESIGN 3.2).
 pub const DEFAULT_PRIORITY: u16 = 1000;
 
+/// What a peer can be.
+pub(crate) const PEERS: &str =
+    "any, outside, host, segment/NAME, workload/NAME, addresses/NAME, {cidr: PREFIX} or {labels: {KEY: VALUE}}";
+
 pub(super) fn selector(faults: &mut Faults, field: &str, requirements: &[Requirement]) -> Option<Selector> {
     let wanted = "an empty selector would select every workload; name a label, or use `any` in rules";
     faults.filled(field, requirements, wanted);
@@ -77,8 +81,9 @@ pub(super) fn one_of<T: Copy + Default>(
     let Some(word) = word else { return Some(T::default()) };
     let found = known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
     if found.is_none() {
-        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        faults.add(field, format!("{word:?} is no {what}: write {}", names.join(" or ")));
+        let mut names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        let last = names.pop().unwrap_or_default();
+        faults.add(field, format!("{word:?} is no {what}: write {} or {last}", names.join(", ")));
     }
     found
 }
@@ -114,16 +119,7 @@ fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
     };
     let sides = [("from", Binds::From), ("to", Binds::To)];
     let binds = one_of(faults, &at("side"), "side", side.as_deref(), &sides);
-    let mut moment = |part: &str, text: &Option<String>| match text {
-        None => Some(None),
-        Some(text) => faults.ok(at(part), parse_moment(text)).map(Some),
-    };
-    let window = Window { not_before: moment("notBefore", not_before)?, not_after: moment("notAfter", not_after)? };
-    if let Window { not_before: Some(start), not_after: Some(end) } = window
-        && end <= start
-    {
-        faults.add(at("notAfter"), "is not after notBefore: the rule would never hold");
-    }
+    let window = window(faults, field, not_before.as_deref(), not_after.as_deref());
     Some(Rule {
         name: name.clone(),
         from,
@@ -133,8 +129,26 @@ fn rule(faults: &mut Faults, field: &str, spec: &RuleSpec) -> Option<Rule> {
         priority: priority?,
         binds: binds?,
         log: *log,
-        window,
+        window: window?,
     })
+}
+
+fn window(faults: &mut Faults, field: &str, not_before: Option<&str>, not_after: Option<&str>) -> Option<Window> {
+    let mut moment = |part: &str, text: Option<&str>| match text {
+        None => Some(None),
+        Some(text) => faults.ok(format!("{field}.{part}"), parse_moment(text)).map(Some),
+    };
+    let (not_before, not_after) = (moment("notBefore", not_before), moment("notAfter", not_after));
+    let window = Window { not_before: not_before?, not_after: not_after? };
+    if let Window { not_before: Some(start), not_after: Some(end) } = window
+        && end <= start
+    {
+        faults.add(
+            format!("{field}.notAfter"),
+            "is not after notBefore, so the rule would never hold: write a later moment",
+        );
+    }
+    Some(window)
 }
 
 fn peer(faults: &mut Faults, field: &str, spec: &PeerSpec) -> Option<Peer> {
@@ -178,7 +192,3 @@ fn cidr_peer(faults: &mut Faults, field: &str, cidr: &str, except: &[String]) ->
     except.dedup();
     Some(Peer::Cidr { prefix: prefix?, except })
 }
-
-/// What a peer can be.
-const PEERS: &str =
-    "any, outside, host, segment/NAME, workload/NAME, addresses/NAME, {cidr: PREFIX} or {labels: {KEY: VALUE}}";

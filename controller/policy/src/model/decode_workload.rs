@@ -2,7 +2,7 @@
 
 use super::{
     AddressPair, Interface, Mac, Workload,
-    address::{parse_address, parse_prefix_or_address},
+    address::{parse_address, parse_routed_prefix},
     derived_device,
     fault::Faults,
     name::{check_device, check_host, check_label_key, check_label_value, check_part, check_port_name},
@@ -54,7 +54,7 @@ fn interface(faults: &mut Faults, field: &str, object: &Object, spec: &Interface
     let mac = faults.ok(at("mac"), Mac::parse_unicast(mac));
     let pairs = faults.each(&at("addressPairs"), address_pairs, |faults, field, spec| {
         let AddressPairSpec { mac: own, prefix } = spec;
-        let prefix = faults.ok(format!("{field}.prefix"), parse_prefix_or_address(prefix));
+        let prefix = faults.ok(format!("{field}.prefix"), parse_routed_prefix(prefix));
         let mac = match own {
             Some(own) => faults.ok(format!("{field}.mac"), Mac::parse_unicast(own)),
             None => mac,

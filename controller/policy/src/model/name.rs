@@ -49,7 +49,7 @@ pub enum NameError {
 }
 
 /// Whether a part of a policy (a rule, an interface) may be called this.
-pub(super) fn check_part(name: &str) -> Result<(), NameError> {
+pub(crate) fn check_part(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }
@@ -73,7 +73,7 @@ pub(super) fn check_port_name(name: &str) -> Result<(), NameError> {
 }
 
 /// Whether an object may be called this.
-pub(super) fn check_object(name: &str) -> Result<(), NameError> {
+pub(crate) fn check_object(name: &str) -> Result<(), NameError> {
     if RESERVED.contains(&name) {
         return Err(NameError::Reserved(name.into()));
     }
@@ -81,7 +81,7 @@ pub(super) fn check_object(name: &str) -> Result<(), NameError> {
 }
 
 /// The tenant's and the domain's part of `tenant/domain`.
-pub(super) fn split_domain(name: &str) -> Result<(&str, &str), NameError> {
+pub(crate) fn split_domain(name: &str) -> Result<(&str, &str), NameError> {
     if RESERVED.contains(&name) {
         return Err(NameError::Reserved(name.into()));
     }

@@ -32,9 +32,12 @@ pub(super) enum Test {
 }
 
 impl Selector {
-    /// The labels it asks for.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.conditions.iter().map(|condition| condition.key.as_str())
+    /// A label, and values one of which it must have; `None`: it is asked for none so.
+    pub(crate) fn required(&self) -> Option<(&str, &BTreeSet<String>)> {
+        self.conditions.iter().find_map(|condition| match &condition.test {
+            Test::In(values) => Some((condition.key.as_str(), values)),
+            _ => None,
+        })
     }
 
     /// Whether a workload with these labels is selected.

@@ -13,9 +13,6 @@ enum Accepted {
     Text(&'static str),
 }
 
-/// Kinds that are not supported yet.
-pub(super) const KINDS: [&str; 1] = ["Expectation"];
-
 /// Of a Network.
 pub(super) const NETWORK: [Later; 1] = [never("multicast")];
 /// Of a subnet.

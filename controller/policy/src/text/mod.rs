@@ -1,12 +1,13 @@
 //! YAML in and out, with positions.
 //!
 //! ```text
-//!  text ──tree──▶ Node ──reader, object──▶ Object ──model's check──▶ Document
+//!  text ──tree──▶ Node ─┬─reader, object──▶ Object ──model's check──▶ Document
+//!                       └─reader, expectation──▶ Expectation
 //! ```
 //!
 //! Every step goes on after an error, so that the author hears of all of them at once. What the language
 //! will have and this version lacks is refused by name; where such a field says exactly what this version
-//! does (`tier: tenant`, `log: false`), it is accepted and means nothing further.
+//! does (`dhcp: false`), it is accepted and means nothing further.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,11 +15,9 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    model,
-    object::{Object, ObjectKey},
-};
+use crate::{expectation::Expectation, model, object::Object};
 
+mod expectation;
 pub(crate) mod flat;
 mod later;
 mod node;
@@ -26,8 +25,10 @@ mod object;
 mod reader;
 mod render;
 mod suggest;
+mod syntax;
 mod tree;
 
+use object::Read;
 pub use render::render;
 
 /// A file's name and text.
@@ -39,16 +40,39 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// What files hold.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Objects, in the order written.
+    pub documents: Vec<Document>,
+    /// Expectations, in the order written.
+    pub expectations: Vec<ExpectationDocument>,
+}
+
 /// An object and where it stands.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The object.
     pub object: Object,
+    source: Source,
+}
+
+/// An expectation and where it stands.
+#[derive(Clone, Debug)]
+pub struct ExpectationDocument {
+    /// The expectation.
+    pub expectation: Expectation,
+    source: Source,
+}
+
+/// Where a document stands.
+#[derive(Clone, Debug)]
+struct Source {
     file: Arc<str>,
     places: Places,
 }
 
-/// Where the fields of an object stand, by path; the empty path is the object.
+/// Where the fields of a document stand, by path; the empty path is the document.
 type Places = BTreeMap<String, node::Place>;
 
 /// A place in a file; line and column from 1.
@@ -99,6 +123,19 @@ impl fmt::Display for TextError {
 impl Document {
     /// Where a field stands (`rules[2].traffic[0]`); the nearest parent when it is absent.
     pub fn locate(&self, field: &str) -> Location {
+        self.source.locate(field)
+    }
+}
+
+impl ExpectationDocument {
+    /// Where a field stands (`flows[2].rule`); the nearest parent when it is absent.
+    pub fn locate(&self, field: &str) -> Location {
+        self.source.locate(field)
+    }
+}
+
+impl Source {
+    fn locate(&self, field: &str) -> Location {
         locate(&self.file, &self.places, field)
     }
 }
@@ -117,29 +154,38 @@ fn locate(file: &str, places: &Places, field: &str) -> Location {
     }
 }
 
-/// Reads every document of every file, or says everything that is wrong with them, file by file in the
-/// order of their lines.
+/// Reads every object of every file, or says everything that is wrong with them, file by file in the order of
+/// their lines. Expectations are read too, and left out.
+///
+/// # Errors
+/// See [`parse_all`].
+pub fn parse(files: &[SourceFile]) -> Result<Vec<Document>, Vec<TextError>> {
+    parse_all(files).map(|contents| contents.documents)
+}
+
+/// Reads every object and every expectation of every file, or says everything that is wrong with them, file by file
+/// in the order of their lines.
 ///
 /// # Errors
 /// Text that is no YAML, fields that are no object's, values that no object can have, whatever else there
 /// is, and objects that come twice.
-pub fn parse(files: &[SourceFile]) -> Result<Vec<Document>, Vec<TextError>> {
-    let mut documents = Vec::new();
+pub fn parse_all(files: &[SourceFile]) -> Result<Contents, Vec<TextError>> {
+    let mut contents = Contents::default();
     let mut errors = Vec::new();
     for file in files {
         let mut found = Vec::new();
         for tree in tree::parse(file) {
-            documents.extend(read_document(file, tree, &mut found));
+            read_document(file, tree, &mut contents, &mut found);
         }
         found.sort_by_key(|error| (error.location.line, error.location.column));
         errors.extend(found);
     }
-    errors.extend(duplicates(&documents));
-    if errors.is_empty() { Ok(documents) } else { Err(errors) }
+    errors.extend(duplicates(&contents));
+    if errors.is_empty() { Ok(contents) } else { Err(errors) }
 }
 
-/// One document, or nothing and its errors.
-fn read_document(file: &SourceFile, tree: tree::Tree, errors: &mut Vec<TextError>) -> Option<Document> {
+/// Adds one document to the contents, or what is wrong with it to the errors.
+fn read_document(file: &SourceFile, tree: tree::Tree, contents: &mut Contents, errors: &mut Vec<TextError>) {
     let tree::Tree { root, is_whole, errors: mut unread } = tree;
     let title = object::title(&root);
     for error in &mut unread {
@@ -147,14 +193,18 @@ fn read_document(file: &SourceFile, tree: tree::Tree, errors: &mut Vec<TextError
     }
     if !is_whole {
         errors.append(&mut unread);
-        return None;
+        return;
     }
     let mut reader = reader::Reader::new(&file.name, title);
-    let object = object::read(&mut reader, &root);
+    let read = object::read(&mut reader, &root);
     let reader::Reader { title, places, errors: misread, .. } = reader;
     unread.extend(misread);
     let mut found = unread.clone();
-    for fault in object.iter().flat_map(model::check) {
+    let object = match &read {
+        Some(Read::Object(object)) => Some(object),
+        _ => None,
+    };
+    for fault in object.into_iter().flat_map(model::check) {
         // An empty value that stands for one that could not be read is not news.
         let related =
             |error: &TextError| is_inside(&fault.field, &error.field) || is_inside(&error.field, &fault.field);
@@ -168,10 +218,16 @@ fn read_document(file: &SourceFile, tree: tree::Tree, errors: &mut Vec<TextError
             message: fault.message,
         });
     }
-    let sound = found.is_empty();
-    errors.append(&mut found);
-    let document = |object| Document { object, file: file.name.as_str().into(), places };
-    object.filter(|_| sound).map(document)
+    if !found.is_empty() {
+        errors.append(&mut found);
+        return;
+    }
+    let source = Source { file: file.name.as_str().into(), places };
+    match read {
+        Some(Read::Object(object)) => contents.documents.push(Document { object, source }),
+        Some(Read::Expectation(expectation)) => contents.expectations.push(ExpectationDocument { expectation, source }),
+        None => {}
+    }
 }
 
 /// Whether a field is another or a part of it.
@@ -180,24 +236,23 @@ fn is_inside(field: &str, other: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// An error at each object that an earlier document is already.
-fn duplicates(documents: &[Document]) -> Vec<TextError> {
-    let mut seen: HashMap<ObjectKey, Location> = HashMap::new();
+/// An error at each document that an earlier one is already.
+fn duplicates(contents: &Contents) -> Vec<TextError> {
+    let mut seen: HashMap<String, Location> = HashMap::new();
+    let objects = contents.documents.iter().map(|document| (document.object.key().to_string(), &document.source));
+    let expectations = contents.expectations.iter().map(|document| {
+        let Expectation { domain, name, .. } = &document.expectation;
+        (format!("Expectation {domain}/{name}"), &document.source)
+    });
     let mut errors = Vec::new();
-    for document in documents {
-        let key = document.object.key();
-        let location = document.locate("name");
-        match seen.get(&key) {
-            Some(first) => errors.push(TextError {
-                location,
-                object: key.to_string(),
-                field: "name".into(),
-                message: format!("duplicate object: {first} is the same one; keep one of them"),
-            }),
-            None => {
-                seen.insert(key, location);
-            }
-        }
+    for (object, source) in objects.chain(expectations) {
+        let location = source.locate("name");
+        let Some(first) = seen.get(&object) else {
+            seen.insert(object, location);
+            continue;
+        };
+        let message = format!("duplicate object: {first} is the same one; keep one of them");
+        errors.push(TextError { location, object, field: "name".into(), message });
     }
     errors
 }

@@ -1,25 +1,37 @@
-//! Nodes → objects, kind by kind. Only shape is read here; what a value may be, [`crate::model`] knows.
+//! Nodes → objects and expectations, kind by kind. Of objects, only shape is read here; what a value may be, [`crate::model`]
+//! knows.
 
 use super::{
-    later,
+    expectation, later,
     node::{Content, Node},
     reader::{Field, Fields, Reader, join},
     suggest::nearest,
 };
-use crate::object::{
-    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec,
-    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+use crate::{
+    expectation::Expectation,
+    model::PEERS,
+    object::{
+        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec,
+        PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    },
 };
 
 /// Kinds that an author writes.
-const KINDS: [&str; 7] = ["Tenant", "Domain", "Network", "Workload", "Segment", "AddressSet", "Policy"];
+const KINDS: [&str; 8] = ["Tenant", "Domain", "Network", "Workload", "Segment", "AddressSet", "Policy", "Expectation"];
+
+/// What a document is.
+pub(super) enum Read {
+    Object(Object),
+    Expectation(Expectation),
+}
 
 /// Reads one document. Where something is wrong with it, of which the author has been told, an empty value
 /// stands in its place; without a kind there is no object.
-pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
+pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Read> {
     reader.places.insert(String::new(), root.place);
     let root = Field { path: String::new(), node: root };
-    Some(match kind(reader, &root)? {
+    Some(Read::Object(match kind(reader, &root)? {
+        "Expectation" => return expectation::read(reader, &root).map(Read::Expectation),
         "Tenant" => global(reader, &root, &["kind", "name"], &[], |_, _| Spec::Tenant),
         "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], &[], domain),
         "Network" => member(reader, &root, &["subnets", "mtu", "vni"], &later::NETWORK, network),
@@ -27,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Object> {
         "Segment" => member(reader, &root, &["match"], &[], segment),
         "AddressSet" => member(reader, &root, &["addresses"], &[], address_set),
         _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], &[], policy),
-    })
+    }))
 }
 
 /// `Workload acme/prod/web-1`, as far as it can be told; empty if nothing can.
@@ -58,9 +70,7 @@ fn kind(reader: &mut Reader<'_>, root: &Field<'_>) -> Option<&'static str> {
     if let Some(known) = KINDS.into_iter().find(|known| *known == written) {
         return Some(known);
     }
-    let message = if later::KINDS.contains(&written.as_str()) {
-        format!("{written:?} is not supported yet: remove the object")
-    } else if written == "Host" {
+    let message = if written == "Host" {
         "hosts are made by the controller when an agent registers: remove the object".into()
     } else {
         let advice = match nearest(&written, KINDS) {
@@ -224,8 +234,10 @@ fn requirement(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirement {
         [("notIn", value)] => LabelTest::NotIn(reader.list(value, Reader::text)),
         [(_, value)] => LabelTest::Exists(reader.truth(value)),
         _ => {
-            let message = "must say exactly one of equals, in, notIn and exists";
-            reader.error(field.node.place, &field.path, message);
+            if fields.are_read() {
+                let message = "must say exactly one of equals, in, notIn and exists";
+                reader.error(field.node.place, &field.path, message);
+            }
             LabelTest::Exists(true)
         }
     };
@@ -263,17 +275,26 @@ fn peer(reader: &mut Reader<'_>, field: &Field<'_>) -> PeerSpec {
     if let Some(name) = field.node.text() {
         return PeerSpec::Name(name.into());
     }
+    if !matches!(field.node.content, Content::Map(_)) {
+        reader.mismatch(field, PEERS);
+        return PeerSpec::Name(String::new());
+    }
     let fields = reader.fields(field, &["cidr", "except", "labels"], &[]);
-    match fields.get("labels") {
-        Some(labels) => {
-            for other in ["cidr", "except"].into_iter().filter_map(|name| fields.get(name)) {
+    let (cidr, except, labels) = (fields.get("cidr"), fields.get("except"), fields.get("labels"));
+    match (cidr, labels) {
+        (cidr, Some(labels)) => {
+            for other in [cidr, except].into_iter().flatten() {
                 reader.error(other.node.place, &other.path, "a peer is a prefix or labels, not both: write two peers");
             }
             PeerSpec::Labels(selector(reader, &labels))
         }
-        None => PeerSpec::Cidr {
-            cidr: reader.required_text(&fields, "cidr"),
-            except: fields.get("except").map(|field| reader.list(&field, Reader::text)).unwrap_or_default(),
+        (Some(cidr), None) => PeerSpec::Cidr {
+            cidr: reader.text(&cidr),
+            except: except.map(|field| reader.list(&field, Reader::text)).unwrap_or_default(),
         },
+        (None, None) => {
+            reader.error(field.node.place, &field.path, format!("names no peer: write {PEERS}"));
+            PeerSpec::Name(String::new())
+        }
     }
 }

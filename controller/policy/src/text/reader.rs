@@ -1,6 +1,8 @@
 //! Reads fields out of nodes. It notes where each field stands and what is wrong, and goes on with an empty
 //! value in its place.
 
+use std::fmt::Display;
+
 use super::{
     Places, TextError,
     later::Later,
@@ -82,7 +84,7 @@ impl<'a> Reader<'a> {
     /// A field that must be there.
     pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Field<'n>> {
         let found = fields.get(name);
-        if found.is_none() && fields.entries.is_some() {
+        if found.is_none() && fields.are_read() {
             self.error(fields.place, &join(&fields.path, name), "is missing: add it");
         }
         found
@@ -104,6 +106,38 @@ impl<'a> Reader<'a> {
         fields.get(name).map(|field| self.text(&field))
     }
 
+    /// What the text of a field that must be there says; `None`: nothing that can be, of which its author has been told.
+    pub(super) fn required_value<T, E: Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let field = self.required(fields, name)?;
+        self.value(&field, parse)
+    }
+
+    /// The same of a field that need not be there, in which case it says nothing.
+    pub(super) fn given_value<T, E: Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        match fields.get(name) {
+            None => Some(None),
+            Some(field) => self.value(&field, parse).map(Some),
+        }
+    }
+
+    fn value<T, E: Display>(&mut self, field: &Field<'_>, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let Some(text) = field.node.text() else {
+            self.mismatch(field, "text");
+            return None;
+        };
+        parse(text).map_err(|error| self.error(field.node.place, &field.path, error.to_string())).ok()
+    }
+
     /// A whole number that need not be there.
     pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u32> {
         self.whole_number(&fields.get(name)?)
@@ -112,8 +146,9 @@ impl<'a> Reader<'a> {
     /// A whole number.
     pub(super) fn whole_number(&mut self, field: &Field<'_>) -> Option<u32> {
         let digits = |text: &&str| text.bytes().all(|c| c.is_ascii_digit());
-        let number = field.node.text().filter(digits).and_then(|text| text.parse().ok());
-        self.of_sort(field, number.map(Some), "a whole number")
+        let written = field.node.text().filter(digits);
+        let wanted = if written.is_some_and(|text| !text.is_empty()) { "a smaller number" } else { "a whole number" };
+        self.of_sort(field, written.and_then(|text| text.parse().ok()).map(Some), wanted)
     }
 
     /// `true` or `false`.
@@ -174,6 +209,11 @@ impl<'a> Reader<'a> {
 }
 
 impl<'n> Fields<'n> {
+    /// Whether there is a mapping; if not, its author has been told.
+    pub(super) fn are_read(&self) -> bool {
+        self.entries.is_some()
+    }
+
     /// A field that need not be there.
     pub(super) fn get(&self, name: &str) -> Option<Field<'n>> {
         let entry = self.entries?.iter().find(|entry| entry.key == name)?;

@@ -9,6 +9,7 @@ use super::{
     SourceFile, TextError,
     node::{Content, Entry, Node, Place},
     reader::join,
+    syntax::explain,
 };
 
 /// Deeper than any object is.
@@ -59,7 +60,7 @@ pub(super) fn parse(file: &SourceFile) -> Vec<Tree> {
         let proceed = match next {
             Ok((event, span)) => builder.event(event, Place::from(span.start)),
             Err(error) => {
-                builder.error((*error.marker()).into(), format!("is no YAML: {}", error.info()));
+                builder.error((*error.marker()).into(), format!("is no YAML: {}", explain(&error.info())));
                 false
             }
         };

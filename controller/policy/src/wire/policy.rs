@@ -158,7 +158,7 @@ fn profile_to_wire(profile: &Profile) -> v1::Profile {
 
 fn run_to_wire(run: &Run) -> v1::Run {
     let Run { first, enforced: Outcome { from_allows, to_allows, from_rule, to_rule }, shadow } = *run;
-    let shadow = (shadow != run.enforced).then(|| v1::Shadow {
+    let shadow = (shadow != run.enforced).then_some(v1::Shadow {
         from_allows: shadow.from_allows,
         to_allows: shadow.to_allows,
         from_rule: shadow.from_rule,

@@ -4,21 +4,39 @@ use std::collections::{BTreeMap, HashSet};
 
 use prost::Message;
 use ringfence_proto::v1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     bundle::{interface_from_wire, interface_to_wire, topology_from_wire, topology_to_wire},
     error::{InvalidMessage, each, required},
     policy::{policy_from_wire, policy_to_wire},
 };
-use crate::bundle::{Bundle, CompiledInterface};
+use crate::bundle::{Bundle, CompiledInterface, Digest, FEATURE_BUNDLE_V2, Shared};
 
-/// Content digest (SHA-256) of a bundle: equal states have equal digests, whatever their history. The
-/// generation is not content: two generations of one state have one digest.
-pub fn digest(bundle: &Bundle) -> [u8; 32] {
-    // The encoding is a function of the content: no maps, fields in the order of their tags.
-    let content = v1::DomainUpdate { generation: 0, ..content(bundle) };
-    Sha256::digest(content.encode_to_vec()).into()
+/// Content digest of a bundle: equal states have equal digests, whatever their history. The generation is not
+/// content: two generations of one state have one digest.
+///
+/// It is the SHA-256 of what the bundle is called and of its parts' digests, each made once for all bundles that
+/// share the part. Before [`FEATURE_BUNDLE_V2`] it was that of the whole encoding.
+pub fn digest(bundle: &Bundle) -> Digest {
+    if !bundle.features.iter().any(|feature| feature == FEATURE_BUNDLE_V2) {
+        return sha256(&v1::DomainUpdate { generation: 0, ..content(bundle) });
+    }
+    let Bundle { domain_id, name, generation: _, features, topology, policy, interfaces } = bundle;
+    let (domain_id, name, features) = (*domain_id, name.clone(), features.clone());
+    let called = v1::DomainUpdate { domain_id, name, features, ..v1::DomainUpdate::default() };
+    let mut digest = Sha256::new_with_prefix(sha256(&called));
+    digest.update(topology.digest(|topology| sha256(&topology_to_wire(topology))));
+    digest.update(policy.digest(|policy| sha256(&policy_to_wire(policy))));
+    for interface in interfaces {
+        digest.update(interface.digest(|interface| sha256(&interface_to_wire(interface))));
+    }
+    digest.finalize().into()
+}
+
+/// The encoding is a function of the content: no maps, fields in the order of their tags.
+fn sha256(message: &impl Message) -> Digest {
+    Sha256::digest(message.encode_to_vec()).into()
 }
 
 /// The whole bundle.
@@ -32,9 +50,9 @@ pub fn change_update(base: &Bundle, bundle: &Bundle) -> v1::DomainUpdate {
     if base.generation == 0 || !same_domain {
         return whole_update(bundle);
     }
-    let held: BTreeMap<u32, &CompiledInterface> = base.interfaces.iter().map(|i| (i.id, i)).collect();
+    let held: BTreeMap<u32, &Shared<CompiledInterface>> = base.interfaces.iter().map(|i| (i.id, i)).collect();
     let kept: HashSet<u32> = bundle.interfaces.iter().map(|i| i.id).collect();
-    let differs = |interface: &&CompiledInterface| held.get(&interface.id) != Some(interface);
+    let differs = |interface: &&Shared<CompiledInterface>| held.get(&interface.id) != Some(interface);
     v1::DomainUpdate {
         domain_id: bundle.domain_id,
         name: bundle.name.clone(),
@@ -43,7 +61,7 @@ pub fn change_update(base: &Bundle, bundle: &Bundle) -> v1::DomainUpdate {
         features: bundle.features.clone(),
         topology: (base.topology != bundle.topology).then(|| topology_to_wire(&bundle.topology)),
         policy: (base.policy != bundle.policy).then(|| policy_to_wire(&bundle.policy)),
-        interfaces: bundle.interfaces.iter().filter(differs).map(interface_to_wire).collect(),
+        interfaces: bundle.interfaces.iter().filter(differs).map(|i| interface_to_wire(i)).collect(),
         removed_interface_ids: held.into_keys().filter(|id| !kept.contains(id)).collect(),
         digest: digest(bundle).to_vec(),
     }
@@ -74,8 +92,10 @@ pub fn apply_update(base: Option<&Bundle>, update: v1::DomainUpdate) -> Result<B
         0 => None,
         _ => Some(base_of(base, domain_id, &name, base_generation)?),
     };
-    let topology = topology.map(topology_from_wire).transpose().map_err(|error| error.within("topology"))?;
-    let policy = policy.map(policy_from_wire).transpose().map_err(|error| error.within("policy"))?;
+    let topology = topology.map(|topology| topology_from_wire(topology).map(Shared::from));
+    let topology = topology.transpose().map_err(|error| error.within("topology"))?;
+    let policy = policy.map(|policy| policy_from_wire(policy).map(Shared::from));
+    let policy = policy.transpose().map_err(|error| error.within("policy"))?;
     let interfaces = each("interfaces", interfaces, interface_from_wire)?;
     let held = base.map_or(&[][..], |base| &base.interfaces);
     let bundle = Bundle {
@@ -106,7 +126,7 @@ fn content(bundle: &Bundle) -> v1::DomainUpdate {
         features: features.clone(),
         topology: Some(topology_to_wire(topology)),
         policy: Some(policy_to_wire(policy)),
-        interfaces: interfaces.iter().map(interface_to_wire).collect(),
+        interfaces: interfaces.iter().map(|i| interface_to_wire(i)).collect(),
         removed_interface_ids: Vec::new(),
         digest: Vec::new(),
     }
@@ -129,11 +149,11 @@ fn base_of<'a>(
 
 /// Interfaces held, with those removed gone and those sent in place, by ascending id.
 fn merge(
-    held: &[CompiledInterface],
+    held: &[Shared<CompiledInterface>],
     sent: Vec<CompiledInterface>,
     removed: &[u32],
-) -> Result<Vec<CompiledInterface>, InvalidMessage> {
-    let mut by_id: BTreeMap<u32, CompiledInterface> = held.iter().map(|i| (i.id, i.clone())).collect();
+) -> Result<Vec<Shared<CompiledInterface>>, InvalidMessage> {
+    let mut by_id: BTreeMap<u32, Shared<CompiledInterface>> = held.iter().map(|i| (i.id, i.clone())).collect();
     for (index, id) in removed.iter().enumerate() {
         if by_id.remove(id).is_none() {
             let field = format!("removed_interface_ids[{index}]");
@@ -146,7 +166,7 @@ fn merge(
             let field = format!("interfaces[{index}].id");
             return Err(InvalidMessage::new(field, format!("{} comes twice", interface.id)));
         }
-        by_id.insert(interface.id, interface);
+        by_id.insert(interface.id, interface.into());
     }
     Ok(by_id.into_values().collect())
 }

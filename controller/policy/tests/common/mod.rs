@@ -14,6 +14,7 @@ use ringfence_policy::{
     text::{Document, SourceFile, TextError, parse},
 };
 
+pub mod cast;
 pub mod generate;
 
 /// The domain that tests live in.

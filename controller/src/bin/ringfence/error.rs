@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringfence_agent::engine::EngineError;
+
 use crate::{fault::Report, files::ReadError};
 
 /// Not everything is as asked: a host is behind, a rollout missed its deadline, the server failed.
@@ -74,6 +76,9 @@ pub(crate) enum Error {
     /// The files could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The programs cannot be asked on this machine.
+    #[error("--engine kernel: {0}")]
+    Engine(#[from] EngineError),
     /// The answer could not be written in the form asked for.
     #[error("cannot write the answer as {form}: {message}")]
     Write {
@@ -95,7 +100,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::NoAnswer { .. } => EXIT_UNREACHABLE,
-            Self::Refused(_) | Self::Faulty(_) | Self::Read(_) => EXIT_BAD_INPUT,
+            Self::Refused(_) | Self::Faulty(_) | Self::Read(_) | Self::Engine(_) => EXIT_BAD_INPUT,
             Self::Unknown { .. } | Self::Garbled { .. } | Self::Failed(_) | Self::Write { .. } => EXIT_NOT_ALL,
             // Whatever ended it, something was changed.
             Self::NotFollowed(_) => EXIT_NOT_ALL,

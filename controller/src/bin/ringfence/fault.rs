@@ -3,9 +3,10 @@
 use std::{collections::HashMap, fmt};
 
 use ringfence_policy::{
+    model::Invalid,
     object::ObjectKey,
     text::{Document, Location, SourceFile, TextError},
-    wire::key_from_wire,
+    wire::{key_from_wire, key_to_wire},
 };
 use ringfence_proto::v1;
 
@@ -17,7 +18,14 @@ pub(crate) struct Report {
     /// How many more there are that were not told.
     more: u32,
     files: Vec<SourceFile>,
+    /// What was not done because of it.
+    undone: &'static str,
 }
+
+/// Of a request to change something.
+const NOT_CHANGED: &str = "nothing was changed";
+/// Of a question.
+const NOT_ANSWERED: &str = "nothing was asked";
 
 /// One thing wrong.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,13 +39,31 @@ enum Fault {
 impl Report {
     /// What the reader of the files found.
     pub(crate) fn of_text(errors: Vec<TextError>, files: Vec<SourceFile>) -> Self {
-        Self { faults: errors.into_iter().map(Fault::Placed).collect(), more: 0, files }
+        Self { faults: errors.into_iter().map(Fault::Placed).collect(), more: 0, files, undone: NOT_CHANGED }
     }
 
     /// What the controller found; `documents` are the objects sent, in the order sent.
     pub(crate) fn of_invalid(list: v1::InvalidList, documents: &[Document], files: Vec<SourceFile>) -> Self {
         let v1::InvalidList { invalid, more } = list;
-        Self { faults: invalid.into_iter().map(|invalid| place(invalid, documents)).collect(), more, files }
+        let faults = invalid.into_iter().map(|invalid| place(invalid, documents)).collect();
+        Self { faults, more, files, undone: NOT_CHANGED }
+    }
+
+    /// What the model finds wrong with objects that are sent nowhere.
+    pub(crate) fn of_model(invalid: Vec<Invalid>, documents: &[Document], files: Vec<SourceFile>) -> Self {
+        let wire = |invalid: Invalid| v1::Invalid {
+            key: Some(key_to_wire(&invalid.key)),
+            object_index: invalid.index.and_then(|index| u32::try_from(index).ok()).unwrap_or_default(),
+            field: invalid.field,
+            message: invalid.message,
+        };
+        let list = v1::InvalidList { invalid: invalid.into_iter().map(wire).collect(), more: 0 };
+        Self::of_invalid(list, documents, files).of_question()
+    }
+
+    /// The same of who asked something, and changes nothing anyway.
+    pub(crate) fn of_question(self) -> Self {
+        Self { undone: NOT_ANSWERED, ..self }
     }
 }
 
@@ -56,12 +82,13 @@ fn place(invalid: v1::Invalid, documents: &[Document]) -> Fault {
 }
 
 /// The lines of the files, cut once for all that is wrong with them.
-struct Lines<'a>(HashMap<&'a str, Vec<&'a str>>);
+pub(crate) struct Lines<'a>(HashMap<&'a str, Vec<&'a str>>);
 
 // === impl Lines ===
 
 impl<'a> Lines<'a> {
-    fn of(files: &'a [SourceFile]) -> Self {
+    /// Those of these files.
+    pub(crate) fn of(files: &'a [SourceFile]) -> Self {
         Self(files.iter().map(|file| (file.name.as_str(), file.text.lines().collect())).collect())
     }
 
@@ -73,6 +100,15 @@ impl<'a> Lines<'a> {
 
 /// The line a place is in, numbered, and a mark under its column; empty if there is no such line.
 fn excerpt(location: &Location, lines: &Lines<'_>) -> String {
+    marked(location, lines, |_| 1)
+}
+
+/// The same with all of the value marked that begins there.
+pub(crate) fn underlined(location: &Location, lines: &Lines<'_>) -> String {
+    marked(location, lines, |rest| rest.split([',', '}', ']', '#']).next().map_or(1, |value| value.trim_end().len()))
+}
+
+fn marked(location: &Location, lines: &Lines<'_>, width: impl FnOnce(&str) -> usize) -> String {
     let (Some(line), Ok(column)) = (lines.at(location), usize::try_from(location.column)) else {
         return String::new();
     };
@@ -80,7 +116,9 @@ fn excerpt(location: &Location, lines: &Lines<'_>) -> String {
     // A tab stays a tab, so that the mark stands under its place whatever a tab's width.
     let indent: String =
         line.chars().take(column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    format!("\n {number} | {line}\n {:width$} | {indent}^", "", width = number.len())
+    let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
+    let mark = "^".repeat(width(&rest).max(1));
+    format!("\n {number} | {line}\n {:width$} | {indent}{mark}", "", width = number.len())
 }
 
 // === impl Fault ===
@@ -114,11 +152,11 @@ impl fmt::Display for Report {
             f.write_str("\n")?;
         }
         if self.more > 0 {
-            return write!(f, "and {} errors more; nothing was changed", self.more);
+            return write!(f, "and {} errors more; {}", self.more, self.undone);
         }
         match self.faults.len() {
-            1 => f.write_str("1 error; nothing was changed"),
-            count => write!(f, "{count} errors; nothing was changed"),
+            1 => write!(f, "1 error; {}", self.undone),
+            count => write!(f, "{count} errors; {}", self.undone),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use ringfence_policy::text::{self, Document, SourceFile};
+use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, SourceFile};
 
 use crate::{error::Error, fault::Report};
 
@@ -30,6 +30,29 @@ pub(crate) enum ReadError {
         /// The directory.
         path: String,
     },
+    /// What a set without a name of its own would delete may be another's.
+    #[error(
+        "--prune deletes what a set of files made, and {name:?} names no set but whatever is there: give it a name with --source"
+    )]
+    NoName {
+        /// What it would be called.
+        name: String,
+    },
+    /// A name by which everything without a source would be deleted.
+    #[error("--prune deletes what a set of files made: give --source a name")]
+    EmptyName,
+    /// There were files, and in them nothing but what `policy test` reads.
+    #[error("{paths}: only expectations are in there, which `ringfence policy test` reads")]
+    OnlyExpectations {
+        /// All that was read.
+        paths: String,
+    },
+    /// There was something, and no expectation.
+    #[error("{paths}: no expectation is in there; write one with `kind: Expectation` and `flows:`")]
+    NoExpectation {
+        /// All that was read.
+        paths: String,
+    },
     /// There were files, and no object in them.
     #[error("{paths}: no object is in there; a file needs at least `kind:` and `name:`")]
     NoObject {
@@ -45,6 +68,8 @@ pub(crate) struct FileSet {
     pub(crate) files: Vec<SourceFile>,
     /// Their objects, in order; at least one.
     pub(crate) documents: Vec<Document>,
+    /// What their author expects of them, in order.
+    pub(crate) expectations: Vec<ExpectationDocument>,
 }
 
 impl FileSet {
@@ -58,10 +83,14 @@ impl FileSet {
                 }
             }
         }
-        match text::parse(&files) {
-            Err(errors) => Err(Error::Faulty(Report::of_text(errors, files))),
-            Ok(documents) if documents.is_empty() => Err(ReadError::NoObject { paths: set_name(paths) }.into()),
-            Ok(documents) => Ok(Self { files, documents }),
+        let Contents { documents, expectations } = match text::parse_all(&files) {
+            Ok(contents) => contents,
+            Err(errors) => return Err(Error::Faulty(Report::of_text(errors, files))),
+        };
+        match (documents.is_empty(), expectations.is_empty()) {
+            (true, true) => Err(ReadError::NoObject { paths: set_name(paths) }.into()),
+            (true, false) => Err(ReadError::OnlyExpectations { paths: set_name(paths) }.into()),
+            _ => Ok(Self { files, documents, expectations }),
         }
     }
 }
@@ -72,6 +101,13 @@ pub(crate) fn set_name(paths: &[PathBuf]) -> String {
     let here = env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
     let names: BTreeSet<String> = paths.iter().map(|path| canonical_name(path, &here)).collect();
     names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// The same, for a set whose name decides what is deleted: the current directory and standard input are called the same
+/// whatever is there.
+pub(crate) fn own_name(paths: &[PathBuf]) -> Result<String, ReadError> {
+    let name = set_name(paths);
+    if name.split(',').any(|part| part == "." || part == STDIN) { Err(ReadError::NoName { name }) } else { Ok(name) }
 }
 
 /// The name of a path seen from a directory; what is not there keeps the name it was given.

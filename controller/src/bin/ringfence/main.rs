@@ -10,16 +10,19 @@
 //!
 //! Standard output carries the answer; progress and complaints go to standard error.
 
+mod advice;
 mod args;
 mod client;
 mod command;
 mod commit;
+mod engine;
 mod error;
 mod fault;
 mod files;
 mod output;
 mod rollout;
 mod view;
+mod world;
 
 use std::process::ExitCode;
 

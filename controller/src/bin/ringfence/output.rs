@@ -63,6 +63,13 @@ pub(crate) fn json<T: Serialize>(answer: &T) -> Result<String, Error> {
         .map_err(|error| Error::Write { form: "JSON", message: error.to_string() })
 }
 
+/// The same on one line.
+pub(crate) fn json_line<T: Serialize>(answer: &T) -> Result<String, Error> {
+    serde_json::to_string(answer)
+        .map(|text| text + "\n")
+        .map_err(|error| Error::Write { form: "JSON", message: error.to_string() })
+}
+
 /// Columns under upper-case headings, apart by two spaces, with nothing after the last.
 pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();

@@ -9,7 +9,7 @@ use crate::{
     commit::{self, Commit},
     error::{Error, Outcome},
     fault::Report,
-    files::{self, FileSet},
+    files::{self, FileSet, ReadError},
     output::Format,
 };
 
@@ -18,25 +18,33 @@ pub(super) struct Prepared {
     set: FileSet,
     source: String,
     dry_run: bool,
+    prune: bool,
     wait: Wait,
 }
 
 impl Prepared {
     /// Reads the files.
     pub(super) fn read(args: Apply) -> Result<Self, Error> {
-        let Apply { files, dry_run, source, wait } = args;
+        let Apply { files, dry_run, prune, source, wait } = args;
         let set = FileSet::read(&files)?;
-        Ok(Self { set, source: source.unwrap_or_else(|| files::set_name(&files)), dry_run, wait })
+        let source = match source {
+            Some(source) if prune && source.is_empty() => return Err(ReadError::EmptyName.into()),
+            Some(source) => source,
+            None if prune => files::own_name(&files)?,
+            None => files::set_name(&files),
+        };
+        Ok(Self { set, source, dry_run, prune, wait })
     }
 
     /// Sends all objects in one request and shows what it did.
     pub(super) async fn send(self, client: &Client, format: Format) -> Result<Outcome, Error> {
-        let Self { set: FileSet { files, documents }, source, dry_run, wait } = self;
+        let Self { set: FileSet { files, documents, expectations: _ }, source, dry_run, prune, wait } = self;
         let objects = documents
             .iter()
             .map(|document| v1::Object { source: source.clone(), ..object_to_wire(&document.object) })
             .collect();
-        match client.apply(v1::ApplyRequest { objects, dry_run, if_revision: 0 }).await {
+        let prune = if prune { source } else { String::new() };
+        match client.apply(v1::ApplyRequest { objects, dry_run, if_revision: 0, prune }).await {
             Ok(response) => commit::finish(client, Commit::of_apply(response, dry_run)?, wait, format).await,
             Err(RequestError::Invalid(invalid)) => Err(Error::Faulty(Report::of_invalid(invalid, &documents, files))),
             Err(RequestError::Other(error)) => Err(error),

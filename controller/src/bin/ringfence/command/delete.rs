@@ -35,7 +35,7 @@ impl Prepared {
                 Ok(Self { keys, documents: Vec::new(), files: Vec::new(), wait })
             }
             None => {
-                let FileSet { files, documents } = FileSet::read(&files)?;
+                let FileSet { files, documents, expectations: _ } = FileSet::read(&files)?;
                 let keys = documents.iter().map(|document| document.object.key()).collect();
                 Ok(Self { keys, documents, files, wait })
             }

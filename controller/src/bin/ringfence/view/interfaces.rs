@@ -35,6 +35,10 @@ pub(crate) struct Interface {
     pub(crate) host: String,
     /// The host-side device, named or derived.
     pub(crate) device: String,
+    /// The prefixes that it may use besides its addresses.
+    pub(crate) address_pairs: Vec<String>,
+    /// Whether the addresses and MAC it may send from are checked.
+    pub(crate) port_security: bool,
 }
 
 impl Interfaces {
@@ -53,9 +57,19 @@ impl Interfaces {
 
 impl Interface {
     fn of(domain: &str, workload: &str, spec: &InterfaceSpec) -> Self {
-        let InterfaceSpec { name, network, mac, addresses, host, device } = spec.clone();
-        let device = device.unwrap_or_else(|| derived_device(domain, workload, &name));
-        Self { domain: domain.to_owned(), workload: workload.to_owned(), name, network, mac, addresses, host, device }
+        let InterfaceSpec { name, network, mac, addresses, host, device, address_pairs, port_security } = spec.clone();
+        Self {
+            domain: domain.to_owned(),
+            workload: workload.to_owned(),
+            device: device.unwrap_or_else(|| derived_device(domain, workload, &name)),
+            name,
+            network,
+            mac,
+            addresses,
+            host,
+            address_pairs: address_pairs.into_iter().map(|pair| pair.prefix).collect(),
+            port_security: port_security.unwrap_or(true),
+        }
     }
 }
 
@@ -71,6 +85,7 @@ mod tests {
             addresses: vec!["10.1.0.11".into()],
             host: "h1".into(),
             device: device.map(str::to_owned),
+            ..InterfaceSpec::default()
         }
     }
 

@@ -5,3 +5,5 @@ pub(crate) mod interfaces;
 pub(crate) mod objects;
 pub(crate) mod status;
 pub(crate) mod tables;
+pub(crate) mod tested;
+pub(crate) mod trace;

@@ -114,7 +114,7 @@ mod tests {
     fn labels_that_look_like_other_types_stay_text() {
         let values = ["yes", "null", "1e3", "012", "0x10", "1.0", "~", "on", "2026-01-01", ".inf"];
         let labels = values.iter().enumerate().map(|(index, value)| (format!("k{index}"), (*value).to_owned()));
-        let spec = Spec::Workload(WorkloadSpec { labels: labels.collect(), interfaces: Vec::new() });
+        let spec = Spec::Workload(WorkloadSpec { labels: labels.collect(), ..Default::default() });
         let object = Object { domain: "acme/prod".into(), name: "web-1".into(), spec };
         let entry = Entry::of(stored(&object)).unwrap();
         for (index, value) in values.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_policy::{
     model::DEFAULT_PRIORITY,
-    object::{Kind, LabelTest, Object, PeerSpec, Requirement, Spec},
+    object::{Kind, LabelTest, Object, PeerSpec, PolicySpec, Requirement, RuleSpec, Spec},
 };
 
 use crate::{
@@ -16,8 +16,16 @@ use crate::{
 };
 
 /// The order in which kinds are shown.
-const KINDS: [Kind; 7] =
-    [Kind::Tenant, Kind::Domain, Kind::Network, Kind::Workload, Kind::Segment, Kind::Policy, Kind::Host];
+const KINDS: [Kind; 8] = [
+    Kind::Tenant,
+    Kind::Domain,
+    Kind::Network,
+    Kind::Workload,
+    Kind::Segment,
+    Kind::AddressSet,
+    Kind::Policy,
+    Kind::Host,
+];
 
 /// A table of each kind there is any of, under its name.
 pub(crate) fn of_all(objects: &[Stored]) -> String {
@@ -38,7 +46,9 @@ pub(crate) fn of_kind(kind: Kind, objects: &[Stored]) -> String {
     let objects = objects.iter();
     match kind {
         Kind::Tenant => columns(["NAME", "SOURCE"], objects.filter_map(tenant)),
-        Kind::Domain => columns(["NAME", "UPLINK", "ADDRESSES", "NEXT HOPS", "SOURCE"], objects.filter_map(domain)),
+        Kind::Domain => {
+            columns(["NAME", "DEFAULT", "UPLINK", "ADDRESSES", "NEXT HOPS", "SOURCE"], objects.filter_map(domain))
+        }
         Kind::Network => {
             columns(["DOMAIN", "NAME", "SUBNETS", "GATEWAYS", "MTU", "VNI", "SOURCE"], objects.filter_map(network))
         }
@@ -46,8 +56,9 @@ pub(crate) fn of_kind(kind: Kind, objects: &[Stored]) -> String {
             columns(["DOMAIN", "NAME", "LABELS", "ADDRESSES", "HOSTS", "SOURCE"], objects.filter_map(workload))
         }
         Kind::Segment => columns(["DOMAIN", "NAME", "MATCH", "SOURCE"], objects.filter_map(segment)),
+        Kind::AddressSet => columns(["DOMAIN", "NAME", "ADDRESSES", "SOURCE"], objects.filter_map(address_set)),
         Kind::Policy => columns(
-            ["DOMAIN", "POLICY", "RULE", "PRIORITY", "ACTION", "FROM", "TO", "TRAFFIC"],
+            ["DOMAIN", "POLICY", "TIER", "MODE", "RULE", "PRIORITY", "ACTION", "FROM", "TO", "TRAFFIC", "NOTES"],
             objects.filter_map(rules).flatten(),
         ),
         Kind::Host => columns(["NAME", "UNDERLAY", "AGENT", "LABELS"], objects.filter_map(host)),
@@ -57,10 +68,32 @@ pub(crate) fn of_kind(kind: Kind, objects: &[Stored]) -> String {
 /// The table of `get interfaces`.
 pub(crate) fn interfaces(interfaces: &Interfaces) -> String {
     columns(
-        ["DOMAIN", "INTERFACE", "NETWORK", "MAC", "ADDRESSES", "HOST", "DEVICE"],
+        ["DOMAIN", "INTERFACE", "NETWORK", "MAC", "ADDRESSES", "PAIRS", "PORT SECURITY", "HOST", "DEVICE"],
         interfaces.interfaces.iter().cloned().map(|interface| {
-            let Interface { domain, workload, name, network, mac, addresses, host, device } = interface;
-            [domain, format!("{workload}/{name}"), network, mac, addresses.join(","), host, device]
+            let Interface {
+                domain,
+                workload,
+                name,
+                network,
+                mac,
+                addresses,
+                address_pairs,
+                port_security,
+                host,
+                device,
+            } = interface;
+            let security = if port_security { "on" } else { "off" };
+            [
+                domain,
+                format!("{workload}/{name}"),
+                network,
+                mac,
+                addresses.join(","),
+                address_pairs.join(","),
+                security.to_owned(),
+                host,
+                device,
+            ]
         }),
     )
 }
@@ -69,13 +102,14 @@ fn tenant(stored: &Stored) -> Option<[String; 2]> {
     stored.is(Kind::Tenant).then(|| [stored.object.name.clone(), stored.source.clone()])
 }
 
-fn domain(stored: &Stored) -> Option<[String; 5]> {
+fn domain(stored: &Stored) -> Option<[String; 6]> {
     let Object { name, spec: Spec::Domain(spec), .. } = &stored.object else { return None };
     let (place, addresses, next_hops) = match &spec.uplink {
         Some(up) => (format!("{} {}", up.host, up.device), up.addresses.join(","), up.next_hops.join(",")),
         None => Default::default(),
     };
-    Some([name.clone(), place, addresses, next_hops, stored.source.clone()])
+    let default = spec.default.clone().unwrap_or_else(|| "deny".to_owned());
+    Some([name.clone(), default, place, addresses, next_hops, stored.source.clone()])
 }
 
 fn network(stored: &Stored) -> Option<[String; 7]> {
@@ -110,24 +144,44 @@ fn workload(stored: &Stored) -> Option<[String; 6]> {
 
 fn segment(stored: &Stored) -> Option<[String; 4]> {
     let Object { domain, name, spec: Spec::Segment(spec) } = &stored.object else { return None };
-    let requirements: Vec<_> = spec.requirements.iter().map(requirement).collect();
-    Some([domain.clone(), name.clone(), requirements.join(" and "), stored.source.clone()])
+    Some([domain.clone(), name.clone(), selector(&spec.requirements), stored.source.clone()])
 }
 
-fn rules(stored: &Stored) -> Option<impl Iterator<Item = [String; 8]>> {
+fn address_set(stored: &Stored) -> Option<[String; 4]> {
+    let Object { domain, name, spec: Spec::AddressSet(spec) } = &stored.object else { return None };
+    Some([domain.clone(), name.clone(), spec.addresses.join(","), stored.source.clone()])
+}
+
+fn rules(stored: &Stored) -> Option<impl Iterator<Item = [String; 11]>> {
     let Object { domain, name, spec: Spec::Policy(spec) } = &stored.object else { return None };
     Some(spec.rules.iter().map(|rule| {
         [
             domain.clone(),
             name.clone(),
+            spec.tier.clone().unwrap_or_else(|| "tenant".to_owned()),
+            spec.mode.clone().unwrap_or_else(|| "enforce".to_owned()),
             rule.name.clone(),
             rule.priority.unwrap_or(DEFAULT_PRIORITY.into()).to_string(),
             rule.action.clone(),
             peers(&rule.from),
             peers(&rule.to),
             rule.traffic.join(","),
+            notes(spec, rule),
         ]
     }))
+}
+
+/// What few rules say: which side they bind, when they hold, and what else becomes of what they decide.
+fn notes(policy: &PolicySpec, rule: &RuleSpec) -> String {
+    let said = |word: &'static str| move |text: &String| format!("{word} {text}");
+    let notes = [
+        rule.side.as_ref().map(said("side")),
+        rule.not_before.as_ref().map(said("not before")),
+        rule.not_after.as_ref().map(said("not after")),
+        policy.stateless.then(|| "stateless".to_owned()),
+        rule.log.then(|| "log".to_owned()),
+    ];
+    notes.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn host(stored: &Stored) -> Option<[String; 4]> {
@@ -138,9 +192,15 @@ fn host(stored: &Stored) -> Option<[String; 4]> {
 fn peers(peers: &[PeerSpec]) -> String {
     let peer = |peer: &PeerSpec| match peer {
         PeerSpec::Name(name) => name.clone(),
-        PeerSpec::Cidr(cidr) => cidr.clone(),
+        PeerSpec::Cidr { cidr, except } if except.is_empty() => cidr.clone(),
+        PeerSpec::Cidr { cidr, except } => format!("{cidr} except ({})", except.join(",")),
+        PeerSpec::Labels(requirements) => format!("{{{}}}", selector(requirements)),
     };
     peers.iter().map(peer).collect::<Vec<_>>().join(",")
+}
+
+fn selector(requirements: &[Requirement]) -> String {
+    requirements.iter().map(requirement).collect::<Vec<_>>().join(" and ")
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> String {
@@ -161,7 +221,7 @@ fn requirement(requirement: &Requirement) -> String {
 #[cfg(test)]
 mod tests {
     use ringfence_policy::object::{
-        DomainSpec, HostSpec, NetworkSpec, PolicySpec, RuleSpec, SegmentSpec, SubnetSpec, UplinkSpec, WorkloadSpec,
+        AddressSetSpec, DomainSpec, HostSpec, NetworkSpec, SegmentSpec, SubnetSpec, UplinkSpec, WorkloadSpec,
     };
 
     use super::*;
@@ -173,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_shows_its_way_out() {
+    fn a_domain_shows_its_default_and_its_way_out() {
         let uplink = UplinkSpec {
             host: "h1".into(),
             device: "out-acme".into(),
@@ -181,9 +241,9 @@ mod tests {
             next_hops: vec!["192.0.2.1".into()],
         };
         assert_eq!(
-            table("acme/prod", Spec::Domain(DomainSpec { uplink: Some(uplink) })),
-            "NAME       UPLINK       ADDRESSES                    NEXT HOPS  SOURCE\n\
-             acme/prod  h1 out-acme  192.0.2.2/24,2001:db8::2/64  192.0.2.1  shop.yaml\n"
+            table("acme/prod", Spec::Domain(DomainSpec { uplink: Some(uplink), default: None })),
+            "NAME       DEFAULT  UPLINK       ADDRESSES                    NEXT HOPS  SOURCE\n\
+             acme/prod  deny     h1 out-acme  192.0.2.2/24,2001:db8::2/64  192.0.2.1  shop.yaml\n"
         );
     }
 
@@ -201,7 +261,7 @@ mod tests {
     fn a_workload_without_interface_shows_dashes() {
         let labels = [("role", "web"), ("app", "shop")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(
-            table("web-1", Spec::Workload(WorkloadSpec { labels: labels.into(), interfaces: Vec::new() })),
+            table("web-1", Spec::Workload(WorkloadSpec { labels: labels.into(), ..Default::default() })),
             "DOMAIN     NAME   LABELS             ADDRESSES  HOSTS  SOURCE\n\
              acme/prod  web-1  app=shop,role=web  -          -      shop.yaml\n"
         );
@@ -229,17 +289,55 @@ mod tests {
     fn a_policy_shows_a_row_for_each_rule() {
         let rule = |name: &str, priority| RuleSpec {
             name: name.into(),
-            from: vec![PeerSpec::Name("segment/web".into()), PeerSpec::Cidr("10.0.0.0/8".into())],
+            from: vec![PeerSpec::Name("segment/web".into()), cidr(&[])],
             to: vec![PeerSpec::Name("any".into())],
             action: "deny".into(),
             traffic: vec!["tcp/22".into(), "icmp".into()],
             priority,
+            ..Default::default()
         };
+        let rules = vec![rule("a", None), rule("b", Some(10))];
         assert_eq!(
-            table("shop", Spec::Policy(PolicySpec { rules: vec![rule("a", None), rule("b", Some(10))] })),
-            "DOMAIN     POLICY  RULE  PRIORITY  ACTION  FROM                    TO   TRAFFIC\n\
-             acme/prod  shop    a     1000      deny    segment/web,10.0.0.0/8  any  tcp/22,icmp\n\
-             acme/prod  shop    b     10        deny    segment/web,10.0.0.0/8  any  tcp/22,icmp\n"
+            table("shop", Spec::Policy(PolicySpec { rules, ..Default::default() })),
+            "DOMAIN     POLICY  TIER    MODE     RULE  PRIORITY  ACTION  FROM                    TO   TRAFFIC      NOTES\n\
+             acme/prod  shop    tenant  enforce  a     1000      deny    segment/web,10.0.0.0/8  any  tcp/22,icmp  -\n\
+             acme/prod  shop    tenant  enforce  b     10        deny    segment/web,10.0.0.0/8  any  tcp/22,icmp  -\n"
+        );
+    }
+
+    #[test]
+    fn what_few_rules_say_stands_in_the_notes() {
+        let labels = vec![Requirement { key: "role".into(), test: LabelTest::Equals("db".into()) }];
+        let rule = RuleSpec {
+            name: "a".into(),
+            from: vec![cidr(&["10.1.0.0/16"])],
+            to: vec![PeerSpec::Labels(labels)],
+            action: "pass".into(),
+            traffic: vec!["any".into()],
+            side: Some("to".into()),
+            not_after: Some("2027-01-01T00:00:00Z".into()),
+            log: true,
+            ..Default::default()
+        };
+        let spec =
+            PolicySpec { tier: Some("guard".into()), mode: Some("audit".into()), stateless: true, rules: vec![rule] };
+        let shown = table("shop", Spec::Policy(spec));
+        let row = "guard  audit  a     1000      pass    10.0.0.0/8 except (10.1.0.0/16)  {role=db}  any      \
+                   side to, not after 2027-01-01T00:00:00Z, stateless, log\n";
+        assert!(shown.ends_with(row), "{shown}");
+    }
+
+    fn cidr(except: &[&str]) -> PeerSpec {
+        PeerSpec::Cidr { cidr: "10.0.0.0/8".into(), except: except.iter().map(|text| (*text).into()).collect() }
+    }
+
+    #[test]
+    fn an_address_set_shows_its_addresses() {
+        let addresses = vec!["192.0.2.0/24".into(), "2001:db8::1".into()];
+        assert_eq!(
+            table("partners", Spec::AddressSet(AddressSetSpec { addresses })),
+            "DOMAIN     NAME      ADDRESSES                 SOURCE\n\
+             acme/prod  partners  192.0.2.0/24,2001:db8::1  shop.yaml\n"
         );
     }
 

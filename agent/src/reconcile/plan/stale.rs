@@ -1,0 +1,111 @@
+//! Which flows are judged again: those whose verdict may have changed, and no others.
+//!
+//! A connection is stale once its domain's epoch is raised, or that of one of its addresses. So an address that means
+//! something else raises its own, and the domain's is raised where the verdict between two classes changed. What classes
+//! are called is no part of a verdict: those of before are followed to what they are called now.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Start, changed,
+    classes::{Classes, addrs},
+    gone,
+    view::View,
+};
+use crate::bpf::{
+    Domain, Ip, PrefixKey, SubnetKey, bucket,
+    consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+};
+
+/// Bits of the address in a key that stands for one address.
+const WHOLE: u32 = 128;
+
+/// What is to be raised.
+#[derive(Default)]
+pub(super) struct Stale {
+    /// Ids of domains whose flows are all judged again.
+    pub(super) domains: BTreeSet<u32>,
+    /// Places of the epochs of addresses.
+    pub(super) places: BTreeSet<u32>,
+}
+
+impl Stale {
+    /// `differ`: the domains of which anything in the slots changes.
+    pub(super) fn find(view: &View<'_>, differ: &BTreeSet<u32>, start: Start) -> Self {
+        let mut stale = Self { domains: view.fresh.clone(), places: BTreeSet::new() };
+        if start == Start::Interrupted {
+            stale.domains.extend(view.domain_ids());
+        }
+        stale.ways_out(view);
+        stale.subnets(view);
+        stale.left(view);
+        // No connection of a domain that is fresh is current.
+        for domain_id in differ.difference(&view.fresh) {
+            let classes = Classes::follow(view, *domain_id);
+            if classes.verdict_changed(view) {
+                stale.domains.insert(*domain_id);
+            }
+            stale.prefixes(view, &classes);
+            stale.addresses(view, &classes);
+        }
+        stale
+    }
+
+    /// How packets leave a domain; an MTU is no part of a verdict.
+    fn ways_out(&mut self, view: &View<'_>) {
+        let (observed, target) = (&view.observed.domains, &view.target.domains);
+        let judged = |domain: &Domain| Domain { uplink_mtu: 0, ..*domain };
+        let otherwise = |(index, domain): &(u32, Domain)| observed.get(index).map(judged) != Some(judged(domain));
+        self.domains.extend(changed(observed, target).filter(otherwise).map(|(_, domain)| domain.id));
+        self.domains.extend(gone(observed, target).filter_map(|index| observed.get(&index)).map(|domain| domain.id));
+    }
+
+    fn subnets(&mut self, view: &View<'_>) {
+        let (observed, target) = (&view.observed.subnets, &view.target.subnets);
+        let keys = changed(observed, target).map(|(key, _)| key).chain(gone(observed, target));
+        for SubnetKey { prefixlen, domain_id, ip } in keys {
+            self.addresses_of(domain_id, prefixlen - RF_SUBNET_FIXED_BITS, &ip);
+        }
+    }
+
+    fn prefixes(&mut self, view: &View<'_>, classes: &Classes) {
+        let (observed, target) = (&view.observed.prefixes, &view.target.prefixes);
+        let other = view
+            .prefixes_in_force(classes.domain_id)
+            .filter(|key| observed.get(key).and_then(|class| classes.now(*class)) != target.get(key).copied());
+        for PrefixKey { prefixlen, domain_id, ip, .. } in other {
+            self.addresses_of(*domain_id, prefixlen - RF_PREFIX_FIXED_BITS, ip);
+        }
+    }
+
+    /// One address without an entry has a bucket; all of a longer stretch are reached by the domain alone.
+    fn addresses_of(&mut self, domain_id: u32, bits: u32, ip: &Ip) {
+        if bits == WHOLE {
+            self.places.insert(bucket(domain_id, ip));
+        } else {
+            self.domains.insert(domain_id);
+        }
+    }
+
+    /// Addresses whose class, interface or meaning changed, and the bucket that stood for one while it was unknown.
+    fn addresses(&mut self, view: &View<'_>, classes: &Classes) {
+        for (key, addr) in addrs(&view.target.addrs, classes.domain_id) {
+            let held = view.observed.addrs.get(key);
+            let is_steady = held.is_some_and(|held| {
+                let class_id = view.class_in_force(held, key.domain_id);
+                (held.iface, held.gateway_vni) == (addr.iface, addr.gateway_vni)
+                    && classes.now(class_id) == Some(addr.class_id[0])
+            });
+            if !is_steady {
+                self.places.insert(addr.epoch);
+                self.places.extend(held.map(|held| held.epoch));
+                self.places.insert(bucket(key.domain_id, &key.ip));
+            }
+        }
+    }
+
+    fn left(&mut self, view: &View<'_>) {
+        let left = view.observed.addrs.iter().filter(|(key, _)| !view.target.addrs.contains_key(key));
+        self.places.extend(left.map(|(_, addr)| addr.epoch));
+    }
+}

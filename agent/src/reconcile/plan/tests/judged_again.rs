@@ -1,0 +1,196 @@
+//! Every flow whose verdict or whose ends changed is judged again, and no other.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use proptest::{collection::vec, prelude::*};
+use ringfence_policy::{
+    bundle::{Bundle, CLASS_HOST, CompiledInterface},
+    evaluate::{End, Flow, Traffic},
+};
+
+use super::{Action, Kernel, Start};
+use crate::{
+    bpf::{AddrKey, Ip, bucket, consts::RF_HOST_HERE},
+    lower::image::Image,
+    testing::{
+        bundles::{State, bundle, states},
+        flows::{ADDRESSES, same_family},
+    },
+};
+
+const TRAFFIC: [Traffic; 3] = [Traffic::Tcp(1), Traffic::Tcp(4), Traffic::Udp(2)];
+
+/// Of an address: the place of its epoch, the interface that has it, and whether that is here.
+struct Standing {
+    place: u32,
+    holder: Option<(u32, u32)>,
+    is_here: bool,
+}
+
+fn standing(image: &Image, domain_id: u32, end: End) -> Standing {
+    let End::Address(address) = end else { return Standing { place: 0, holder: None, is_here: false } };
+    let ip = Ip::from(address);
+    let addr = image.addrs.get(&AddrKey { domain_id, ip });
+    let stretches = image.subnets.iter().filter(|(key, _)| {
+        let bits = key.prefixlen - 32;
+        let cut = |ip: Ip| u128::from_be_bytes(ip.bytes).checked_shr(128 - bits).unwrap_or(0);
+        key.domain_id == domain_id && cut(key.ip) == cut(ip)
+    });
+    let stretch = || stretches.max_by_key(|(key, _)| key.prefixlen).map_or(0, |(_, subnet)| subnet.iface);
+    let index = addr.map_or_else(stretch, |addr| addr.iface);
+    let iface = image.ifaces.get(&index).filter(|_| index != 0);
+    Standing {
+        place: addr.map_or_else(|| bucket(domain_id, &ip), |addr| addr.epoch),
+        holder: iface.map(|iface| (iface.id, iface.host)),
+        is_here: match iface {
+            Some(iface) => iface.host == RF_HOST_HERE,
+            None => image.domains.values().any(|d| d.id == domain_id && d.uplink_host == RF_HOST_HERE),
+        },
+    }
+}
+
+fn ends() -> impl Iterator<Item = End> {
+    let addresses = ADDRESSES.iter().filter_map(|text| text.parse::<IpAddr>().ok());
+    addresses.map(End::Address).chain([End::Host])
+}
+
+fn epoch(image: &Image, domain_id: u32) -> Option<u32> {
+    let (index, _) = image.domains.iter().find(|(_, domain)| domain.id == domain_id)?;
+    Some(image.word(*index).epoch)
+}
+
+/// A flow that was judged on this host before and is judged otherwise after has a stale connection.
+pub(super) fn check_judged_again(before: &Kernel, after: &Kernel, steps: &[Action]) {
+    let raised = |place: u32| before.epochs.get(&place) != after.epochs.get(&place);
+    let (old, new) = (&before.image, &after.image);
+    for domain_id in [1, 2] {
+        if epoch(old, domain_id).is_none() || epoch(old, domain_id) != epoch(new, domain_id) {
+            continue;
+        }
+        for (source, destination) in ends().flat_map(|one| ends().map(move |other| (one, other))) {
+            let was = [source, destination].map(|end| standing(old, domain_id, end));
+            let is = [source, destination].map(|end| standing(new, domain_id, end));
+            if !same_family(source, destination)
+                || was.iter().all(|end| !end.is_here)
+                || is.iter().all(|end| !end.is_here)
+            {
+                continue;
+            }
+            let moved = was.iter().zip(&is).any(|(was, is)| was.holder != is.holder);
+            let flow = |traffic| Flow { source, destination, traffic };
+            let otherwise =
+                TRAFFIC.map(flow).iter().any(|flow| old.judge(domain_id, flow).run != new.judge(domain_id, flow).run);
+            let stale = was.iter().any(|end| raised(end.place));
+            assert!(
+                stale || !moved && !otherwise,
+                "{source:?} to {destination:?} is not judged again after {steps:#?}"
+            );
+        }
+    }
+    let last_word = steps.iter().rposition(|step| matches!(step, Action::StoreWord(..)));
+    let first_bump = steps.iter().position(|step| matches!(step, Action::BumpEpoch(_)));
+    assert!(
+        first_bump.is_none_or(|bump| last_word.is_none_or(|word| word < bump)),
+        "an epoch is raised before the switch"
+    );
+}
+
+/// Places whose epoch is raised, and domains whose is.
+fn judged_again(kernel: &Kernel, state: &State) -> (BTreeSet<u32>, Vec<u32>) {
+    let mut places = BTreeSet::new();
+    let mut domains = Vec::new();
+    for step in kernel.steps_to(state, Start::Settled) {
+        match step {
+            Action::BumpEpoch(place) => drop(places.insert(place)),
+            Action::StoreWord(index, word) if word.epoch != kernel.image.word(index).epoch => domains.push(index),
+            _ => {}
+        }
+    }
+    (places, domains)
+}
+
+/// The same under other names of its classes.
+fn renumbered(mut bundle: Bundle, by: u32) -> Bundle {
+    let other = |class: &mut u32| *class += if *class == CLASS_HOST { 0 } else { by };
+    for interface in &mut bundle.interfaces {
+        interface.addresses.iter_mut().for_each(|(_, class)| other(class));
+    }
+    bundle.policy.prefixes.iter_mut().for_each(|classed| other(&mut classed.class_id));
+    for row in &mut bundle.policy.rows {
+        other(&mut row.from_class);
+        other(&mut row.to_class);
+    }
+    bundle
+}
+
+fn joined(mut bundle: Bundle, host: usize) -> Option<(Bundle, IpAddr)> {
+    let like = bundle.interfaces.first()?.clone();
+    let address = IpAddr::from([10, 0, 0, 200]);
+    bundle.interfaces.push(
+        CompiledInterface {
+            id: 999,
+            workload: "new".to_owned(),
+            mac: [2, 0, 0, 0, 0, 99],
+            host: format!("h{}", host + 1),
+            device: "rf-new".to_owned(),
+            addresses: vec![(address, like.addresses[0].1)],
+            pairs: Vec::new(),
+            ..(*like).clone()
+        }
+        .into(),
+    );
+    Some((bundle, address))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn what_only_policy_or_time_changed_is_judged_again(one in bundle(1), other in bundle(1), at in 0..4_u64, later in 0..4_u64) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&State { bundles: vec![one.clone()], at });
+        let mut ruled = one.clone();
+        ruled.policy.rows.clone_from(&other.policy.rows);
+        ruled.policy.default_allows = other.policy.default_allows;
+        for bundle in [one, ruled] {
+            let before = kernel.clone();
+            let state = State { bundles: vec![bundle], at: later };
+            let steps = kernel.steps_to(&state, Start::Settled);
+            kernel.bring(&state);
+            check_judged_again(&before, &kernel, &steps);
+        }
+    }
+
+    #[test]
+    fn classes_under_other_names_cost_no_judgement(state in states(), by in 1..20_u32) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&state);
+        let bundles = state.bundles.into_iter().map(|bundle| renumbered(bundle, by)).collect();
+        let other = State { bundles, ..state };
+        prop_assert_eq!(judged_again(&kernel, &other), (BTreeSet::new(), Vec::new()));
+    }
+
+    #[test]
+    fn who_joins_a_class_costs_its_own_flows_alone(mut bundle in bundle(1), host in 0..2_usize, at in 0..4_u64) {
+        // Where the uplink is, what lies in a pair counts as asked for here, wherever its holder is.
+        bundle.policy.prefixes.retain(|classed| !classed.votes);
+        bundle.interfaces.iter_mut().for_each(|interface| interface.pairs.clear());
+        let mut kernel = Kernel::default();
+        kernel.bring(&State { bundles: vec![bundle.clone()], at });
+        let Some((bundle, address)) = joined(bundle, host) else { return Ok(()) };
+        let state = State { bundles: vec![bundle], at };
+        let (places, domains) = judged_again(&kernel, &state);
+        prop_assert_eq!(domains, Vec::<u32>::new());
+        kernel.bring(&state);
+        let key = AddrKey { domain_id: 1, ip: Ip::from(address) };
+        prop_assert_eq!(places, BTreeSet::from([kernel.image.addrs[&key].epoch, bucket(1, &key.ip)]));
+    }
+
+    #[test]
+    fn the_hour_at_which_no_rule_turns_costs_nothing(history in vec(states(), 1..3), later in 100..200_u64) {
+        let mut kernel = Kernel::default();
+        let state = history.into_iter().map(|state| State { at: 50, ..state }).inspect(|state| kernel.bring(state)).last();
+        let steps = kernel.steps_to(&State { at: later, ..state.unwrap() }, Start::Settled);
+        prop_assert_eq!(steps, vec![]);
+    }
+}

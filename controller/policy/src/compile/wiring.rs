@@ -1,0 +1,84 @@
+//! What of a domain is not policy: where packets go, and the interfaces with the classes of their addresses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use super::{CompileError, DomainIds, classes::Classes, missing};
+use crate::{
+    bundle::{
+        CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledSubnet, CompiledUplink, Shared,
+        Topology,
+    },
+    model::{Domain, Subnet, Uplink, Workload},
+};
+
+/// The topology of a domain whose interfaces run on hosts with these names.
+pub(super) fn topology<'a>(
+    domain: &'a Domain,
+    ids: &DomainIds,
+    running: impl Iterator<Item = &'a String>,
+    underlay: &BTreeMap<String, Vec<IpAddr>>,
+) -> Result<Topology, CompileError> {
+    let networks = domain.networks.iter().map(|(name, network)| {
+        let subnet = |subnet: &Subnet| CompiledSubnet { cidr: subnet.cidr, gateway: subnet.gateway };
+        Ok(CompiledNetwork {
+            name: name.to_string(),
+            vni: vni(domain, ids, name)?,
+            mtu: network.mtu.unwrap_or_default(),
+            subnets: network.subnets.iter().map(subnet).collect(),
+        })
+    });
+    let uplink = domain.uplink.as_ref().map(|uplink| {
+        let Uplink { host, device, addresses, next_hops } = uplink.clone();
+        CompiledUplink { host, device, addresses, next_hops }
+    });
+    let of_uplink = domain.uplink.iter().map(|uplink| &uplink.host);
+    let hosts: BTreeSet<&String> = running.chain(of_uplink).collect();
+    let addresses = |name: &String| underlay.get(name).cloned().unwrap_or_default();
+    let host = |name: &String| CompiledHost { name: name.clone(), underlay: addresses(name) };
+    Ok(Topology {
+        transit_vni: ids.transit_vni,
+        networks: networks.collect::<Result<_, _>>()?,
+        hosts: hosts.into_iter().map(host).collect(),
+        uplink,
+    })
+}
+
+/// The interfaces of a workload; `None`: an address is in a class that there was not when the classes were made.
+pub(super) fn interfaces(
+    domain: &Domain,
+    ids: &DomainIds,
+    classes: &Classes,
+    (name, workload): (&str, &Workload),
+) -> Result<Option<Vec<Shared<CompiledInterface>>>, CompileError> {
+    let mut compiled = Vec::with_capacity(workload.interfaces.len());
+    for (interface, classed) in workload.interfaces.iter().zip(classes.of_workload(name, workload)) {
+        let known = classed.into_iter().map(|(address, class)| Some((address, class?)));
+        let Some(mut addresses) = known.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        addresses.sort_unstable();
+        let key = (name.to_owned(), interface.name.clone());
+        let id = ids.interfaces.get(&key).copied();
+        let pairs = interface.pairs.iter();
+        let interface = CompiledInterface {
+            id: id.ok_or_else(|| missing(domain, format!("interface {name}/{}", interface.name)))?,
+            workload: key.0,
+            name: key.1,
+            vni: vni(domain, ids, &interface.network)?,
+            mac: interface.mac.octets(),
+            host: interface.host.clone(),
+            device: interface.device.clone(),
+            addresses,
+            pairs: pairs.map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() }).collect(),
+            port_security: interface.port_security,
+        };
+        compiled.push(interface.into());
+    }
+    Ok(Some(compiled))
+}
+
+fn vni(domain: &Domain, ids: &DomainIds, network: &str) -> Result<u32, CompileError> {
+    let vni = ids.networks.get(network).copied();
+    vni.ok_or_else(|| missing(domain, format!("network {network}")))
+}
