@@ -222,6 +222,7 @@ enum rf_whose {
 	RF_WHOSE_GATEWAY,
 	RF_WHOSE_IFACE, /* an interface's own */
 	RF_WHOSE_PAIR,	/* an interface's by an address pair */
+	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
 };
 
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
