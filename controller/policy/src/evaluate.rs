@@ -13,7 +13,7 @@
 //! 7. *Audit.* Each vote is two decisions: *enforced* leaves policies in audit out, *shadow* does not.
 //! 8. *One rule identity.* Ties are broken by policy name, then by the rule's place in the policy.
 //! 10. *Time.* A rule outside its window matches nothing.
-//! 13. *Labels*: see [`Selector::matches`](crate::model::Selector::matches).
+//! 13. *Labels*: see [`Selector::matches`].
 //!
 //! Whose an address is: a gateway's, if a subnet says so; else the interface's that has it as its own; else, if it
 //! is unicast, the interface's whose address pair holds it, the longest prefix counting; else nobody's.
@@ -24,7 +24,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Action, Domain, IcmpTypes, Mode, Peer, Policy, Ports, Rule, Side, Tier, Workload};
+use crate::model::{Action, Domain, IcmpTypes, Mode, Peer, Policy, Ports, Rule, Selector, Side, Tier, Workload};
 
 /// The first packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,22 +217,19 @@ fn rule_matches(domain: &Domain, rule: &Rule, flow: &Flow) -> bool {
 fn peer_matches(domain: &Domain, peer: &Peer, end: End) -> bool {
     let End::Address(address) = end else { return matches!(peer, Peer::Any | Peer::Host) };
     let owner = || owner(domain, end);
+    let selected = |selector: &Selector| owner().is_some_and(|(_, workload)| selector.matches(&workload.labels));
     match peer {
         Peer::Any => is_unicast(address),
         Peer::Outside => is_unicast(address) && owner().is_none() && !is_gateway(domain, address),
         Peer::Host => false,
-        Peer::Segment(name) => {
-            let selector = domain.segments.get(name);
-            selector.is_some_and(|selector| owner().is_some_and(|(_, workload)| selector.matches(&workload.labels)))
-        }
-        Peer::Labels(selector) => owner().is_some_and(|(_, workload)| selector.matches(&workload.labels)),
+        Peer::Segment(name) => domain.segment(name).is_some_and(selected),
+        Peer::Labels(selector) => selected(selector),
         Peer::Workload(name) => owner().is_some_and(|(owner, _)| owner == name),
         Peer::Cidr { prefix, except } => {
             prefix.contains(&address) && !except.iter().any(|except| except.contains(&address))
         }
         Peer::Addresses(name) => {
-            let set = domain.address_sets.get(name);
-            set.is_some_and(|set| set.prefixes.iter().any(|prefix| prefix.contains(&address)))
+            domain.address_set(name).is_some_and(|set| set.prefixes.iter().any(|prefix| prefix.contains(&address)))
         }
     }
 }

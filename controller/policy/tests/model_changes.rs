@@ -9,7 +9,7 @@ use common::{DOMAIN, domain, generate, ground, model, network, objects, policy, 
 use proptest::prelude::*;
 use ringfence_policy::{
     model::{Invalid, Model, What, derived_device},
-    object::{DomainSpec, HostSpec, Kind, NetworkSpec, Object, ObjectKey, Spec, UplinkSpec},
+    object::{AddressPairSpec, DomainSpec, HostSpec, Kind, NetworkSpec, Object, ObjectKey, PeerSpec, Spec, UplinkSpec},
 };
 
 /// `OBJECT: FIELD: MESSAGE`, one a line.
@@ -322,6 +322,34 @@ fn a_change_tells_what_became_of_each_object_and_touches_only_what_differs() {
 }
 
 #[test]
+fn a_change_that_a_step_would_get_wrong_is_told_as_one_from_nothing_is() {
+    let mut all = ground();
+    all.extend([workload("web-1", "web", "front", 1, "10.1.0.11"), workload("web-2", "web", "front", 2, "10.1.0.12")]);
+    all.extend([segment("web"), policy("shop", &["r allow workload/web-2 -> segment/web any"])]);
+    let before = model(&all);
+    // Swapped in one change, nobody clashes.
+    let swapped =
+        [workload("web-1", "web", "front", 2, "10.1.0.12"), workload("web-2", "web", "front", 1, "10.1.0.11")];
+    assert!(before.change(&swapped, &[]).is_ok());
+    // The later of two that were asked for is at fault, though it is there already.
+    let unchanged = workload("web-1", "web", "front", 1, "10.1.0.11");
+    let third = workload("web-3", "web", "front", 3, "10.1.0.11");
+    let told = lines(&before.change(&[third, unchanged], &[]).unwrap_err());
+    assert_eq!(
+        told,
+        "Workload acme/prod/web-1: interfaces[0].addresses[0]: 10.1.0.11 is the address of Workload acme/prod/web-3 \
+         (interfaces[0].addresses[0]): choose another"
+    );
+    // What a policy that stays refers to cannot go.
+    let told = lines(&before.change(&[], &[key(Kind::Workload, "web-2")]).unwrap_err());
+    assert_eq!(
+        told,
+        "Workload acme/prod/web-2: : is still used by Policy acme/prod/shop (rules[0].from[0]): delete or change that \
+         first, or in the same change"
+    );
+}
+
+#[test]
 fn a_refused_change_leaves_nothing_behind() {
     let before = model(&ground());
     let wrong = [segment("web"), policy("shop", &["r allow any -> segment/none any"])];
@@ -351,8 +379,66 @@ fn not_in_matches_a_workload_without_the_label() {
     assert!(ringfence_policy::evaluate::evaluate(&domain(&all), &flow, 0).allows());
 }
 
+/// The objects of a model, to make it from nothing.
+fn from_nothing(model: &Model) -> Model {
+    let objects: Vec<Object> = model.objects().map(|object| (**object).clone()).collect();
+    common::model(&objects)
+}
+
+/// Ways to change an object so that it may clash with others, or no longer fit them.
+fn disturb(object: &Object, how: usize) -> Object {
+    let mut object = object.clone();
+    match &mut object.spec {
+        Spec::Workload(spec) => {
+            let interface = &mut spec.interfaces[0];
+            match how % 6 {
+                0 => interface.addresses[0] = format!("10.1.0.{}", 11 + how % 5),
+                1 => interface.mac = format!("02:00:00:00:00:{:02x}", 11 + how % 5),
+                2 => interface.device = Some(format!("tap{}", how % 3)),
+                3 => {
+                    interface.address_pairs =
+                        vec![AddressPairSpec { mac: None, prefix: format!("10.9.{}.0/24", how % 3) }];
+                }
+                4 => interface.host = format!("h{}", how % 3),
+                _ => interface.network = ["front", "back", "none"][how % 3].into(),
+            }
+        }
+        Spec::Policy(spec) => {
+            let peers = ["any", "segment/s0", "segment/none", "workload/w11", "workload/w13", "addresses/a"];
+            spec.rules[0].to = vec![PeerSpec::Name(peers[how % peers.len()].into())];
+        }
+        Spec::Segment(spec) => spec.requirements[0].key = format!("k{how}"),
+        Spec::Network(spec) => spec.vni = Some(u32::try_from(5000 + how % 2).unwrap()),
+        Spec::Domain(spec) => spec.default = Some(["allow", "deny"][how % 2].into()),
+        _ => {}
+    }
+    object
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_model_changed_step_by_step_is_the_one_made_from_nothing(
+        all in generate::domain_objects(),
+        steps in prop::collection::vec((prop::collection::vec((any::<prop::sample::Index>(), 0_usize..60), 1..4), any::<bool>()), 1..24),
+    ) {
+        let mut stepped = model(&all);
+        for (asked, deletes) in steps {
+            let picked = asked.iter().map(|(which, how)| (which.get(&all), *how));
+            let change = match deletes {
+                true => stepped.change(&[], &picked.map(|(object, _)| object.key()).collect::<Vec<_>>()),
+                false => {
+                    let objects: Vec<Object> = picked.map(|(object, how)| if how < 30 { disturb(object, how) } else { object.clone() }).collect();
+                    stepped.change(&objects, &[])
+                }
+            };
+            if let Ok(change) = change {
+                prop_assert_eq!(&change.model, &from_nothing(&change.model));
+                stepped = change.model;
+            }
+        }
+    }
 
     #[test]
     fn a_model_is_its_objects_not_their_history(all in generate::domain_objects(), cut in 4_usize..12) {

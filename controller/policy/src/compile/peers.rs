@@ -37,7 +37,7 @@ impl Peers {
         let list: Vec<Peer> = list.into_iter().cloned().collect();
         let numbered = || (0..).zip(&list);
         let selectors = numbered().filter_map(|(place, peer)| match peer {
-            Peer::Segment(name) => Some((place, domain.segments.get(name)?)),
+            Peer::Segment(name) => Some((place, domain.segment(name)?)),
             Peer::Labels(selector) => Some((place, selector)),
             _ => None,
         });
@@ -151,7 +151,7 @@ fn by_address(domain: &Domain, list: &[Peer]) -> Nested<Places> {
                 }
             }
             Peer::Addresses(name) => {
-                for prefix in domain.address_sets.get(name).into_iter().flat_map(|set| &set.prefixes) {
+                for prefix in domain.address_set(name).into_iter().flat_map(|set| &set.prefixes) {
                     turns.entry(*prefix).or_default().begin.push(place);
                 }
             }

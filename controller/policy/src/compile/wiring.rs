@@ -24,7 +24,7 @@ pub(super) fn topology<'a>(
     let networks = domain.networks.iter().map(|(name, network)| {
         let subnet = |subnet: &Subnet| CompiledSubnet { cidr: subnet.cidr, gateway: subnet.gateway };
         Ok(CompiledNetwork {
-            name: name.clone(),
+            name: name.to_string(),
             vni: vni(domain, ids, name)?,
             mtu: network.mtu.unwrap_or_default(),
             subnets: network.subnets.iter().map(subnet).collect(),

@@ -225,13 +225,13 @@ fn addresses(domain: &Domain, field: &'static str, place: &Place) -> Result<Opti
 
 fn workload<'a>(domain: &'a Domain, field: &'static str, name: &str) -> Result<&'a Workload, AskError> {
     let missing = || AskError::NoWorkload { field, workload: name.into(), domain: domain.name().into() };
-    domain.workloads.get(name).ok_or_else(missing)
+    domain.workload(name).ok_or_else(missing)
 }
 
 /// The workload that is asked, if it is one.
 fn destination<'a>(domain: &'a Domain, place: &Place) -> Option<&'a Workload> {
     match place {
-        Place::Workload(name) | Place::Interface { workload: name, .. } => domain.workloads.get(name),
+        Place::Workload(name) | Place::Interface { workload: name, .. } => domain.workload(name),
         Place::Address(address) => crate::evaluate::owner(domain, (*address).into()).map(|(_, workload)| workload),
         Place::Host => None,
     }

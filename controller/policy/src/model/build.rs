@@ -4,18 +4,19 @@
 //! its order. Of two that cannot both be, the later one is told, and the earlier one named to it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
-    hash::Hash,
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnet::IpNet;
 
 use super::{
-    Domain, Mac, Network, Peer, Policy, Uplink, Workload,
-    address::{is_reserved_in, overlap},
+    Domain, Network, Peer, Policy, Uplink,
+    address::overlap,
     decode::{Part, decode},
     finding::{Finding, Holder},
+    interfaces::Held,
 };
 use crate::object::{Kind, Object, ObjectKey, PLATFORM};
 
@@ -63,7 +64,7 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, key: &ObjectKey, part: Part) {
-        let name = key.name.clone();
+        let name = Arc::from(key.name.as_str());
         match part {
             Part::Tenant => {}
             Part::Domain { default_allows, uplink } => {
@@ -75,20 +76,20 @@ impl<'a> Builder<'a> {
             }
             Part::Network(network) => {
                 self.check_subnets(key, &network);
-                self.domain.networks.insert(name, network);
+                self.domain.networks.insert(name, Arc::new(network));
             }
             Part::Workload(workload) => {
-                self.domain.workloads.insert(name, workload);
+                self.domain.workloads.insert(name, Arc::new(workload));
             }
             Part::Segment(selector) => {
-                self.domain.segments.insert(name, selector);
+                self.domain.segments.insert(name, Arc::new(selector));
             }
             Part::AddressSet(set) => {
-                self.domain.address_sets.insert(name, set);
+                self.domain.address_sets.insert(name, Arc::new(set));
             }
             Part::Policy(policy) => {
                 self.check_peers(key, &policy);
-                self.domain.policies.insert(name, policy);
+                self.domain.policies.insert(name, Arc::new(policy));
             }
         }
     }
@@ -101,11 +102,12 @@ impl<'a> Builder<'a> {
             if !self.names.contains_key(&Kind::Domain) {
                 self.findings.push(Finding::missing(key, "domain", itself.clone()));
             }
-            if let (Kind::Workload, Some(workload)) = (key.kind, self.domain.workloads.get(&key.name)) {
-                let found = check_workload(&self.domain, &self.names, &mut held, key, workload);
-                self.findings.extend(found);
+            if let (Kind::Workload, Some(workload)) = (key.kind, self.domain.workloads.get(key.name.as_str())) {
+                let has_network = |name: &str| has(&self.names, Kind::Network, name);
+                self.findings.extend(held.take(&self.domain, has_network, key, workload));
             }
         }
+        self.domain.held = Arc::new(held);
         if self.findings.is_empty() { Ok(self.domain) } else { Err(self.findings) }
     }
 
@@ -137,19 +139,27 @@ impl<'a> Builder<'a> {
     }
 
     fn check_peers(&mut self, key: &ObjectKey, policy: &Policy) {
-        for (field, peer) in peers(policy) {
-            let (kind, name) = match peer {
-                Peer::Segment(name) => (Kind::Segment, name),
-                Peer::Workload(name) => (Kind::Workload, name),
-                Peer::Addresses(name) => (Kind::AddressSet, name),
-                _ => continue,
-            };
-            if !has(&self.names, kind, name) {
-                let target = sibling(key, kind, name);
-                self.findings.push(Finding::missing(key, field, target));
-            }
+        for (field, kind, name) in missing_peers(policy, |kind, name| has(&self.names, kind, name)) {
+            let target = ObjectKey { kind, domain: key.domain.clone(), name: name.into() };
+            self.findings.push(Finding::missing(key, field, target));
         }
     }
+}
+
+/// The peers of a policy that name what is not there, each with its field.
+pub(super) fn missing_peers(
+    policy: &Policy,
+    has: impl Fn(Kind, &str) -> bool,
+) -> impl Iterator<Item = (String, Kind, &str)> {
+    peers(policy).filter_map(move |(field, peer)| {
+        let (kind, name) = match peer {
+            Peer::Segment(name) => (Kind::Segment, name),
+            Peer::Workload(name) => (Kind::Workload, name),
+            Peer::Addresses(name) => (Kind::AddressSet, name),
+            _ => return None,
+        };
+        (!has(kind, name)).then_some((field, kind, name.as_str()))
+    })
 }
 
 /// Every peer of a policy, with its field.
@@ -189,96 +199,6 @@ pub(super) fn build_platform(objects: &[(&ObjectKey, &Object)]) -> Result<BTreeM
     if findings.is_empty() { Ok(policies) } else { Err(findings) }
 }
 
-/// What interfaces hold alone.
-#[derive(Default)]
-struct Held {
-    addresses: HashMap<IpAddr, Holder>,
-    pairs: HashMap<IpNet, Holder>,
-    macs: HashMap<(String, Mac), Holder>,
-}
-
 fn has(names: &Names<'_>, kind: Kind, name: &str) -> bool {
     names.get(&kind).is_some_and(|names| names.contains(name))
-}
-
-/// The key of another object of the same domain.
-fn sibling(key: &ObjectKey, kind: Kind, name: &str) -> ObjectKey {
-    ObjectKey { kind, domain: key.domain.clone(), name: name.into() }
-}
-
-fn check_workload(
-    domain: &Domain,
-    names: &Names<'_>,
-    held: &mut Held,
-    key: &ObjectKey,
-    workload: &Workload,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (index, interface) in workload.interfaces.iter().enumerate() {
-        let at = |part: &str| format!("interfaces[{index}].{part}");
-        let name = &interface.network;
-        if !has(names, Kind::Network, name) {
-            let target = sibling(key, Kind::Network, name);
-            findings.push(Finding::missing(key, at("network"), target));
-        }
-        let mac = (name.clone(), interface.mac);
-        if let Some(holder) = claim(&mut held.macs, mac, key, at("mac")) {
-            let mac = interface.mac;
-            let message = format!("{mac} is the MAC address of {holder} in network {name}");
-            findings.push(Finding::new(key, at("mac"), message + ": choose another"));
-        }
-        for (place, address) in interface.addresses.iter().enumerate() {
-            let field = at(&format!("addresses[{place}]"));
-            if let Some(network) = domain.networks.get(name)
-                && let Err(message) = check_address(*address, name, network)
-            {
-                findings.push(Finding::new(key, &field, message));
-            }
-            if let Some(holder) = claim(&mut held.addresses, *address, key, field.clone()) {
-                let message = format!("{address} is the address of {holder}: choose another");
-                findings.push(Finding::new(key, field, message));
-            }
-        }
-        for (place, pair) in interface.pairs.iter().enumerate() {
-            let field = at(&format!("addressPairs[{place}].prefix"));
-            if let Some(holder) = claim(&mut held.pairs, pair.prefix, key, field.clone()) {
-                let message = format!(
-                    "{} is the address pair of {holder}, and shared ones are not supported yet: choose another",
-                    pair.prefix
-                );
-                findings.push(Finding::new(key, field, message));
-            }
-        }
-    }
-    findings
-}
-
-/// Takes what nobody holds, or says who does.
-fn claim<K: Eq + Hash>(held: &mut HashMap<K, Holder>, wanted: K, key: &ObjectKey, field: String) -> Option<Holder> {
-    match held.entry(wanted) {
-        Entry::Occupied(entry) => Some(entry.get().clone()),
-        Entry::Vacant(entry) => {
-            let key = key.clone();
-            entry.insert(Holder { key, field });
-            None
-        }
-    }
-}
-
-/// Whether an interface in the network can have the address.
-fn check_address(address: IpAddr, name: &str, network: &Network) -> Result<(), String> {
-    let inside = network.subnets.iter().find(|s| s.cidr.contains(&address));
-    let Some(subnet) = inside else {
-        let subnets: Vec<_> = network.subnets.iter().map(|s| s.cidr.to_string()).collect();
-        let subnets = subnets.join(", ");
-        return Err(format!("{address} is outside its network {name} ({subnets}): choose an address inside"));
-    };
-    if address == subnet.gateway {
-        return Err(format!("{address} is the gateway of network {name}: choose another"));
-    }
-    if is_reserved_in(address, &subnet.cidr) {
-        let cidr = subnet.cidr;
-        return Err(format!("{address} is the network or broadcast address of {cidr}: choose one between them"));
-    }
-    Ok(())
 }

@@ -9,9 +9,10 @@ use super::{
     Domain, Invalid, Model, Policy, Scope,
     build::{build, build_platform},
     decode::decode,
-    exclusive::{Exclusive, claims},
+    exclusive::{Exclusive, claims, workload_claims},
     finding::Finding,
     name::split_domain,
+    step::step,
 };
 use crate::object::{Kind, Object, ObjectKey, PLATFORM};
 
@@ -52,16 +53,34 @@ struct Draft<'a> {
     deletes: BTreeSet<&'a ObjectKey>,
     /// The scopes that differ, as they will be.
     scopes: BTreeMap<String, Scope>,
+    /// The objects that differ, by scope.
+    changed: BTreeMap<String, Vec<ObjectKey>>,
+    /// Whether domains may be made from what they were, which says less of what is wrong.
+    may_step: bool,
     objects: Vec<(ObjectKey, What)>,
     findings: Vec<Finding>,
 }
 
+/// A domain that differs.
+struct Next {
+    domain: Domain,
+    /// It was made from what it was: only what changed needs a look.
+    is_step: bool,
+}
+
 pub(super) fn change(before: &Model, upserts: &[Object], deletes: &[ObjectKey]) -> Result<Change, Vec<Invalid>> {
+    // Whoever is wrong hears of everything that is, in the order in which objects were asked for.
+    attempt(before, upserts, deletes, true).or_else(|_| attempt(before, upserts, deletes, false))
+}
+
+fn attempt(before: &Model, upserts: &[Object], deletes: &[ObjectKey], may_step: bool) -> Result<Change, Vec<Invalid>> {
     let mut draft = Draft {
         before,
         places: HashMap::new(),
         deletes: deletes.iter().collect(),
         scopes: BTreeMap::new(),
+        changed: BTreeMap::new(),
+        may_step,
         objects: Vec::new(),
         findings: Vec::new(),
     };
@@ -113,7 +132,8 @@ impl<'a> Draft<'a> {
                 Some(_) => What::Changed,
             };
             if what != What::Unchanged {
-                self.scope(&key).insert(key.clone(), Arc::new(object.clone()));
+                self.scope(&key).insert(Arc::new(key.clone()), Arc::new(object.clone()));
+                self.note(&key);
             }
             self.objects.push((key.clone(), what));
             self.places.insert(key, index);
@@ -131,9 +151,20 @@ impl<'a> Draft<'a> {
             }
             // Named twice, it is deleted once.
             if self.scope(key).remove(key).is_some() {
+                self.note(key);
                 self.objects.push((key.clone(), What::Deleted));
             }
         }
+    }
+
+    /// Notes that an object differs.
+    fn note(&mut self, key: &ObjectKey) {
+        self.changed.entry(scope_of(key).into()).or_default().push(key.clone());
+    }
+
+    /// The objects of a scope that differ.
+    fn changed(&self, scope: &str) -> &[ObjectKey] {
+        self.changed.get(scope).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The scope of an object as it will be.
@@ -147,7 +178,7 @@ impl<'a> Draft<'a> {
 
     /// The objects of a scope in the order of blame.
     fn objects<'s>(&self, scope: &'s Scope) -> Vec<(&'s ObjectKey, &'s Object)> {
-        let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (key, &**object)).collect();
+        let mut objects: Vec<(&ObjectKey, &Object)> = scope.iter().map(|(key, object)| (&**key, &**object)).collect();
         objects.sort_by_cached_key(|(key, _)| self.places.get(*key));
         objects
     }
@@ -164,10 +195,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Builds every domain that differs.
-    fn build_domains(&mut self) -> Vec<Domain> {
+    /// A domain that differs, if it can be made from what it was.
+    fn step(&self, name: &str, scope: &Scope) -> Option<Domain> {
+        let before = self.before.domains.get(name).filter(|_| self.may_step)?;
+        step(before, scope, self.changed(name))
+    }
+
+    /// Makes every domain that differs.
+    fn build_domains(&mut self) -> Vec<Next> {
         let mut domains = Vec::new();
         for (name, scope) in self.scopes.iter().filter(|(name, _)| *name != PLATFORM) {
+            if let Some(domain) = self.step(name, scope) {
+                domains.push(Next { domain, is_step: true });
+                continue;
+            }
             let objects = self.objects(scope);
             if name.is_empty() {
                 let faults = objects.iter().filter_map(|(key, object)| {
@@ -177,7 +218,7 @@ impl<'a> Draft<'a> {
                 self.findings.extend(faults.flatten());
             } else if !objects.is_empty() {
                 match build(name, &objects) {
-                    Ok(domain) => domains.push(domain),
+                    Ok(domain) => domains.push(Next { domain, is_step: false }),
                     Err(findings) => self.findings.extend(findings),
                 }
             }
@@ -218,18 +259,23 @@ impl<'a> Draft<'a> {
     }
 
     /// Who holds what in the state to be.
-    fn check_exclusive(&mut self, domains: &[Domain]) -> Exclusive {
+    fn check_exclusive(&mut self, domains: &[Next]) -> Exclusive {
         let mut exclusive = self.before.exclusive.clone();
-        for name in self.scopes.keys() {
-            if let Some(old) = self.before.domains.get(name) {
-                for claim in claims(old) {
-                    exclusive.release(&claim);
-                }
+        let steps: BTreeSet<&str> = domains.iter().filter(|next| next.is_step).map(|next| next.domain.name()).collect();
+        let claimed = |domain: &Domain| match steps.contains(domain.name()) {
+            false => claims(domain),
+            true => {
+                let workloads = self.changed(domain.name()).iter().filter(|key| key.kind == Kind::Workload);
+                workloads.flat_map(|key| workload_claims(domain, &key.name)).collect()
             }
+        };
+        for old in self.scopes.keys().filter_map(|name| self.before.domains.get(name)) {
+            claimed(old).iter().for_each(|claim| exclusive.release(claim));
         }
-        let mut wanted: Vec<_> = domains.iter().flat_map(claims).collect();
+        let mut wanted: Vec<_> = domains.iter().flat_map(|next| claimed(&next.domain)).collect();
         wanted.sort_by_cached_key(|claim| self.places.get(&claim.holder.key));
-        self.findings.extend(wanted.into_iter().filter_map(|claim| exclusive.take(claim)));
+        let findings: Vec<_> = wanted.into_iter().filter_map(|claim| exclusive.take(claim)).collect();
+        self.findings.extend(findings);
         exclusive
     }
 
@@ -242,7 +288,7 @@ impl<'a> Draft<'a> {
 
     fn into_model(
         self,
-        domains: Vec<Domain>,
+        domains: Vec<Next>,
         platform: Option<Arc<BTreeMap<String, Policy>>>,
         exclusive: Exclusive,
     ) -> Model {
@@ -264,7 +310,7 @@ impl<'a> Draft<'a> {
             }
         }
         let in_force = |domain| Domain { platform: platform.clone(), ..domain };
-        let domains = domains.into_iter().map(|d| (d.name.clone(), Arc::new(in_force(d))));
+        let domains = domains.into_iter().map(|next| (next.domain.name.clone(), Arc::new(in_force(next.domain))));
         model.domains.extend(domains);
         model
     }

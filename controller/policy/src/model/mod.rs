@@ -1,9 +1,9 @@
 //! The validated model: values that cannot be wrong.
 //!
 //! ```text
-//!  Object ──decode──▶ Part ──build──▶ Domain ──┐
-//!                                              ├─change──▶ Model
-//!          what all domains share ──exclusive──┘
+//!  Object ──decode──▶ Part ──build, step──▶ Domain ──┐
+//!                                                   ├─change──▶ Model
+//!              what all domains share ──exclusive──┘
 //! ```
 //!
 //! A model never changes: [`Model::change`] makes the next one, which shares every domain that the
@@ -24,9 +24,11 @@ mod decode_workload;
 mod exclusive;
 mod fault;
 mod finding;
+mod interfaces;
 mod moment;
 mod name;
 mod selector;
+mod step;
 mod traffic;
 mod types;
 
@@ -52,11 +54,14 @@ pub const DEFAULT_DENY: &str = "default/deny";
 /// The same in a domain whose default is to allow.
 pub const DEFAULT_ALLOW: &str = "default/allow";
 
-/// The objects that belong together: a domain with all in it, or the tenants.
-type Scope = BTreeMap<ObjectKey, Arc<Object>>;
+/// The objects that belong together: a domain with all in it, or the tenants. A copy shares them all.
+type Scope = BTreeMap<Arc<ObjectKey>, Arc<Object>>;
+
+/// Parts of a domain by name. A copy shares them all.
+pub(crate) type Named<T> = BTreeMap<Arc<str>, Arc<T>>;
 
 /// Everything, validated.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     /// Every object as its author wrote it, by domain; the tenants under the empty name.
     scopes: BTreeMap<String, Arc<Scope>>,
@@ -73,13 +78,14 @@ pub struct Domain {
     /// What becomes of what no rule decides.
     pub(crate) default_allows: bool,
     pub(crate) uplink: Option<Uplink>,
-    pub(crate) networks: BTreeMap<String, Network>,
-    pub(crate) workloads: BTreeMap<String, Workload>,
-    pub(crate) segments: BTreeMap<String, Selector>,
-    pub(crate) address_sets: BTreeMap<String, AddressSet>,
-    pub(crate) policies: BTreeMap<String, Policy>,
+    pub(crate) networks: Named<Network>,
+    pub(crate) workloads: Named<Workload>,
+    pub(crate) segments: Named<Selector>,
+    pub(crate) address_sets: Named<AddressSet>,
+    pub(crate) policies: Named<Policy>,
     /// Policies of the platform, named `*/NAME`.
     pub(crate) platform: Arc<BTreeMap<String, Policy>>,
+    held: Arc<interfaces::Held>,
 }
 
 /// One thing wrong with a change.
@@ -141,12 +147,27 @@ impl Domain {
 
     /// Name and the VNI asked for.
     pub fn networks(&self) -> impl Iterator<Item = (&str, Option<u32>)> {
-        self.networks.iter().map(|(name, n)| (name.as_str(), n.vni))
+        self.networks.iter().map(|(name, n)| (&**name, n.vni))
     }
 
     /// Name and content, by name.
     pub fn workloads(&self) -> impl Iterator<Item = (&str, &Workload)> {
-        self.workloads.iter().map(|(name, w)| (name.as_str(), w))
+        self.workloads.iter().map(|(name, w)| (&**name, &**w))
+    }
+
+    /// A workload by name.
+    pub fn workload(&self, name: &str) -> Option<&Workload> {
+        self.workloads.get(name).map(|workload| &**workload)
+    }
+
+    /// What a segment selects, by its name.
+    pub fn segment(&self, name: &str) -> Option<&Selector> {
+        self.segments.get(name).map(|selector| &**selector)
+    }
+
+    /// An address set by name.
+    pub fn address_set(&self, name: &str) -> Option<&AddressSet> {
+        self.address_sets.get(name).map(|set| &**set)
     }
 
     /// Whether what no rule decides is allowed.
@@ -161,7 +182,8 @@ impl Domain {
 
     /// Name and content of every policy in force here, by name: first those of the platform, named `*/NAME`.
     pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
-        self.platform.iter().chain(&self.policies).map(|(name, p)| (name.as_str(), p))
+        let platform = self.platform.iter().map(|(name, policy)| (name.as_str(), policy));
+        platform.chain(self.policies.iter().map(|(name, policy)| (&**name, &**policy)))
     }
 
     /// By workload, then interface.

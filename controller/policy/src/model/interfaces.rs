@@ -1,0 +1,168 @@
+//! What an interface may be among the others of its domain.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::Hash,
+    net::IpAddr,
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use super::{
+    Domain, Interface, Mac, Network, Workload,
+    address::is_reserved_in,
+    finding::{Finding, Holder},
+};
+use crate::object::{Kind, ObjectKey};
+
+/// What the interfaces of a domain hold alone; it follows from its workloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    addresses: HashMap<IpAddr, Place>,
+    pairs: HashMap<IpNet, Place>,
+    /// By network.
+    macs: HashMap<Arc<str>, HashMap<Mac, Place>>,
+}
+
+/// Where in a domain something is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    workload: Arc<str>,
+    interface: usize,
+    /// Among the interface's addresses or pairs.
+    part: usize,
+}
+
+impl Held {
+    /// Gives back what a workload holds.
+    pub(super) fn release(&mut self, workload: &Workload) {
+        for interface in &workload.interfaces {
+            for address in &interface.addresses {
+                self.addresses.remove(address);
+            }
+            for pair in &interface.pairs {
+                self.pairs.remove(&pair.prefix);
+            }
+            if let Some(macs) = self.macs.get_mut(interface.network.as_str()) {
+                macs.remove(&interface.mac);
+            }
+            if self.macs.get(interface.network.as_str()).is_some_and(HashMap::is_empty) {
+                self.macs.remove(interface.network.as_str());
+            }
+        }
+    }
+
+    /// Takes what a workload of a domain claims, and says everything that is wrong with its interfaces there.
+    /// `has_network`: whether there is one of that name, whatever is wrong with it.
+    pub(super) fn take(
+        &mut self,
+        domain: &Domain,
+        has_network: impl Fn(&str) -> bool,
+        key: &ObjectKey,
+        workload: &Workload,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let name: Arc<str> = key.name.as_str().into();
+        for (index, interface) in workload.interfaces.iter().enumerate() {
+            if !has_network(&interface.network) {
+                let target =
+                    ObjectKey { kind: Kind::Network, domain: key.domain.clone(), name: interface.network.clone() };
+                findings.push(Finding::missing(key, format!("interfaces[{index}].network"), target));
+            }
+            let mut claims = Claims { key, name: &name, index, findings: &mut findings };
+            let network = domain.networks.get(interface.network.as_str());
+            self.take_interface(&mut claims, network.map(|network| &**network), interface);
+        }
+        findings
+    }
+
+    fn take_interface(&mut self, claims: &mut Claims<'_>, network: Option<&Network>, interface: &Interface) {
+        let Interface { network: name, mac, .. } = interface;
+        let macs = self.macs.entry(name.as_str().into()).or_default();
+        claims.take(macs, *mac, 0, mac_field, |holder| {
+            format!("{mac} is the MAC address of {holder} in network {name}: choose another")
+        });
+        for (part, address) in interface.addresses.iter().enumerate() {
+            if let Some(network) = network
+                && let Err(message) = check_address(*address, name, network)
+            {
+                claims.findings.push(Finding::new(claims.key, address_field(claims.index, part), message));
+            }
+            claims.take(&mut self.addresses, *address, part, address_field, |holder| {
+                format!("{address} is the address of {holder}: choose another")
+            });
+        }
+        for (part, pair) in interface.pairs.iter().enumerate() {
+            let prefix = pair.prefix;
+            claims.take(&mut self.pairs, prefix, part, pair_field, |holder| {
+                format!(
+                    "{prefix} is the address pair of {holder}, and shared ones are not supported yet: choose another"
+                )
+            });
+        }
+    }
+}
+
+/// The claims of one interface.
+struct Claims<'a> {
+    key: &'a ObjectKey,
+    name: &'a Arc<str>,
+    /// Of the interface.
+    index: usize,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Claims<'_> {
+    /// Takes what nobody holds, or tells who does.
+    fn take<K: Eq + Hash>(
+        &mut self,
+        held: &mut HashMap<K, Place>,
+        wanted: K,
+        part: usize,
+        field: fn(usize, usize) -> String,
+        told: impl FnOnce(Holder) -> String,
+    ) {
+        match held.entry(wanted) {
+            Entry::Vacant(entry) => {
+                entry.insert(Place { workload: self.name.clone(), interface: self.index, part });
+            }
+            Entry::Occupied(entry) => {
+                let Place { workload, interface, part: other } = entry.get();
+                let key = ObjectKey { name: workload.to_string(), ..self.key.clone() };
+                let holder = Holder { key, field: field(*interface, *other) };
+                self.findings.push(Finding::new(self.key, field(self.index, part), told(holder)));
+            }
+        }
+    }
+}
+
+fn mac_field(interface: usize, _: usize) -> String {
+    format!("interfaces[{interface}].mac")
+}
+
+fn address_field(interface: usize, part: usize) -> String {
+    format!("interfaces[{interface}].addresses[{part}]")
+}
+
+fn pair_field(interface: usize, part: usize) -> String {
+    format!("interfaces[{interface}].addressPairs[{part}].prefix")
+}
+
+/// Whether an interface in the network can have the address.
+fn check_address(address: IpAddr, name: &str, network: &Network) -> Result<(), String> {
+    let inside = network.subnets.iter().find(|s| s.cidr.contains(&address));
+    let Some(subnet) = inside else {
+        let subnets: Vec<_> = network.subnets.iter().map(|s| s.cidr.to_string()).collect();
+        let subnets = subnets.join(", ");
+        return Err(format!("{address} is outside its network {name} ({subnets}): choose an address inside"));
+    };
+    if address == subnet.gateway {
+        return Err(format!("{address} is the gateway of network {name}: choose another"));
+    }
+    if is_reserved_in(address, &subnet.cidr) {
+        let cidr = subnet.cidr;
+        return Err(format!("{address} is the network or broadcast address of {cidr}: choose one between them"));
+    }
+    Ok(())
+}
