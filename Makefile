@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A Rust that tests/setup.sh has just installed is not on this shell's path yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup build test demo lab fmt lint deny clean
+.PHONY: help setup build test demo lab prove plant fmt lint deny clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ demo: build ## three hosts, two tenants, real packets (root)
 
 lab: build ## raise the demo's hosts and keep them up (root)
 	@target/debug/ringfence-lab up
+
+prove: ## set definition, compiler, maps and programs against each other: CASES=N [SEED=S] (root)
+	@cargo run --release --quiet -p ringfence-prove --bin ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1) --corpus tests/corpus
+
+plant: ## plant bugs in a copy of the tree and see the chain find each (root)
+	@cargo run --quiet -p ringfence-prove --bin plant
 
 fmt: ## format Rust and C
 	cargo fmt --all

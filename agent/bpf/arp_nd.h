@@ -7,7 +7,7 @@
 #define RINGFENCE_ARP_ND_H
 
 #include "checksum.h"
-#include "policy.h"
+#include "owner.h"
 
 #define RF_ARP_REQUEST 1
 #define RF_ND_SOLICITATION 135
@@ -71,30 +71,22 @@ static __noinline int rf_neighbour(const struct rf_pkt *pkt, const struct rf_ip 
 {
 	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
 	struct rf_iface *iface;
+	struct rf_end end;
 	__u32 index;
 
-	if (!addr)
-		return -1;
-	if (!addr->iface) {
+	if (addr && !addr->iface) {
 		if (addr->gateway_vni != pkt->vni)
 			return -1;
 		for (int i = 0; i < 6; i++)
 			mac[i] = rf_config.gateway_mac[i];
 		return 0;
 	}
-	index = addr->iface;
+	rf_find_end(pkt->domain_id, ip, &end);
+	index = end.iface;
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	if (!iface || rf_is_sender(pkt, index) || iface->vni != pkt->vni)
+	if (!index || !iface || rf_is_sender(pkt, index) || iface->vni != pkt->vni)
 		return -1;
-	__builtin_memcpy(mac, iface->mac, 6);
-	return 0;
-}
-
-static __always_inline int rf_owns(const struct rf_pkt *pkt, const struct rf_ip *ip)
-{
-	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
-
-	return addr && rf_is_sender(pkt, addr->iface);
+	return rf_end_mac(pkt->domain_id, ip, &end, iface, mac);
 }
 
 static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *pkt,
@@ -109,13 +101,16 @@ static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *
 		return rf_drop(ctx, RF_REASON_MALFORMED);
 	rf_ip_map4(&sender, arp.sender_ip);
 	rf_ip_map4(&target, arp.target_ip);
+	if (!rf_may_use_mac(pkt, iface, &sender, pkt->src_mac))
+		return rf_drop(ctx, RF_REASON_SOURCE_MAC);
 	/* A probe (RFC 5227) has no sender address yet. */
-	if (!rf_mac_equal(arp.sender_mac, iface->mac) || (arp.sender_ip && !rf_owns(pkt, &sender)))
+	if (!rf_may_use_mac(pkt, iface, &sender, arp.sender_mac) ||
+	    (arp.sender_ip && !rf_speaks_for(pkt, &sender)))
 		return rf_drop(ctx, RF_REASON_ARP_SENDER);
 	if (arp.operation != bpf_htons(RF_ARP_REQUEST) || rf_neighbour(pkt, &target, mac))
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 
-	__builtin_memcpy(arp.eth.h_dest, iface->mac, 6);
+	__builtin_memcpy(arp.eth.h_dest, pkt->src_mac, 6);
 	__builtin_memcpy(arp.eth.h_source, mac, 6);
 	arp.operation = bpf_htons(2);
 	__builtin_memcpy(arp.target_mac, arp.sender_mac, 6);
@@ -184,9 +179,8 @@ static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *p
 
 	if (pkt->ttl != RF_ND_HOP_LIMIT)
 		return rf_drop(ctx, RF_REASON_MALFORMED);
-	if (!rf_mac_equal(pkt->src_mac, iface->mac) ||
-	    (!rf_ip_is_zero(&pkt->src) && !rf_is_eui64(&pkt->src, iface->mac) &&
-	     !rf_owns(pkt, &pkt->src)))
+	if (!rf_ip_is_zero(&pkt->src) && !rf_is_eui64(&pkt->src, iface->mac) &&
+	    !rf_speaks_for(pkt, &pkt->src))
 		return rf_drop(ctx, RF_REASON_ARP_SENDER);
 	if (pkt->icmp_type != RF_ND_SOLICITATION)
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);

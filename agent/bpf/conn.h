@@ -194,9 +194,10 @@ static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf
 	conn->epoch_ref[1] = low ? j->epoch_ref[0] : j->epoch_ref[1];
 	conn->epoch[0] = low ? j->epoch[1] : j->epoch[0];
 	conn->epoch[1] = low ? j->epoch[0] : j->epoch[1];
-	conn->from_rule = j->rule[0];
-	conn->to_rule = j->rule[1];
+	conn->from_rule = j->answer.rule[0];
+	conn->to_rule = j->answer.rule[1];
 	conn->denied = !rf_allows(j);
+	conn->reply_denied = j->reply_denied;
 }
 
 static __always_inline void rf_tuple_ip(const struct rf_tuple *tuple, __u32 side, struct rf_ip *ip)
@@ -207,21 +208,22 @@ static __always_inline void rf_tuple_ip(const struct rf_tuple *tuple, __u32 side
 		rf_ip_map4(ip, side ? tuple->v4.ip[1] : tuple->v4.ip[0]);
 }
 
-/* Puts the question that the opening packet of a connection put. */
-static __always_inline void rf_conn_question(const struct rf_tuple *tuple, __u32 origin,
-					     __u32 domain, struct rf_question *q)
+/* Puts the question that a packet of a connection puts, sent by side `from`: the
+ * one that opened it, or what answers that. */
+static __noinline void rf_conn_question(const struct rf_tuple *tuple, __u32 from, __u32 answers,
+					__u32 domain, struct rf_question *q)
 {
 	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
 	__be16 port;
 
 	if (tuple->is_v6)
-		port = origin ? tuple->v6.port[0] : tuple->v6.port[1];
+		port = from ? tuple->v6.port[0] : tuple->v6.port[1];
 	else
-		port = origin ? tuple->v4.port[0] : tuple->v4.port[1];
+		port = from ? tuple->v4.port[0] : tuple->v4.port[1];
 	q->domain = domain;
 	q->domain_id = tuple->is_v6 ? tuple->v6.domain_id : tuple->v4.domain_id;
-	rf_tuple_ip(tuple, origin, &q->ip[0]);
-	rf_tuple_ip(tuple, !origin, &q->ip[1]);
+	rf_tuple_ip(tuple, from, &q->ip[0]);
+	rf_tuple_ip(tuple, !from, &q->ip[1]);
 	q->number = bpf_ntohs(port);
 	switch (l4_proto) {
 	case IPPROTO_TCP:
@@ -235,11 +237,11 @@ static __always_inline void rf_conn_question(const struct rf_tuple *tuple, __u32
 		break;
 	case IPPROTO_ICMP: /* Only an echo request opens one. */
 		q->table = RF_TABLE_ICMP;
-		q->number = 8 << 8;
+		q->number = answers ? 0 : 8 << 8;
 		break;
 	case RF_IPPROTO_ICMPV6:
 		q->table = RF_TABLE_ICMP6;
-		q->number = 128 << 8;
+		q->number = (answers ? 129 : 128) << 8;
 		break;
 	default:
 		q->table = RF_TABLE_OTHER;

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Who the ends of a packet are, by their addresses, and whether a packet of
- * that source may come in where it did.
+ * Where the ends of a packet are, and whether a packet of that source may come
+ * in where it did.
  */
 #ifndef RINGFENCE_ENDS_H
 #define RINGFENCE_ENDS_H
 
-#include "policy.h"
+#include "owner.h"
+
+/* Both ends of a packet. */
+struct rf_ends {
+	struct rf_end from;
+	struct rf_end to;
+};
+
+/* The sides that vote, as RF_ALLOW_*. */
+static __always_inline __u32 rf_votes(const struct rf_end *opener, const struct rf_end *asked)
+{
+	return (rf_is_workloads(opener) ? RF_ALLOW_FROM : 0) |
+	       (rf_is_workloads(asked) ? RF_ALLOW_TO : 0);
+}
 
 /* Whether the frame came from that host. */
 static __noinline int rf_outer_is(const struct rf_pkt *pkt, __u32 index)
@@ -52,50 +65,30 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt, __u32
 	}
 }
 
-static __always_inline int rf_on_link(const struct rf_pkt *pkt, const struct rf_ip *ip)
+/* Where the source is, by its address. */
+static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, struct rf_end *end)
 {
-	struct rf_subnet_key key = {
-		.prefixlen = RF_SUBNET_FIXED_BITS + 128,
-		.domain_id = pkt->domain_id,
-		.ip = *ip,
-	};
-
-	return bpf_map_lookup_elem(&rf_subnets, &key) != NULL;
-}
-
-/* The interface of the source, by its address; 0: beyond the uplink. */
-static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, __u32 *iface)
-{
-	struct rf_addr *addr = rf_find_addr(pkt->domain_id, &pkt->src);
-
-	*iface = addr ? addr->iface : 0;
-	/* A gateway sends nothing that would come in from anywhere, and an
-	 * on-link address without an interface is nobody's. */
-	if (pkt->from != RF_DEVICE_WORKLOAD && !*iface &&
-	    (addr || rf_not_unicast(&pkt->src, pkt->is_v6) || rf_on_link(pkt, &pkt->src)))
+	rf_find_end(pkt->domain_id, &pkt->src, end);
+	if (pkt->from == RF_DEVICE_WORKLOAD) {
+		if (rf_not_unicast(&pkt->src, pkt->is_v6))
+			return RF_REASON_SOURCE_ADDRESS;
+		if (rf_is_nobodys(end) && pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY)
+			rf_end_behind(end, pkt->iface);
+	} else if (end->whose == RF_WHOSE_GATEWAY || end->whose == RF_WHOSE_NETWORK ||
+		   rf_not_unicast(&pkt->src, pkt->is_v6)) {
+		/* A gateway sends nothing that would come in from anywhere, and an
+		 * on-link address without an interface is nobody's. */
 		return pkt->from == RF_DEVICE_UPLINK ? RF_REASON_SPOOFED : RF_REASON_OUTER_SOURCE;
-	return rf_check_source(pkt, *iface);
+	}
+	return rf_check_source(pkt, end->iface);
 }
 
-#define RF_TO_GATEWAY 0xffffffffU
-
-/* Both ends of a packet: interfaces, or 0 for beyond the uplink. */
-struct rf_ends {
-	__u32 from;
-	__u32 to; /* or RF_TO_GATEWAY */
-};
-
-/* The interface of the destination; 0: beyond the uplink; or RF_TO_GATEWAY. */
-static __noinline enum rf_reason rf_find_destination(const struct rf_pkt *pkt, __u32 *iface)
+/* Where the destination is; a gateway is left to who asks. */
+static __always_inline enum rf_reason rf_find_destination(const struct rf_pkt *pkt,
+							  struct rf_end *end)
 {
-	struct rf_addr *addr = rf_find_addr(pkt->domain_id, &pkt->dst);
-
-	if (addr) {
-		*iface = addr->iface ? addr->iface : RF_TO_GATEWAY;
-		return RF_REASON_NONE;
-	}
-	*iface = 0;
-	return rf_on_link(pkt, &pkt->dst) ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
+	rf_find_end(pkt->domain_id, &pkt->dst, end);
+	return end->whose == RF_WHOSE_NETWORK ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
 }
 
 static __always_inline enum rf_reason rf_find_ends(const struct rf_pkt *pkt, struct rf_ends *ends)

@@ -13,7 +13,9 @@
 /* What is found out about a packet's flow; off the stack, as the packet is. */
 struct rf_flow {
 	struct rf_tuple tuple;
+	struct rf_question q;
 	struct rf_judgement j;
+	struct rf_answer reply; /* to what answers it, if that matters */
 	struct rf_ends ends;
 	__u32 left; /* 1: nothing keeps it from its way out */
 };
@@ -34,8 +36,10 @@ static __always_inline struct rf_flow *rf_flow_begin(void)
 static __always_inline void rf_conn_ends(const struct rf_conn *conn, __u32 side,
 					 struct rf_ends *ends)
 {
-	ends->from = side ? conn->iface[1] : conn->iface[0];
-	ends->to = side ? conn->iface[0] : conn->iface[1];
+	ends->from.iface = side ? conn->iface[1] : conn->iface[0];
+	ends->from.whose = side ? conn->whose[1] : conn->whose[0];
+	ends->to.iface = side ? conn->iface[0] : conn->iface[1];
+	ends->to.whose = side ? conn->whose[0] : conn->whose[1];
 }
 
 /* Puts into an entry where its ends are, given those of a packet of that side. */
@@ -43,12 +47,61 @@ static __always_inline void rf_conn_place(struct rf_conn *conn, const struct rf_
 					  __u32 side, const struct rf_ends *ends)
 {
 	/* At most one end is not here, and a frame from there came by the overlay. */
-	__u32 far = pkt->from == RF_DEVICE_OVERLAY ? ends->from : ends->to;
+	__u32 far = pkt->from == RF_DEVICE_OVERLAY ? ends->from.iface : ends->to.iface;
 
-	conn->iface[0] = side ? ends->to : ends->from;
-	conn->iface[1] = side ? ends->from : ends->to;
-	conn->origin_iface = conn->origin == side ? ends->from : ends->to;
+	conn->iface[0] = side ? ends->to.iface : ends->from.iface;
+	conn->iface[1] = side ? ends->from.iface : ends->to.iface;
+	conn->whose[0] = side ? ends->to.whose : ends->from.whose;
+	conn->whose[1] = side ? ends->from.whose : ends->to.whose;
+	conn->origin_iface = conn->origin == side ? ends->from.iface : ends->to.iface;
 	conn->remote_host = rf_host_of(pkt, far);
+}
+
+/* Finds out where the ends of a connection are by now: an address may have moved,
+ * joined or left. What is nobody's stays behind the interface that sent from it. */
+static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
+						    const struct rf_conn *conn, __u32 side,
+						    struct rf_ends *ends)
+{
+	enum rf_reason reason = rf_find_source(pkt, &ends->from);
+	__u32 index = side ? conn->iface[0] : conn->iface[1];
+	struct rf_iface *iface;
+
+	if (reason)
+		return reason;
+	reason = rf_find_destination(pkt, &ends->to);
+	if (ends->to.whose == RF_WHOSE_GATEWAY)
+		return RF_REASON_GATEWAY_SERVICE;
+	if (!index || !rf_is_nobodys(&ends->to))
+		return reason;
+	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	if (!iface || iface->domain_id != pkt->domain_id ||
+	    !(iface->flags & RF_IFACE_NO_PORT_SECURITY))
+		return reason;
+	rf_end_behind(&ends->to, index);
+	return RF_REASON_NONE;
+}
+
+/*
+ * Whether a voting side that is stateless refuses what answers. `from` is the
+ * side of the tuple that opened, `votes` are its and the other's. A reply is
+ * judged by the same slot as what it answers.
+ */
+static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32 domain,
+					 __u32 votes)
+{
+	/* RF_ALLOW_*, RF_STATEFUL_*: each side's bit is the same. */
+	__u32 stateless = votes & ~flow->j.answer.notes;
+	__u32 allows;
+
+	if (!stateless || rf_config.verdict_off)
+		return 0;
+	rf_conn_question(&flow->tuple, !from, 1, domain, &flow->q);
+	rf_ask(&flow->q, flow->j.slot, &flow->reply);
+	allows = flow->reply.allows;
+	/* Who opened is who is asked now. */
+	return (stateless & RF_ALLOW_FROM && !(allows & RF_ALLOW_TO)) ||
+	       (stateless & RF_ALLOW_TO && !(allows & RF_ALLOW_FROM));
 }
 
 static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
@@ -69,18 +122,20 @@ static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_f
 static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_conn *conn,
 				      struct rf_flow *flow)
 {
-	__u32 replies = conn->origin != flow->tuple.side;
-	struct rf_question q = {};
+	int answers = conn->origin != flow->tuple.side;
+	const struct rf_end *opener = answers ? &flow->ends.to : &flow->ends.from;
+	const struct rf_end *asked = answers ? &flow->ends.from : &flow->ends.to;
 
-	rf_conn_question(&flow->tuple, conn->origin & 1, pkt->domain, &q);
-	rf_judge(&q, &flow->j);
-	rf_count_audit(&flow->j, pkt->domain_id, replies ? flow->ends.to : flow->ends.from,
-		       replies ? flow->ends.from : flow->ends.to);
+	rf_conn_question(&flow->tuple, conn->origin & 1, 0, pkt->domain, &flow->q);
+	rf_judge(&flow->q, &flow->j);
+	rf_count_audit(&flow->j.answer, pkt->domain_id, opener->iface, asked->iface);
+	flow->j.reply_denied =
+		rf_refuses_reply(flow, conn->origin & 1, pkt->domain, rf_votes(opener, asked));
 }
 
 /* Puts the new judgement into a connection's entry, and where its ends are by
- * now: an address may have moved, joined or left. The entry stays, also when
- * denied: a later change may allow it again. NULL: there is no room. */
+ * now. The entry stays, also when denied: a later change may allow it again.
+ * NULL: there is no room. */
 static __noinline struct rf_conn *
 rf_renew_conn(const struct rf_pkt *pkt, const struct rf_conn *conn, const struct rf_flow *flow)
 {

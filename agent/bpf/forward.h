@@ -111,14 +111,21 @@ static __always_inline int rf_to_local(struct __sk_buff *ctx, __u32 ifindex, str
 	return bpf_redirect(ifindex, 0);
 }
 
-/* To interface `index`, which the destination address is. */
-static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 index,
-				       struct rf_flow *flow)
+/* To the interface that the destination address leads to. Global, as rf_ask is. */
+__noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				const struct rf_end *end, struct rf_flow *flow)
 {
-	struct rf_iface *to = bpf_map_lookup_elem(&rf_ifaces, &index);
-	int routed = pkt->from == RF_DEVICE_UPLINK;
 	enum rf_reason reason;
+	struct rf_iface *to;
+	__u8 mac[6];
+	__u32 index;
+	int routed;
 
+	if (!pkt || !end || !flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	index = end->iface;
+	to = bpf_map_lookup_elem(&rf_ifaces, &index);
+	routed = pkt->from == RF_DEVICE_UPLINK;
 	if (!to || to->domain_id != pkt->domain_id)
 		return rf_drop(ctx, RF_REASON_NO_ROUTE);
 	if (pkt->from == RF_DEVICE_WORKLOAD)
@@ -129,14 +136,16 @@ static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pk
 		if (to->vni != pkt->vni)
 			return rf_drop(ctx, RF_REASON_WRONG_VNI);
 	}
-	if (!routed && (to->vni != pkt->vni || !rf_mac_equal(pkt->dst_mac, to->mac)))
+	if (rf_end_mac(pkt->domain_id, &pkt->dst, end, to, mac))
+		return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	if (!routed && (to->vni != pkt->vni || !rf_mac_equal(pkt->dst_mac, mac)))
 		return rf_drop(ctx, RF_REASON_DESTINATION_MAC);
 	if (routed && pkt->ttl <= 1)
 		return rf_drop(ctx, RF_REASON_TTL_EXPIRED);
 	if (rf_too_long(ctx, pkt, to->mtu))
 		return rf_too_big(ctx, pkt, to->mtu, pkt->iface ? pkt->vni : to->vni);
 	if (routed) {
-		reason = rf_rewrite(ctx, pkt, to->mac);
+		reason = rf_rewrite(ctx, pkt, mac);
 		if (reason)
 			return rf_drop(ctx, reason);
 	}
@@ -169,16 +178,20 @@ static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *p
 	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
 }
 
-/* To an address beyond the domain's uplink. */
-static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					 struct rf_flow *flow)
+/* To an address beyond the domain's uplink. Global, as rf_ask is. */
+__noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				  struct rf_flow *flow)
 {
-	__u32 index = pkt->domain;
-	struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &index);
-	int here;
+	struct rf_domain *domain;
 	enum rf_reason reason;
 	__u8 gateway_mac[6];
+	__u32 index;
+	int here;
 
+	if (!pkt || !flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	index = pkt->domain;
+	domain = bpf_map_lookup_elem(&rf_domains, &index);
 	if (!domain || domain->uplink_host == RF_HOST_NONE || pkt->from == RF_DEVICE_UPLINK)
 		return rf_drop(ctx, RF_REASON_NO_ROUTE);
 	here = domain->uplink_host == RF_HOST_HERE;
@@ -205,12 +218,13 @@ static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_
 	return rf_to_overlay(ctx, domain->uplink_host, domain->transit_vni, flow);
 }
 
-/* To end `iface`. flow->left says whether the packet is on its way then; if so,
- * the result is what the program must return to let it go. */
-static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 iface,
-				      struct rf_flow *flow)
+/* To one end. flow->left says whether the packet is on its way then; if so, the
+ * result is what the program must return to let it go. */
+static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				      const struct rf_end *end, struct rf_flow *flow)
 {
-	return iface ? rf_forward_iface(ctx, pkt, iface, flow) : rf_forward_outside(ctx, pkt, flow);
+	return end->iface ? rf_forward_iface(ctx, pkt, end, flow)
+			  : rf_forward_outside(ctx, pkt, flow);
 }
 
 #endif

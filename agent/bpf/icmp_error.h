@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ICMP errors: about a flow that is tracked, to the sender of what they quote. */
+/* ICMP errors: about a flow that is tracked they go to the sender of what they quote. */
 #ifndef RINGFENCE_ICMP_ERROR_H
 #define RINGFENCE_ICMP_ERROR_H
 
-#include "flow.h"
-#include "forward.h"
+#include "untracked.h"
 
 /* The entry of the flow whose packet an ICMP error quotes, and which side sent
  * that packet; -1 if the quote is none of a flow. */
@@ -52,15 +51,18 @@ static __noinline int rf_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 	return 0;
 }
 
-/* Passes if the flow may, and if it comes from the flow's other side. The packet
- * that it quotes came through here a moment ago, and had the flow judged again
- * if there was a change; so an entry that is not current is none. */
+/*
+ * About a flow that is tracked: passes if the flow may, and if it comes from the
+ * flow's other side. The packet that it quotes came through here a moment ago,
+ * and had the flow judged again if there was a change; so an entry that is not
+ * current lets nothing pass. About anything else: judged as what it is.
+ */
 static __noinline int rf_decide_error(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	struct rf_flow *flow = rf_flow_begin();
-	struct rf_conn *conn;
+	struct rf_conn *conn = NULL;
 	enum rf_reason reason;
-	__u32 source;
+	struct rf_end source;
 	int action;
 
 	if (!flow)
@@ -68,15 +70,16 @@ static __noinline int rf_decide_error(struct __sk_buff *ctx, const struct rf_pkt
 	reason = rf_find_source(pkt, &source);
 	if (reason)
 		return rf_drop(ctx, reason);
-	if (rf_quoted(ctx, pkt, &flow->tuple))
-		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
-	conn = rf_conn_find(&flow->tuple, bpf_ktime_get_coarse_ns());
-	if (!conn || !rf_conn_current(conn, pkt->domain) || conn->denied)
+	if (!rf_quoted(ctx, pkt, &flow->tuple))
+		conn = rf_conn_find(&flow->tuple, bpf_ktime_get_coarse_ns());
+	if (!conn)
+		return rf_decide_untracked(ctx, pkt, flow);
+	if (!rf_conn_current(conn, pkt->domain) || conn->denied)
 		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
 	rf_conn_ends(conn, flow->tuple.side, &flow->ends);
-	if (flow->ends.to != source)
+	if (flow->ends.to.iface != source.iface)
 		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
-	action = rf_forward(ctx, pkt, flow->ends.from, flow);
+	action = rf_forward(ctx, pkt, &flow->ends.from, flow);
 	if (flow->left)
 		rf_count_from(pkt->counter);
 	return action;

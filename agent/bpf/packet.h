@@ -38,6 +38,7 @@ struct rf_pkt {
 	__u32 domain_id;
 	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
 	__u32 iface_id;	    /* the same interface's id */
+	__u32 iface_flags;  /* and its RF_IFACE_* */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
@@ -90,19 +91,25 @@ static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
 	       pkt->icmp_type <= 137;
 }
 
-/* One judgement by policy. [2]: 0 of the source, 1 of the destination. */
-struct rf_judgement {
-	__u32 judged;	     /* 0: none was needed */
+/* What one slot says to a question. [2]: 0 of the source, 1 of the destination. */
+struct rf_answer {
 	__u32 allows;	     /* RF_ALLOW_*: what holds */
 	__u32 shadow_allows; /* RF_SHADOW_*: what would, were policies in audit enforced */
 	__u32 notes;	     /* RF_STATEFUL_*, RF_LOG_* */
+	__u32 class_id[2];
+	__u32 rule[2];
+	__u32 shadow_rule[2];
+};
+
+/* One judgement by policy, and what it was made by; sides as above. */
+struct rf_judgement {
+	struct rf_answer answer;
+	__u32 judged; /* 0: none was needed */
 	__u32 domain_epoch;
 	__u32 slot;
 	__u32 epoch_ref[2];
 	__u32 epoch[2];
-	__u32 class_id[2];
-	__u32 rule[2];
-	__u32 shadow_rule[2];
+	__u32 reply_denied; /* a side that is stateless refuses what answers */
 };
 
 static __always_inline int rf_ip_equal(const struct rf_ip *a, const struct rf_ip *b)

@@ -59,17 +59,18 @@ int from_workload(struct __sk_buff *ctx)
 	pkt->counter = device->counter;
 	pkt->iface = index;
 	pkt->iface_id = iface->id;
+	pkt->iface_flags = iface->flags;
 	pkt->domain = iface->domain;
 	pkt->domain_id = iface->domain_id;
 	pkt->vni = iface->vni;
 
 	reason = rf_parse(ctx, pkt);
-	if (!reason && !rf_mac_equal(pkt->src_mac, iface->mac))
-		reason = RF_REASON_SOURCE_MAC;
 	if (reason)
 		return rf_drop(ctx, reason);
 	if (pkt->eth_proto == ETH_P_ARP)
 		return rf_answer_arp(ctx, pkt, iface);
+	if (!rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))
+		return rf_drop(ctx, RF_REASON_SOURCE_MAC);
 	if (rf_is_nd(pkt))
 		return rf_answer_nd(ctx, pkt, iface);
 	reason = rf_check_scope(pkt);
@@ -92,7 +93,7 @@ static __always_inline void rf_tunnel_dry(struct __sk_buff *ctx, struct rf_pkt *
 }
 
 /* Who sent the frame, and what VNI it bears. */
-static __always_inline int rf_tunnel(struct __sk_buff *ctx, struct rf_pkt *pkt)
+static __noinline int rf_tunnel(struct __sk_buff *ctx, struct rf_pkt *pkt)
 {
 	struct bpf_tunnel_key key = {};
 

@@ -132,7 +132,9 @@ struct rf_subnet {
 	__u32 vni;   /* of the network; of a pair: of its interface's network */
 	__u32 iface; /* index; 0: a subnet */
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	__u8 pad[2];
+	/* 1: an IPv6 prefix within which IPv4 addresses are kept here; none is in it. */
+	__u8 not_v4;
+	__u8 pad;
 };
 
 struct rf_subnet_key {
@@ -213,6 +215,15 @@ enum rf_conn_state {
 	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST that nobody ignored */
 };
 
+/* Whose an address is. */
+enum rf_whose {
+	RF_WHOSE_NOBODY = 0, /* beyond the uplink, or behind an interface without port security */
+	RF_WHOSE_NETWORK,    /* a subnet's, and no interface's */
+	RF_WHOSE_GATEWAY,
+	RF_WHOSE_IFACE, /* an interface's own */
+	RF_WHOSE_PAIR,	/* an interface's by an address pair */
+};
+
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
 struct rf_conn {
 	__u64 seen_ns;	    /* CLOCK_MONOTONIC of the last packet */
@@ -221,7 +232,7 @@ struct rf_conn {
 	__u32 domain_epoch; /* at its last judgement */
 	__u32 epoch_ref[2]; /* places in rf_epochs */
 	__u32 epoch[2];	    /* values at its last judgement */
-	__u32 iface[2];	    /* interface index; 0: beyond the uplink */
+	__u32 iface[2];	    /* where it is: interface index; 0: beyond the uplink */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
 	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
 	 * are. */
@@ -233,7 +244,8 @@ struct rf_conn {
 	__u8 denied;	   /* judged again and refused: kept to drop quickly */
 	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
-	__u8 pad[3];
+	__u8 whose[2];	   /* enum rf_whose of its address */
+	__u8 pad;
 };
 
 /* ---- counters and records ---------------------------------------------- */

@@ -5,18 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringfence_proto::v1;
 
 use crate::{
-    bpf::{BpfError, Device, DeviceKind, Maps, Reason},
+    bpf::{AuditKey, BpfError, Device, DeviceKind, Maps, Reason},
     lower::image::Image,
     netlink::Link,
 };
 
-/// What passed and what was dropped, for every device that is known or dropped something; of the host's
-/// own only those that counted.
-pub(crate) fn read(
+/// Everything that is counted, under no request's number.
+pub(crate) fn report(
     maps: &Maps,
     image: &Image,
     links: &BTreeMap<String, Link>,
-) -> Result<Vec<v1::DeviceCounters>, BpfError> {
+) -> Result<v1::CountersReport, BpfError> {
+    Ok(v1::CountersReport { request_id: 0, devices: read(maps, image, links)?, audit: read_audit(maps, image)? })
+}
+
+/// What passed and what was dropped, for every device that is known or dropped something; of the host's
+/// own only those that counted.
+fn read(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<Vec<v1::DeviceCounters>, BpfError> {
     let names: BTreeMap<u32, &str> = links.values().map(|link| (link.ifindex, link.name.as_str())).collect();
     let mut devices: BTreeMap<u32, v1::DeviceCounters> = BTreeMap::new();
     let named = |ifindex: u32| v1::DeviceCounters {
@@ -46,17 +51,36 @@ pub(crate) fn read(
     Ok(devices.into_values().collect())
 }
 
+/// What policies in audit would turn, of the domains that are here, by domain and rule.
+fn read_audit(maps: &Maps, image: &Image) -> Result<Vec<v1::AuditCounter>, BpfError> {
+    let here: BTreeSet<u32> = image.domains.values().map(|domain| domain.id).collect();
+    let mut entries = maps.audit.entries()?;
+    entries.retain(|(key, _)| here.contains(&key.domain_id));
+    entries.sort_by_key(|(key, _)| (key.domain_id, key.rule, key.allows));
+    let counter = |(key, judgements): (AuditKey, u64)| v1::AuditCounter {
+        domain_id: key.domain_id,
+        rule_id: key.rule,
+        allows: key.allows != 0,
+        judgements,
+    };
+    Ok(entries.into_iter().map(counter).collect())
+}
+
 /// No program of ours runs on the host's own devices, so most of them never count.
 fn is_told(device: Option<&Device>, counters: &v1::DeviceCounters) -> bool {
     let counted = counters.passed_from != 0 || counters.passed_to != 0 || !counters.drops.is_empty();
     counted || device.is_none_or(|device| device.kind != DeviceKind::RF_DEVICE_HOST)
 }
 
-/// Frees the counters of devices that are gone and never were known; those of known ones go with their entry.
+/// Frees the counters of devices that are gone and never were known; those of known ones go with their entry. What was
+/// counted of policies in audit goes with its domain.
 pub(crate) fn forget_gone(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<(), BpfError> {
     let there: BTreeSet<u32> = links.values().map(|link| link.ifindex).chain(image.devices.keys().copied()).collect();
     let drops = maps.drops.entries()?;
-    drops.iter().filter(|(key, _)| !there.contains(&key.ifindex)).try_for_each(|(key, _)| maps.drops.reset(key))
+    drops.iter().filter(|(key, _)| !there.contains(&key.ifindex)).try_for_each(|(key, _)| maps.drops.reset(key))?;
+    let here: BTreeSet<u32> = image.domains.values().map(|domain| domain.id).collect();
+    let audit = maps.audit.entries()?;
+    audit.iter().filter(|(key, _)| !here.contains(&key.domain_id)).try_for_each(|(key, _)| maps.audit.reset(key))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod reconcile;
 pub mod run;
 pub mod session;
 pub mod teardown;
+mod trace;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

@@ -21,7 +21,7 @@ use ringfence_policy::{bundle::Bundle, wire};
 use ringfence_proto::v1;
 use sha2::{Digest, Sha256};
 
-use crate::netlink::sysctl::Setting;
+use crate::{lower::admit::lacking, netlink::sysctl::Setting};
 
 /// Raised when a file's content changes its meaning.
 const MAGIC: &[u8] = b"ringfence-agent-state 1\n";
@@ -79,6 +79,11 @@ enum Corrupt {
     Decode(#[from] prost::DecodeError),
     #[error("it holds no domain's whole state: {0}")]
     Bundle(#[from] wire::InvalidMessage),
+    #[error(
+        "it is of another version of ringfence: it needs feature {0:?}, which this agent lacks; the controller sends the \
+         domain again, and unless the programs hold it still its workloads are denied until then"
+    )]
+    Feature(String),
 }
 
 impl Store {
@@ -104,8 +109,7 @@ impl Store {
                 read(&path, |bytes| Ok(v1::Admission::decode(bytes)?))?
                     .map(|admission| loaded.admitted = admission.interface_ids.into_iter().collect())
             } else if is_domain(name) {
-                read(&path, |bytes| Ok(wire::apply_update(None, v1::DomainUpdate::decode(bytes)?)?))?
-                    .map(|bundle| loaded.bundles.push(bundle))
+                read(&path, domain)?.map(|bundle| loaded.bundles.push(bundle))
             } else {
                 continue;
             };
@@ -187,6 +191,15 @@ impl Store {
 fn read<T>(path: &Path, decode: impl FnOnce(&[u8]) -> Result<T, Corrupt>) -> Result<Result<T, Corrupt>, PersistError> {
     let bytes = fs::read(path).map_err(failed(path, "read"))?;
     Ok(content(&bytes).and_then(decode))
+}
+
+/// Features first: another version's content is not to be taken for damage.
+fn domain(bytes: &[u8]) -> Result<Bundle, Corrupt> {
+    let update = v1::DomainUpdate::decode(bytes)?;
+    match lacking(&update.features) {
+        Some(feature) => Err(Corrupt::Feature(feature.to_owned())),
+        None => Ok(wire::apply_update(None, update)?),
+    }
 }
 
 fn content(bytes: &[u8]) -> Result<&[u8], Corrupt> {
@@ -276,6 +289,24 @@ mod tests {
             assert!(!dir.path().join("domain-1").exists());
             assert_eq!(fs::read(dir.path().join("domain-1.corrupt")).unwrap(), bytes);
         }
+    }
+
+    #[test]
+    fn a_state_of_another_version_is_set_aside_by_name() {
+        let (dir, store) = store();
+        store.save_domain(&Bundle { features: vec!["bundle-v1".to_owned()], ..bundle(1) }).unwrap();
+        store.save_domain(&bundle(2)).unwrap();
+        store.save_admitted(&BTreeSet::from([3])).unwrap();
+        let file = fs::read(dir.path().join("domain-1")).unwrap();
+        let refused = domain(content(&file).unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "it is of another version of ringfence: it needs feature \"bundle-v1\", which this agent lacks; the controller \
+             sends the domain again, and unless the programs hold it still its workloads are denied until then"
+        );
+        let loaded = store.load().unwrap();
+        assert_eq!((loaded.bundles, loaded.admitted), (vec![bundle(2)], BTreeSet::from([3])));
+        assert_eq!(fs::read(dir.path().join("domain-1.corrupt")).unwrap(), file);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Identity {
 pub struct Channels {
     /// To the loop.
     pub events: mpsc::Sender<Event>,
-    /// Acks, nacks and counters.
+    /// Acks, nacks, counters and traces.
     pub answers: mpsc::UnboundedReceiver<v1::AgentMessage>,
     /// What is enforced; `None` before the first pass.
     pub held: watch::Receiver<Option<Vec<v1::HeldDomain>>>,
@@ -151,9 +151,8 @@ async fn pass_on(events: &mpsc::Sender<Event>, message: controller_message::Mess
         controller_message::Message::RemovedDomainId(id) => Event::Removed(id),
         controller_message::Message::Admission(admission) => Event::Admission(admission.interface_ids),
         controller_message::Message::Counters(asked) => Event::Counters(asked.request_id),
-        controller_message::Message::Synced(_)
-        | controller_message::Message::Refused(_)
-        | controller_message::Message::Trace(_) => return Ok(()),
+        controller_message::Message::Trace(asked) => Event::Trace(asked),
+        controller_message::Message::Synced(_) | controller_message::Message::Refused(_) => return Ok(()),
     };
     events.send(event).await.map_err(|_| Ended::Stopping)
 }

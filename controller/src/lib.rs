@@ -13,6 +13,7 @@
 //! * [`store`] makes a decided change durable, all of it or none.
 //! * [`fleet`] knows how far each host has come, and nothing of how messages travel.
 //! * [`controller`] ties the three together under one writer.
+//! * [`trace`] explains what policies do with a flow, for the service and for files alike.
 //! * [`grpc`] is the only place that knows `tonic::Status`.
 
 pub mod args;
@@ -22,3 +23,4 @@ pub mod fleet;
 pub mod grpc;
 pub mod server;
 pub mod store;
+pub mod trace;

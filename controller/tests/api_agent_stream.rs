@@ -494,7 +494,9 @@ async fn counters_come_with_names_and_hosts_that_do_not_answer_are_named() {
     let drops = vec![v1::DropCounter { reason: "policy_deny".to_owned(), packets: 3 }];
     let named = v1::DeviceCounters { interface_id: id, device: "tap1".to_owned(), passed_from: 5, passed_to: 6, drops };
     let overlay = v1::DeviceCounters { device: "rf-overlay".to_owned(), ..v1::DeviceCounters::default() };
-    first.send(FromAgent::Counters(v1::CountersReport { request_id, devices: vec![named, overlay] })).await;
+    first
+        .send(FromAgent::Counters(v1::CountersReport { request_id, devices: vec![named, overlay], audit: Vec::new() }))
+        .await;
 
     let response = soon("the counters come", asked).await.unwrap().unwrap().into_inner();
     let rows: Vec<_> =

@@ -3,7 +3,10 @@
 
 mod api_support;
 
-use api_support::{Api, SHOP, invalid, key, objects};
+use std::collections::BTreeMap;
+
+use api_support::{Api, SHOP, invalid, key, objects, policy};
+use ringfence_policy::bundle::Bundle;
 use ringfence_proto::v1::{self, Kind};
 
 /// A second domain, with a workload on the same host.
@@ -31,6 +34,10 @@ fn generations(generations: &[v1::DomainGeneration]) -> Vec<(&str, u64)> {
     generations.iter().map(|of| (of.domain.as_str(), of.generation)).collect()
 }
 
+fn rule_ids(bundle: &Bundle) -> BTreeMap<String, u32> {
+    bundle.policy.rules.iter().map(|rule| (rule.name.clone(), rule.id)).collect()
+}
+
 #[tokio::test]
 async fn the_generation_of_every_domain_rises_when_one_is_made_changed_or_deleted() {
     let mut api = Api::start().await;
@@ -41,6 +48,38 @@ async fn the_generation_of_every_domain_rises_when_one_is_made_changed_or_delete
     assert_eq!(generations(&api.apply(&guard(2323)).await.unwrap().generations), [], "nothing changed");
     let deleted = api.delete(&[key(Kind::Policy, "*", "floor")]).await.unwrap();
     assert_eq!(generations(&deleted.generations), both(4));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn its_rules_reach_every_host_and_keep_their_ids_in_each_domain() {
+    let mut api = Api::start().await;
+    api.apply(&format!("{SHOP}---\n{LAB}---\n{}", policy(8080))).await.unwrap();
+    let made = api.apply(&guard(23)).await.unwrap();
+    let mut agent = api.agent("h1").await;
+    let mut seen = Vec::new();
+    for generation in [made.generations[0].generation, api.apply(&guard(2323)).await.unwrap().generations[0].generation]
+    {
+        while agent.held.len() < 2 || agent.held.values().any(|bundle| bundle.generation < generation) {
+            agent.follow().await;
+        }
+        seen.push(agent.held.values().map(rule_ids).collect::<Vec<_>>());
+    }
+    assert_eq!(seen[0], seen[1]);
+    let ids: Vec<u32> = seen[0].iter().map(|ids| ids["*/floor/no-telnet"]).collect();
+    assert_ne!(ids[0], ids[1], "each domain has ids of its own");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_domain_made_later_has_them_too() {
+    let mut api = Api::start().await;
+    api.apply(&format!("{{kind: Tenant, name: acme}}\n---\n{}", guard(23))).await.unwrap();
+    api.apply(LAB).await.unwrap();
+    let mut agent = api.agent("h1").await;
+    agent.follow().await;
+    let bundle = agent.held.values().next().unwrap();
+    assert!(rule_ids(bundle).contains_key("*/floor/no-telnet"), "{:?}", bundle.policy.rules);
     api.stop().await;
 }
 

@@ -22,7 +22,7 @@ const TTL: u8 = 64;
 
 /// A packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packet {
+pub(crate) struct Packet {
     /// Who sends it.
     pub(super) source: End,
     /// To whom.
@@ -42,7 +42,7 @@ impl Packet {
     ///
     /// # Errors
     /// Ends of two families; a protocol by number that has a name of its own.
-    pub(super) fn opening(flow: &Flow, source_port: u16) -> Result<Self, EngineError> {
+    pub(crate) fn opening(flow: &Flow, source_port: u16) -> Result<Self, EngineError> {
         let refused = |why| Err(EngineError::NoPacket { flow: *flow, why });
         if let (End::Address(source), End::Address(destination)) = (flow.source, flow.destination)
             && source.is_ipv4() != destination.is_ipv4()
@@ -122,7 +122,7 @@ impl Packet {
 }
 
 /// The frame in which it enters.
-pub(super) fn build(packet: &Packet, entry: &Entry) -> Vec<u8> {
+pub(crate) fn build(packet: &Packet, entry: &Entry) -> Vec<u8> {
     let l4 = packet.l4();
     let mut frame = [entry.dst_mac, entry.src_mac].concat();
     match packet.addresses() {

@@ -19,12 +19,13 @@ use crate::{
     reconcile::{action::Action, apply::apply, plan},
 };
 
-mod frame;
+pub(crate) mod frame;
 mod private;
 mod stage;
 mod tuple;
 
 use frame::Packet;
+pub(crate) use stage::Entry;
 use stage::Stage;
 
 /// The loopback device, which every network namespace has: a test run needs some device, and what it is said to be is
@@ -113,6 +114,8 @@ pub struct Engine {
     stage: Option<Stage>,
     /// What the loopback device is said to be, as an ifindex of the stage.
     plays: Option<u32>,
+    /// Of the last load.
+    steps: usize,
 }
 
 impl Engine {
@@ -134,7 +137,7 @@ impl Engine {
             verdict_off: false,
         };
         let datapath = Datapath::open(&options)?;
-        Ok(Self { datapath, image: Image::default(), stage: None, plays: None })
+        Ok(Self { datapath, image: Image::default(), stage: None, plays: None, steps: 0 })
     }
 
     /// Puts a bundle in force as it is at a moment (seconds since 1970-01-01T00:00:00Z), in place of the one before and
@@ -152,7 +155,13 @@ impl Engine {
         apply(self.datapath.maps(), &mut self.image, &steps)?;
         self.stage = Some(stage);
         self.plays = None;
+        self.steps = steps.len();
         Ok(())
+    }
+
+    /// How many steps the last load took; 0: it changed nothing.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// What the maps say of a flow, looked up here and not by a program.

@@ -52,15 +52,15 @@ pub(super) struct Stage {
 
 /// Where a packet comes in, and with which addresses below IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The program.
-    pub(super) hook: Hook,
+    pub(crate) hook: Hook,
     /// The device's number on the stage.
-    pub(super) ifindex: u32,
+    pub(crate) ifindex: u32,
     /// Of the frame.
-    pub(super) src_mac: [u8; 6],
+    pub(crate) src_mac: [u8; 6],
     /// Of the frame.
-    pub(super) dst_mac: [u8; 6],
+    pub(crate) dst_mac: [u8; 6],
 }
 
 impl Stage {

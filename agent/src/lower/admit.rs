@@ -29,7 +29,7 @@ pub struct Reserved {
 #[non_exhaustive]
 pub enum Refusal {
     /// It needs what this agent does not know.
-    #[error("needs feature {0:?}, which this agent lacks; upgrade the agent")]
+    #[error("needs feature {0:?}, which this agent lacks; let agent and controller be of one version")]
     Feature(String),
     /// Another domain has the VNI.
     #[error("VNI {vni} is also that of domain {other:?}; give one of the two networks another")]
@@ -78,6 +78,11 @@ pub enum Refusal {
     },
 }
 
+/// The first of the features that this agent lacks.
+pub(crate) fn lacking(features: &[String]) -> Option<&str> {
+    features.iter().map(String::as_str).find(|feature| !FEATURES.contains(feature))
+}
+
 /// Whether this host can enforce the bundle beside those it holds of other domains.
 pub fn admit<'a>(
     bundle: &Bundle,
@@ -85,8 +90,8 @@ pub fn admit<'a>(
     host: &str,
     reserved: &Reserved,
 ) -> Result<(), Refusal> {
-    if let Some(feature) = bundle.features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
-        return Err(Refusal::Feature(feature.clone()));
+    if let Some(feature) = lacking(&bundle.features) {
+        return Err(Refusal::Feature(feature.to_owned()));
     }
     if let Some(interface) = bundle.interfaces.iter().find(|interface| interface.mac == reserved.gateway_mac) {
         let (workload, interface) = (interface.workload.clone(), interface.name.clone());

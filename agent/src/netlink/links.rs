@@ -27,6 +27,8 @@ pub struct Link {
     pub up: bool,
     /// Bytes of L3.
     pub mtu: u32,
+    /// Its MAC address; zeros: it has none.
+    pub mac: [u8; 6],
     /// Its addresses.
     pub addresses: Vec<Address>,
 }
@@ -89,12 +91,14 @@ fn link(message: LinkMessage) -> Link {
         kind: LinkKind::Other,
         up: message.header.flags.contains(LinkFlags::Up),
         mtu: 0,
+        mac: [0; 6],
         addresses: Vec::new(),
     };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Address(mac) => link.mac = mac.try_into().unwrap_or_default(),
             LinkAttribute::LinkInfo(infos) => link.kind = kind(&infos),
             _ => {}
         }

@@ -113,7 +113,15 @@ mod tests {
         let link = |(place, (net, mtu)): (usize, &(&str, u32))| {
             let name = format!("eth{place}");
             let addresses = vec![Address { net: net.parse().unwrap(), ours: false }];
-            let link = Link { ifindex: 2, name: name.clone(), kind: LinkKind::Other, up: true, mtu: *mtu, addresses };
+            let link = Link {
+                ifindex: 2,
+                name: name.clone(),
+                kind: LinkKind::Other,
+                up: true,
+                mtu: *mtu,
+                mac: [0; 6],
+                addresses,
+            };
             (name, link)
         };
         addresses.iter().enumerate().map(link).collect()
@@ -138,7 +146,8 @@ mod tests {
         assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (0, 1450));
         let kind = LinkKind::Vxlan(Vxlan { external: true, learning: false, port: 4789 });
         let name = "rf-overlay".to_owned();
-        let held = Link { ifindex: 7, name: name.clone(), kind, up: true, mtu: 1330, addresses: Vec::new() };
+        let held =
+            Link { ifindex: 7, name: name.clone(), kind, up: true, mtu: 1330, mac: [0; 6], addresses: Vec::new() };
         links.insert(name.clone(), held.clone());
         assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (7, 1330));
         // Somebody else's device of that name is none.

@@ -253,7 +253,10 @@ mod tests {
     use crate::netlink::Address;
 
     fn link(ifindex: u32, name: &str, kind: LinkKind) -> (String, Link) {
-        (name.to_owned(), Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, addresses: Vec::new() })
+        (
+            name.to_owned(),
+            Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, mac: [0; 6], addresses: Vec::new() },
+        )
     }
 
     fn dedicated() -> Ownership {

@@ -109,6 +109,14 @@ impl Held {
         self.bundles.values()
     }
 
+    /// The state of a domain that the programs decide by.
+    pub(super) fn in_force(&self, domain_id: u32) -> Option<&Bundle> {
+        match self.pending.iter().find(|pending| pending.domain_id == domain_id) {
+            Some(pending) => pending.before.as_ref(),
+            None => self.bundles.get(&domain_id),
+        }
+    }
+
     /// Of one domain.
     pub(super) fn get(&self, domain_id: u32) -> Option<&Bundle> {
         self.bundles.get(&domain_id)
@@ -179,6 +187,17 @@ mod tests {
         held.saved(1);
         held.enforced();
         assert_eq!(acked(&mut held), [(1, 8)]);
+    }
+
+    #[test]
+    fn what_is_pending_is_not_in_force() {
+        let mut held = Held::default();
+        held.restore(bundle(1, 7));
+        held.take(bundle(1, 8));
+        held.take(bundle(2, 8));
+        assert_eq!((held.in_force(1), held.in_force(2)), (Some(&bundle(1, 7)), None));
+        held.enforced();
+        assert_eq!((held.in_force(1), held.in_force(2)), (Some(&bundle(1, 8)), Some(&bundle(2, 8))));
     }
 
     #[test]

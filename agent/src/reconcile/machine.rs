@@ -17,12 +17,13 @@ use super::{
     unfinished::Unfinished,
 };
 use crate::{
-    bpf::{BpfError, Datapath, Hook, Options},
+    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
     config::Config,
     defaults::Defaults,
     lower::{Full, Site, admit::Reserved, assign, desired::Desired, image::Image, lower},
     netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
+    trace::{Here, Question},
 };
 
 mod look;
@@ -67,6 +68,8 @@ pub struct Machine {
     /// What was enforced, on disk.
     pub store: Store,
     datapath: Option<(u32, Datapath)>,
+    /// Once somebody asked.
+    dry: Option<DryRun>,
     /// What the maps hold; `None`: to be read.
     image: Option<Image>,
     start: Start,
@@ -125,6 +128,7 @@ impl Machine {
             runtime,
             store,
             datapath: None,
+            dry: None,
             image: None,
             start,
             unfinished,
@@ -210,8 +214,23 @@ impl Machine {
         Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
     }
 
-    fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
-        let datapath = Datapath::open(&Options {
+    /// Where a packet's way begins.
+    pub(crate) fn here(&self) -> Here<'_> {
+        Here { host: &self.config.host, links: &self.links, gateway_mac: self.config.gateway_mac }
+    }
+
+    /// What the programs would decide, by the maps in force. The dry build that answers is loaded by the first question.
+    pub(crate) fn ask(&mut self, question: &Question) -> Result<Decision, PassError> {
+        let overlay_ifindex = self.datapath.as_ref().map(|(ifindex, _)| *ifindex).ok_or(PassError::NotLoaded)?;
+        let dry = match self.dry.take() {
+            Some(dry) => dry,
+            None => Datapath::open_dry(&self.options(overlay_ifindex))?,
+        };
+        Ok(self.dry.insert(dry).decide(question.hook, &question.frame, &question.context)?)
+    }
+
+    fn options(&self, overlay_ifindex: u32) -> Options {
+        Options {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
@@ -219,8 +238,13 @@ impl Machine {
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
-        })?;
+        }
+    }
+
+    fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
+        let datapath = Datapath::open(&self.options(overlay_ifindex))?;
         self.image = None;
+        self.dry = None;
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
         if self.ownership.dedicated {

@@ -11,7 +11,7 @@
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
 //! | `machine` | this host: one pass over all of the above; `look`: what it starts from |
-//! | `run` | the loop: answers given, time; `states`: what is held on its way |
+//! | `run` | the loop: answers given, time; `states`: what is held on its way; `trace`: a flow that is asked about |
 
 pub mod action;
 pub(crate) mod apply;

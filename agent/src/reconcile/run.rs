@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod states;
+mod trace;
 
 /// Between two looks at devices, links and, if it is cheap, maps.
 const RESYNC: Duration = Duration::from_secs(2);
@@ -45,12 +46,14 @@ pub enum Event {
     Admission(Vec<u32>),
     /// Counters are asked for, under this number.
     Counters(u64),
+    /// What the programs would say of a flow is asked for.
+    Trace(v1::TraceAsked),
 }
 
 /// What the loop tells the session.
 #[derive(Debug)]
 pub struct Outputs {
-    /// Acks, nacks and counters, in order.
+    /// Acks, nacks, counters and traces, in order.
     pub answers: mpsc::UnboundedSender<v1::AgentMessage>,
     /// What is enforced, for Hello; `None` before the first pass.
     pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
@@ -152,11 +155,13 @@ impl Reconciler {
                 self.admitted_unsaved |= self.admitted != admitted;
                 self.admitted = admitted;
             }
+            Event::Trace(asked) => self.take_trace(asked),
             Event::Counters(request_id) => {
-                let read = self.machine.maps().map(|(maps, image)| counters::read(maps, image, self.machine.links()));
+                let links = self.machine.links();
+                let read = self.machine.maps().map(|(maps, image)| counters::report(maps, image, links));
                 match read.transpose() {
-                    Ok(devices) => {
-                        let report = v1::CountersReport { request_id, devices: devices.unwrap_or_default() };
+                    Ok(report) => {
+                        let report = v1::CountersReport { request_id, ..report.unwrap_or_default() };
                         self.answer(v1::agent_message::Message::Counters(report));
                     }
                     Err(error) => tracing::error!(%error, "counters cannot be read"),

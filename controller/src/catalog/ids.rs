@@ -4,8 +4,9 @@
 //! are stored with every commit.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
+    sync::Arc,
 };
 
 use ringfence_policy::{compile::DomainIds, model::Domain};
@@ -75,7 +76,7 @@ pub enum IdError {
 #[derive(Clone, Debug, Default)]
 pub struct Ids {
     counters: Counters,
-    domains: BTreeMap<String, DomainIds>,
+    domains: BTreeMap<String, Arc<DomainIds>>,
     vnis: BTreeMap<u32, IdKey>,
 }
 
@@ -85,7 +86,7 @@ pub struct Allocation {
     /// The counters after it.
     pub counters: Counters,
     /// The numbers of each domain touched; `None`: it is gone.
-    pub domains: BTreeMap<String, Option<DomainIds>>,
+    pub domains: BTreeMap<String, Option<Arc<DomainIds>>>,
     /// The rows that differ; `None`: no longer in use.
     pub rows: BTreeMap<IdKey, Option<u32>>,
 }
@@ -131,9 +132,10 @@ impl fmt::Display for IdKey {
 impl Ids {
     /// What a store holds.
     pub fn load(counters: Counters, rows: &BTreeMap<IdKey, u32>) -> Self {
-        let mut ids = Self { counters, ..Self::default() };
+        let mut vnis = BTreeMap::new();
+        let mut domains: BTreeMap<String, DomainIds> = BTreeMap::new();
         for (key, &id) in rows {
-            let of = ids.domains.entry(key.domain().to_owned()).or_default();
+            let of = domains.entry(key.domain().to_owned()).or_default();
             match key {
                 IdKey::Domain(_) => of.domain = id,
                 IdKey::Transit(_) => of.transit_vni = id,
@@ -148,15 +150,16 @@ impl Ids {
                 }
             }
             if let IdKey::Transit(_) | IdKey::Network(..) = key {
-                ids.vnis.insert(id, key.clone());
+                vnis.insert(id, key.clone());
             }
         }
-        ids
+        let domains = domains.into_iter().map(|(name, ids)| (name, Arc::new(ids))).collect();
+        Self { counters, domains, vnis }
     }
 
     /// The numbers of a domain.
     pub fn domain(&self, name: &str) -> Option<&DomainIds> {
-        self.domains.get(name)
+        self.domains.get(name).map(Arc::as_ref)
     }
 
     /// Whether a domain ever had this number.
@@ -184,11 +187,20 @@ impl Ids {
         let mut rows = BTreeMap::new();
         for (name, domain) in touched {
             let held = self.domains.get(name);
-            let wanted = match domain {
-                Some(domain) => Some(number(name, domain, held, &mut counters, &mut vnis)?),
-                None => None,
+            let wanted = match (domain, held) {
+                // The usual case, which costs no copy of anything: its parts say something else and are the same.
+                (Some(domain), Some(held)) if fits(held, domain) => Some(held.clone()),
+                (Some(domain), _) => {
+                    let held = held.map(Arc::as_ref);
+                    let wanted = number(name, domain, held, &mut counters, &mut vnis)?;
+                    rows.extend(difference(name, held, Some(&wanted)));
+                    Some(Arc::new(wanted))
+                }
+                (None, held) => {
+                    rows.extend(difference(name, held.map(Arc::as_ref), None));
+                    None
+                }
             };
-            rows.extend(difference(name, held, wanted.as_ref()));
             domains.insert(name.clone(), wanted);
         }
         Ok(Allocation { counters, domains, rows })
@@ -199,7 +211,7 @@ impl Ids {
         self.counters = allocation.counters;
         for name in allocation.domains.keys() {
             let held = self.domains.remove(name);
-            for vni in held.iter().flat_map(vnis_of) {
+            for vni in held.iter().flat_map(|held| vnis_of(held)) {
                 self.vnis.remove(&vni);
             }
         }
@@ -226,7 +238,7 @@ struct Vnis<'a> {
 impl<'a> Vnis<'a> {
     /// Starts with every VNI of the domains touched given back.
     fn new<'b>(ids: &'a Ids, touched: impl Iterator<Item = &'b String>) -> Self {
-        let released = touched.filter_map(|name| ids.domains.get(name)).flat_map(vnis_of).collect();
+        let released = touched.filter_map(|name| ids.domains.get(name)).flat_map(|held| vnis_of(held)).collect();
         Self { ids, released, claimed: BTreeMap::new() }
     }
 
@@ -278,6 +290,27 @@ impl<'a> Vnis<'a> {
     }
 }
 
+/// Whether a domain needs just the numbers that it holds.
+fn fits(held: &DomainIds, domain: &Domain) -> bool {
+    let networks = domain.networks().map(|(name, asked)| (name, asked.or_else(|| held.networks.get(name).copied())));
+    let interfaces: BTreeSet<Pair<'_>> = interfaces(domain).collect();
+    let rules: BTreeSet<Pair<'_>> = domain.rules().collect();
+    networks.eq(held.networks.iter().map(|(name, vni)| (name.as_str(), Some(*vni))))
+        && interfaces.into_iter().eq(held.interfaces.keys().map(pair))
+        && rules.into_iter().eq(held.rules.keys().map(pair))
+}
+
+/// What is numbered in a domain: (workload, interface), (policy, rule).
+type Pair<'a> = (&'a str, &'a str);
+
+fn pair((of, name): &(String, String)) -> Pair<'_> {
+    (of, name)
+}
+
+fn interfaces(domain: &Domain) -> impl Iterator<Item = Pair<'_>> {
+    domain.interfaces().map(|interface| (interface.workload, interface.name))
+}
+
 /// A domain's numbers: those it holds and still needs, and new ones for the rest.
 fn number(
     name: &str,
@@ -295,6 +328,8 @@ fn number(
             Some(held) => held.transit_vni,
             None => vnis.next(name, counters)?,
         },
+        interfaces: held.map(|held| held.interfaces.clone()).unwrap_or_default(),
+        rules: held.map(|held| held.rules.clone()).unwrap_or_default(),
         ..DomainIds::default()
     };
     for (network, asked) in domain.networks() {
@@ -305,19 +340,28 @@ fn number(
         };
         ids.networks.insert(network.to_owned(), vni);
     }
-    for interface in domain.interfaces() {
-        let key = (interface.workload.to_owned(), interface.name.to_owned());
-        let kept = held.and_then(|held| held.interfaces.get(&key).copied());
-        let id = kept.or_else(|| take(&mut counters.interface)).ok_or_else(|| exhausted(name, "interface id"))?;
-        ids.interfaces.insert(key, id);
-    }
-    for (policy, rule) in domain.rules() {
-        let key = (policy.to_owned(), rule.to_owned());
-        let kept = held.and_then(|held| held.rules.get(&key).copied());
-        let id = kept.or_else(|| take(&mut counters.rule)).ok_or_else(|| exhausted(name, "rule id"))?;
-        ids.rules.insert(key, id);
-    }
+    renumber(&mut ids.interfaces, interfaces(domain), &mut counters.interface)
+        .ok_or_else(|| exhausted(name, "interface id"))?;
+    renumber(&mut ids.rules, domain.rules(), &mut counters.rule).ok_or_else(|| exhausted(name, "rule id"))?;
     Ok(ids)
+}
+
+/// Takes the numbers of what is wanted no longer from those held, and hands out what is missing, in the order wanted.
+/// `None`: there are not enough.
+fn renumber<'a>(
+    held: &mut BTreeMap<(String, String), u32>,
+    wanted: impl Iterator<Item = Pair<'a>>,
+    counter: &mut u32,
+) -> Option<()> {
+    let wanted: Vec<Pair<'_>> = wanted.collect();
+    let needed: HashSet<Pair<'_>> = wanted.iter().copied().collect();
+    held.retain(|key, _| needed.contains(&pair(key)));
+    let kept: HashSet<Pair<'_>> = held.keys().map(pair).collect();
+    let missing: Vec<Pair<'_>> = wanted.into_iter().filter(|wanted| !kept.contains(wanted)).collect();
+    for (of, name) in missing {
+        held.insert((of.to_owned(), name.to_owned()), take(counter)?);
+    }
+    Some(())
 }
 
 /// The counter's number, if it is not the last; the last is never handed out.
@@ -337,32 +381,35 @@ fn vnis_of(ids: &DomainIds) -> impl Iterator<Item = u32> {
 
 /// The rows to write so that a store that has `held` has `wanted`.
 fn difference(name: &str, held: Option<&DomainIds>, wanted: Option<&DomainIds>) -> BTreeMap<IdKey, Option<u32>> {
-    let held = held.map(|ids| rows(name, ids)).unwrap_or_default();
-    let wanted = wanted.map(|ids| rows(name, ids)).unwrap_or_default();
-    let gone = held.keys().filter(|key| !wanted.contains_key(key));
-    let gone = gone.map(|key| (key.clone(), None)).collect::<Vec<_>>();
-    wanted
-        .into_iter()
-        .filter(|(key, id)| held.get(key) != Some(id))
-        .map(|(key, id)| (key, Some(id)))
-        .chain(gone)
-        .collect()
+    let none = DomainIds::default();
+    let of = || name.to_owned();
+    let (before, after) = (held.unwrap_or(&none), wanted.unwrap_or(&none));
+    let networks = changed(&before.networks, &after.networks);
+    let interfaces = changed(&before.interfaces, &after.interfaces);
+    let rules = changed(&before.rules, &after.rules);
+    let mut rows: BTreeMap<IdKey, Option<u32>> = BTreeMap::new();
+    rows.extend(networks.map(|(network, id)| (IdKey::Network(of(), network.clone()), id)));
+    rows.extend(interfaces.map(|((of_it, it), id)| (IdKey::Interface(of(), of_it.clone(), it.clone()), id)));
+    rows.extend(rules.map(|((policy, rule), id)| (IdKey::Rule(of(), policy.clone(), rule.clone()), id)));
+    let domain = wanted.map(|wanted| wanted.domain);
+    if held.map(|held| held.domain) != domain {
+        rows.insert(IdKey::Domain(of()), domain);
+    }
+    let transit = wanted.map(|wanted| wanted.transit_vni);
+    if held.map(|held| held.transit_vni) != transit {
+        rows.insert(IdKey::Transit(of()), transit);
+    }
+    rows
 }
 
-fn rows(name: &str, ids: &DomainIds) -> BTreeMap<IdKey, u32> {
-    let DomainIds { domain, transit_vni, networks, interfaces, rules } = ids;
-    let of = || name.to_owned();
-    let networks = networks.iter().map(|(network, &vni)| (IdKey::Network(of(), network.clone()), vni));
-    let interfaces = interfaces
-        .iter()
-        .map(|((workload, interface), &id)| (IdKey::Interface(of(), workload.clone(), interface.clone()), id));
-    let rules = rules.iter().map(|((policy, rule), &id)| (IdKey::Rule(of(), policy.clone(), rule.clone()), id));
-    [(IdKey::Domain(of()), *domain), (IdKey::Transit(of()), *transit_vni)]
-        .into_iter()
-        .chain(networks)
-        .chain(interfaces)
-        .chain(rules)
-        .collect()
+/// The keys whose number differs, with the number they have then.
+fn changed<'a, K: Ord>(
+    before: &'a BTreeMap<K, u32>,
+    after: &'a BTreeMap<K, u32>,
+) -> impl Iterator<Item = (&'a K, Option<u32>)> {
+    let gone = before.keys().filter(|key| !after.contains_key(key)).map(|key| (key, None));
+    let new = after.iter().filter(|(key, id)| before.get(key) != Some(id)).map(|(key, id)| (key, Some(*id)));
+    gone.chain(new)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn every_part_gets_a_number_and_keeps_it() {
 
     let again = allocate(&ids, &model, &["prod"]).unwrap();
     assert!(again.rows.is_empty(), "nothing to hand out: {:?}", again.rows);
-    assert_eq!(again.domains["acme/prod"].as_ref(), Some(prod));
+    assert_eq!(again.domains["acme/prod"].as_deref(), Some(prod));
 }
 
 #[test]

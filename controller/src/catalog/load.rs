@@ -1,10 +1,10 @@
 //! From what a store holds to a catalog: everything is validated and compiled anew.
 
-use std::fmt::Display;
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use ringfence_policy::{
     bundle::Bundle,
-    compile::{CompileError, compile},
+    compile::{Compilation, CompileError},
     model::Model,
     object::{Kind, Object, ObjectKey},
     wire::{self, InvalidMessage},
@@ -81,7 +81,7 @@ impl Catalog {
         for (key, object) in &objects {
             if key.kind == Kind::Host {
                 let underlay = host::parse_underlay(&key.name, underlay(object))?;
-                catalog.hosts.insert(key.name.clone(), underlay);
+                Arc::make_mut(&mut catalog.hosts).insert(key.name.clone(), underlay);
             } else {
                 let spec = wire::object_from_wire(v1::Object::clone(object))
                     .map_err(|source| LoadError::Object { key: key.clone(), source })?;
@@ -98,14 +98,17 @@ impl Catalog {
             })?
             .model;
         let mut bundles = Vec::new();
+        let mut compilations = BTreeMap::new();
         for (name, domain) in catalog.model.domains() {
             let incomplete = |part| LoadError::Incomplete { domain: name.clone(), part };
             let ids = catalog.ids.domain(name).ok_or_else(|| incomplete("numbers"))?;
             let generation = *generations.get(name).ok_or_else(|| incomplete("generation"))?;
-            let bundle = compile(domain, ids, &catalog.hosts, generation)
+            let compilation = Compilation::new(domain, ids, &catalog.hosts, generation)
                 .map_err(|source| LoadError::Compile { domain: name.clone(), source })?;
-            bundles.push(bundle);
+            bundles.push(compilation.bundle().clone());
+            compilations.insert(name.clone(), compilation);
         }
+        catalog.compilations = compilations;
         Ok((catalog, bundles))
     }
 }
@@ -146,8 +149,6 @@ fn underlay(object: &v1::Object) -> &[String] {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
-
     use super::*;
     use crate::catalog::ids::Counters;
 

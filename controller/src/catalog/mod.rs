@@ -13,7 +13,7 @@ pub use self::{
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use ringfence_policy::{bundle::Bundle, model::Model, object::ObjectKey};
+use ringfence_policy::{bundle::Bundle, compile::Compilation, model::Model, object::ObjectKey};
 use ringfence_proto::v1;
 
 use self::ids::Ids;
@@ -27,8 +27,13 @@ pub struct Catalog {
     objects: BTreeMap<ObjectKey, Arc<v1::Object>>,
     ids: Ids,
     /// Underlay addresses of every host that registered.
-    hosts: BTreeMap<String, Vec<IpAddr>>,
+    hosts: Hosts,
+    /// Every domain as it was compiled last: the next state is compiled from it.
+    compilations: BTreeMap<String, Compilation>,
 }
+
+/// Underlay addresses by host.
+type Hosts = Arc<BTreeMap<String, Vec<IpAddr>>>;
 
 // === impl Catalog ===
 
@@ -43,10 +48,20 @@ impl Catalog {
         &self.objects
     }
 
+    /// Every domain, validated.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The number of a domain.
+    pub fn domain_id(&self, name: &str) -> Option<u32> {
+        Some(self.ids.domain(name)?.domain)
+    }
+
     /// Makes a commit, decided from this state and stored since, the state. Gives back the domains
     /// touched, compiled; `None`: gone.
     pub fn install(&mut self, commit: Commit) -> BTreeMap<String, Option<Bundle>> {
-        let Commit { transaction, bundles, model, hosts, allocation } = commit;
+        let Commit { transaction, compilations, model, hosts, allocation } = commit;
         self.revision = transaction.revision;
         self.model = model;
         self.hosts = hosts;
@@ -55,6 +70,14 @@ impl Catalog {
             self.objects.remove(key);
         }
         self.objects.extend(transaction.upserts);
+        let mut bundles = BTreeMap::new();
+        for (name, compilation) in compilations {
+            bundles.insert(name.clone(), compilation.as_ref().map(|compilation| compilation.bundle().clone()));
+            match compilation {
+                Some(compilation) => self.compilations.insert(name, compilation),
+                None => self.compilations.remove(&name),
+            };
+        }
         bundles
     }
 }

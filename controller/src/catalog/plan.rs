@@ -2,22 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::Arc,
     time::SystemTime,
 };
 
 use ringfence_policy::{
-    bundle::Bundle,
-    compile::{CompileError, compile},
-    model::{Domain, Invalid, Model, What},
+    compile::{Compilation, CompileError, DomainIds},
+    model::{Invalid, Model, What},
     object::{Kind, Object, ObjectKey},
     wire,
 };
 use ringfence_proto::v1;
 
 use super::{
-    Catalog,
+    Catalog, Hosts,
     host::{self, InvalidHost, Registration},
     ids::{Allocation, IdError},
 };
@@ -51,9 +49,9 @@ pub struct Commit {
     /// For the store.
     pub transaction: Transaction,
     /// The domains touched, compiled; `None`: gone.
-    pub bundles: BTreeMap<String, Option<Bundle>>,
+    pub(super) compilations: BTreeMap<String, Option<Compilation>>,
     pub(super) model: Model,
-    pub(super) hosts: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) hosts: Hosts,
     pub(super) allocation: Allocation,
 }
 
@@ -80,7 +78,7 @@ pub enum Refusal {
 /// A change, before numbers and bundles.
 struct Draft<'a> {
     model: Model,
-    hosts: BTreeMap<String, Vec<IpAddr>>,
+    hosts: Hosts,
     objects: Vec<(ObjectKey, What, Option<v1::Object>)>,
     touched: BTreeSet<String>,
     upserts: &'a [(Object, String)],
@@ -118,7 +116,7 @@ impl Catalog {
         }
         let mut hosts = self.hosts.clone();
         for key in &host_deletes {
-            hosts.remove(&key.name);
+            Arc::make_mut(&mut hosts).remove(&key.name);
         }
         let upserts = next.objects.iter().zip(&change.upserts).map(|((key, what), (object, source))| {
             let object = v1::Object { source: source.clone(), ..wire::object_to_wire(object) };
@@ -165,7 +163,7 @@ impl Catalog {
             Some(_) => What::Changed,
         };
         let mut hosts = self.hosts.clone();
-        hosts.insert(registration.name.clone(), registration.underlay.clone());
+        Arc::make_mut(&mut hosts).insert(registration.name.clone(), registration.underlay.clone());
         self.settle(
             Draft {
                 model: self.model.clone(),
@@ -196,7 +194,7 @@ impl Catalog {
             .collect();
         let mut allocation =
             self.ids.allocate(&wanted).map_err(|error| Refusal::Invalid(vec![number_refused(&error, upserts)]))?;
-        let bundles = compile_all(&wanted, &allocation, &hosts, revision)?;
+        let compilations = self.compile_all(&model, &allocation, &hosts, revision)?;
         let audit = audit(&objects, self.revision, now);
         let (stored, deletes) = self.stored(objects, revision, &mut allocation.counters.uid);
         let transaction = Transaction {
@@ -205,13 +203,33 @@ impl Catalog {
             upserts: stored,
             deletes,
             ids: allocation.rows.clone(),
-            generations: bundles
+            generations: compilations
                 .iter()
-                .map(|(name, bundle)| (name.clone(), bundle.as_ref().map(|_| revision)))
+                .map(|(name, compilation)| (name.clone(), compilation.as_ref().map(|_| revision)))
                 .collect(),
             audit,
         };
-        Ok(Plan { changes, commit: Some(Commit { transaction, bundles, model, hosts, allocation }) })
+        Ok(Plan { changes, commit: Some(Commit { transaction, compilations, model, hosts, allocation }) })
+    }
+
+    /// Every domain touched, compiled from its last state; `None`: gone.
+    fn compile_all(
+        &self,
+        model: &Model,
+        allocation: &Allocation,
+        hosts: &Hosts,
+        revision: u64,
+    ) -> Result<BTreeMap<String, Option<Compilation>>, Refusal> {
+        let compile_one = |(name, ids): (&String, &Option<Arc<DomainIds>>)| {
+            let compiled =
+                model.domains().get(name).zip(ids.as_ref()).map(|(domain, ids)| match self.compilations.get(name) {
+                    Some(before) => before.next(domain, ids, hosts, revision),
+                    None => Compilation::new(domain, ids, hosts, revision),
+                });
+            let refused = |error: CompileError| Refusal::Invalid(vec![domain_refused(name, error.to_string())]);
+            Ok((name.clone(), compiled.transpose().map_err(refused)?))
+        };
+        allocation.domains.iter().map(compile_one).collect()
     }
 
     /// The objects to write, with meta, and the keys to delete.
@@ -246,22 +264,6 @@ impl Catalog {
             }
         }
     }
-}
-
-/// Every domain touched, compiled; `None`: gone.
-fn compile_all(
-    touched: &BTreeMap<String, Option<&Domain>>,
-    allocation: &Allocation,
-    hosts: &BTreeMap<String, Vec<IpAddr>>,
-    revision: u64,
-) -> Result<BTreeMap<String, Option<Bundle>>, Refusal> {
-    let compile_one = |(name, domain): (&String, &Option<&Domain>)| {
-        let ids = allocation.domains.get(name).and_then(Option::as_ref);
-        let bundle = domain.zip(ids).map(|(domain, ids)| compile(domain, ids, hosts, revision)).transpose();
-        let refused = |error: CompileError| Refusal::Invalid(vec![domain_refused(name, error.to_string())]);
-        Ok((name.clone(), bundle.map_err(refused)?))
-    };
-    touched.iter().map(compile_one).collect()
 }
 
 fn unknown(key: &ObjectKey) -> Invalid {

@@ -9,12 +9,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface};
+use ringfence_policy::bundle::{Bundle, CompiledInterface, Shared};
 
 /// How each interface of one domain stands.
 #[derive(Debug, Default)]
@@ -54,29 +53,43 @@ impl Admission {
         patience: Duration,
     ) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
-        let mut old = mem::take(&mut self.interfaces);
         let (underlay_before, underlay) = (before.map(underlays).unwrap_or_default(), underlays(bundle));
         let stayed = |host: &str| underlay_before.get(host) == underlay.get(host);
-        for interface in &bundle.interfaces {
-            let was = before.and_then(|before| find(before, interface.id)).zip(old.remove(&interface.id));
-            let reachable = underlay.contains_key(interface.host.as_str());
-            let standing = match &was {
-                Some((was, stood)) if same_wiring(was, interface) && stayed(&interface.host) => stood.clone(),
-                was => Standing {
-                    host: interface.host.clone(),
+        let old = before.map_or(&[][..], |before| &before.interfaces);
+        for (was, is) in paired(old, &bundle.interfaces) {
+            if let (Some(was), Some(is)) = (was, is)
+                && (was.is_same(is) || same_wiring(was, is))
+                && stayed(&is.host)
+            {
+                continue;
+            }
+            let stood = was.and_then(|was| self.remove(was.id));
+            let standing = is.map(|is| {
+                let reachable = underlay.contains_key(is.host.as_str());
+                let was_up = stood.as_ref().is_some_and(|stood| stood.up);
+                Standing {
+                    host: is.host.clone(),
                     known_since: bundle.generation,
                     reachable,
                     up_at_latest: now + patience,
-                    up: reachable && was.as_ref().is_some_and(|(was, stood)| stood.up && same_place(was, interface)),
-                },
-            };
-            changed.extend(was.filter(|(_, stood)| stood.up && !standing.up).map(|(_, stood)| stood.host));
-            self.interfaces.insert(interface.id, standing);
+                    up: reachable && was_up && was.is_some_and(|was| same_place(was, is)),
+                }
+            });
+            let up = standing.as_ref().is_some_and(|standing| standing.up);
+            changed.extend(stood.filter(|stood| stood.up && !up).map(|stood| stood.host));
+            if let Some((is, standing)) = is.zip(standing) {
+                if !standing.up {
+                    self.waiting.insert(is.id);
+                }
+                self.interfaces.insert(is.id, standing);
+            }
         }
-        let down = self.interfaces.iter().filter(|(_, standing)| !standing.up);
-        self.waiting = down.map(|(id, _)| *id).collect();
-        changed.extend(old.into_values().filter(|standing| standing.up).map(|standing| standing.host));
         changed
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Standing> {
+        self.waiting.remove(&id);
+        self.interfaces.remove(&id)
     }
 
     /// Admits whom it can. Gives the hosts whose set of up interfaces changed.
@@ -166,9 +179,16 @@ fn underlays(bundle: &Bundle) -> BTreeMap<&str, &[IpAddr]> {
     hosts.map(|host| (host.name.as_str(), host.underlay.as_slice())).collect()
 }
 
-fn find(bundle: &Bundle, id: u32) -> Option<&CompiledInterface> {
-    let place = bundle.interfaces.binary_search_by_key(&id, |interface| interface.id).ok()?;
-    bundle.interfaces.get(place).map(|interface| &**interface)
+/// The interfaces of two states, both by ascending id, each beside itself.
+fn paired<'a>(
+    before: &'a [Shared<CompiledInterface>],
+    after: &'a [Shared<CompiledInterface>],
+) -> impl Iterator<Item = (Option<&'a Shared<CompiledInterface>>, Option<&'a Shared<CompiledInterface>>)> {
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    std::iter::from_fn(move || {
+        let next = before.peek().into_iter().chain(after.peek()).map(|interface| interface.id).min()?;
+        Some((before.next_if(|interface| interface.id == next), after.next_if(|interface| interface.id == next)))
+    })
 }
 
 /// Whether others forward to it and accept from it as before. Classes are policy, not wiring.

@@ -11,7 +11,13 @@ use ringfence_proto::v1;
 use tokio::sync::{Notify, oneshot};
 
 /// A question to an agent, and where its answer goes.
-pub type Question = oneshot::Sender<v1::CountersReport>;
+#[derive(Debug)]
+pub enum Question {
+    /// What it counted.
+    Counters(oneshot::Sender<v1::CountersReport>),
+    /// What its programs would do with the first packet of a flow.
+    Trace(v1::TraceAsked, oneshot::Sender<v1::TraceReport>),
+}
 
 /// What a session has yet to look at.
 #[derive(Debug, Default)]
@@ -20,7 +26,7 @@ pub struct News {
     pub domains: BTreeSet<u32>,
     /// Which interfaces are admitted changed.
     pub admission: bool,
-    /// Counters are asked for.
+    /// What is asked of the agent.
     pub questions: Vec<Question>,
     /// A newer connection of the same host took its place.
     pub replaced: bool,
@@ -31,6 +37,18 @@ pub struct News {
 pub struct Inbox {
     news: Mutex<News>,
     arrived: Notify,
+}
+
+// === impl Question ===
+
+impl Question {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Counters(answer) => answer.is_closed(),
+            Self::Trace(_, answer) => answer.is_closed(),
+        }
+    }
 }
 
 // === impl Inbox ===

@@ -269,10 +269,29 @@ impl Fleet {
     /// # Errors
     /// When its agent is not connected.
     pub fn ask(&self, host: &str) -> Result<oneshot::Receiver<v1::CountersReport>, NotConnected> {
-        let inbox = self.hosts.get(host).and_then(|host| host.inbox.as_ref()).ok_or(NotConnected)?;
         let (question, answer) = oneshot::channel();
-        inbox.leave(|news| news.questions.push(question));
+        self.question(host, Question::Counters(question))?;
         Ok(answer)
+    }
+
+    /// Asks a host's agent what its programs would do with the first packet of a flow.
+    ///
+    /// # Errors
+    /// When its agent is not connected.
+    pub fn ask_trace(
+        &self,
+        host: &str,
+        asked: v1::TraceAsked,
+    ) -> Result<oneshot::Receiver<v1::TraceReport>, NotConnected> {
+        let (question, answer) = oneshot::channel();
+        self.question(host, Question::Trace(asked, question))?;
+        Ok(answer)
+    }
+
+    fn question(&self, host: &str, question: Question) -> Result<(), NotConnected> {
+        let inbox = self.hosts.get(host).and_then(|host| host.inbox.as_ref()).ok_or(NotConnected)?;
+        inbox.leave(|news| news.questions.push(question));
+        Ok(())
     }
 
     /// Wakes after anything that [`DomainView`] or [`HostView`] shows may have changed.

@@ -7,6 +7,7 @@ mod objects;
 mod rollout;
 mod session;
 mod status;
+mod trace;
 mod watch;
 
 pub use self::{agent::AgentService, objects::RingfenceService};

@@ -10,15 +10,15 @@ use ringfence_policy::{
 use ringfence_proto::v1::{self, ringfence_server::Ringfence};
 use tonic::{Request, Response, Status};
 
-use super::{Answers, counters, error, rollout, status, watch};
+use super::{Answers, counters, error, rollout, status, trace, watch};
 use crate::{
     catalog::Change,
     controller::{Controller, Mode},
     server::Shutdown,
 };
 
-/// How long hosts may take to answer for their counters.
-const COUNTERS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long hosts may take to answer.
+const HOSTS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The service `ringfence.v1.Ringfence`.
 pub struct RingfenceService {
@@ -92,7 +92,11 @@ impl Ringfence for RingfenceService {
 
     async fn counters(&self, request: Request<v1::CountersRequest>) -> Result<Response<v1::CountersResponse>, Status> {
         let v1::CountersRequest { domain, host } = request.into_inner();
-        Ok(Response::new(counters::collect(&self.controller, &domain, &host, COUNTERS_TIMEOUT).await))
+        Ok(Response::new(counters::collect(&self.controller, &domain, &host, HOSTS_TIMEOUT).await))
+    }
+
+    async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<v1::TraceResponse>, Status> {
+        Ok(Response::new(trace::trace(&self.controller, &request.into_inner(), HOSTS_TIMEOUT).await?))
     }
 }
 

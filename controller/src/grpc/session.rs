@@ -117,13 +117,15 @@ impl Session {
                 let devices = enforced.into_iter().map(|device| (device.interface_id, device.device)).collect();
                 self.controller.fleet().enforces(&self.host, devices);
             }
-            Some(FromAgent::Trace(_)) => debug!("an answer that nobody asked for ignored"),
-            Some(FromAgent::Counters(report)) => {
-                if let Some(question) = self.asked.remove(&report.request_id) {
-                    // Whoever asked may have given up.
-                    let _ = question.send(report);
-                }
-            }
+            // Whoever asked may have given up.
+            Some(FromAgent::Counters(report)) => match self.asked.remove(&report.request_id) {
+                Some(Question::Counters(answer)) => _ = answer.send(report),
+                _ => debug!("counters that nobody asked for ignored"),
+            },
+            Some(FromAgent::Trace(report)) => match self.asked.remove(&report.request_id) {
+                Some(Question::Trace(_, answer)) => _ = answer.send(report),
+                _ => debug!("a trace that nobody asked for ignored"),
+            },
             Some(FromAgent::Hello(_)) => {
                 return Err(Ended::Failed(Status::invalid_argument("an agent says hello once")));
             }
@@ -157,11 +159,16 @@ impl Session {
             let interface_ids = self.controller.fleet().admitted(&self.host).into_iter().collect();
             self.send(ToAgent::Admission(v1::Admission { interface_ids })).await?;
         }
-        self.asked.retain(|_, question| !question.is_closed());
+        self.asked.retain(|_, question| !question.is_abandoned());
         for question in questions {
             self.last_request += 1;
-            self.asked.insert(self.last_request, question);
-            self.send(ToAgent::Counters(v1::CountersAsked { request_id: self.last_request })).await?;
+            let request_id = self.last_request;
+            let message = match &question {
+                Question::Counters(_) => ToAgent::Counters(v1::CountersAsked { request_id }),
+                Question::Trace(asked, _) => ToAgent::Trace(v1::TraceAsked { request_id, ..asked.clone() }),
+            };
+            self.asked.insert(request_id, question);
+            self.send(message).await?;
         }
         Ok(())
     }

@@ -41,12 +41,14 @@ async fn serve(url: String, host: &'static str, answer: Answer) {
     let say = |message| says.send(v1::AgentMessage { message: Some(message) }).unwrap();
     let underlay = vec![format!("192.0.2.{}", host.trim_start_matches('h'))];
     say(Says::Hello(v1::Hello { host: host.into(), underlay, version: "0.1.0".into(), ..Default::default() }));
+    let mut enforced_generation = 0;
     let mut client = AgentClient::connect(url).await.unwrap();
     let mut hears = client.sync(UnboundedReceiverStream::new(outgoing)).await.unwrap().into_inner();
     while let Some(Ok(v1::ControllerMessage { message: Some(message) })) = hears.next().await {
         match (message, answer) {
             (Hears::Update(update), Answer::Ack) => {
                 let (domain_id, generation) = (update.domain_id, update.generation);
+                enforced_generation = generation;
                 say(Says::Ack(v1::Ack { domain_id, generation }));
                 let ours = update.interfaces.into_iter().filter(|interface| interface.host == host);
                 let enforced = ours.map(|ours| v1::EnforcedDevice { interface_id: ours.id, device: ours.device });
@@ -59,7 +61,28 @@ async fn serve(url: String, host: &'static str, answer: Answer) {
             (Hears::Counters(asked), Answer::Ack) => {
                 let drops = vec![v1::DropCounter { reason: "unknown_device".into(), packets: 3 }];
                 let device = v1::DeviceCounters { device: "tap-x".into(), drops, ..Default::default() };
-                say(Says::Counters(v1::CountersReport { request_id: asked.request_id, devices: vec![device] }));
+                say(Says::Counters(v1::CountersReport {
+                    request_id: asked.request_id,
+                    devices: vec![device],
+                    audit: Vec::new(),
+                }));
+            }
+            (Hears::Trace(asked), Answer::Ack) => {
+                let rule = || "shop/to-app".to_owned();
+                let verdict = v1::LiveVerdict {
+                    generation: enforced_generation,
+                    hook: "from_workload".into(),
+                    passes: true,
+                    judged: true,
+                    from_allows: true,
+                    to_allows: true,
+                    from_rule_name: rule(),
+                    to_rule_name: rule(),
+                    target: "overlay h2".into(),
+                    ..Default::default()
+                };
+                let (request_id, verdict) = (asked.request_id, Some(verdict));
+                say(Says::Trace(v1::TraceReport { request_id, verdict, ..Default::default() }));
             }
             _ => {}
         }

@@ -37,9 +37,6 @@ pub fn instead_of_policy(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Opt
     if addresses.iter().flatten().any(is_link_local) {
         return Some(Instead::Dropped(&[Reason::LinkLocal]));
     }
-    if is_icmp_error(flow.traffic) {
-        return Some(Instead::Dropped(&[Reason::NoConnection]));
-    }
     let nobodys = |address: IpAddr| ground.subnet(address).is_some() || ground.is_gateway(address);
     if verdict.from.is_none() && source.is_some_and(|source| is_not_unicast(source) || nobodys(source)) {
         return Some(Instead::Dropped(&[Reason::Spoofed]));
@@ -58,11 +55,11 @@ pub fn instead_of_policy(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Opt
             return Some(Instead::Dropped(&[Reason::NoRoute]));
         }
     }
-    // Without a connection an echo reply passes only where nobody wants one.
-    if is_echo_reply(flow.traffic) && (!verdict.allows() || verdict.is_tracked()) {
-        return Some(Instead::Dropped(&[Reason::NoConnection]));
-    }
-    None
+    // Without a connection an echo reply passes only where nobody wants one, and an error, which is about another flow,
+    // where it is allowed.
+    let stray = is_icmp_error(flow.traffic) && !verdict.allows()
+        || is_echo_reply(flow.traffic) && (!verdict.allows() || verdict.is_tracked());
+    stray.then_some(Instead::Dropped(&[Reason::NoConnection]))
 }
 
 /// Whether it is what answers an echo request.

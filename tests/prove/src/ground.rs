@@ -9,7 +9,7 @@ use std::{
 use ipnet::IpNet;
 use ringfence_policy::{
     bundle::Bundle,
-    compile::{CompileError, DomainIds, compile},
+    compile::{Compilation, CompileError, DomainIds},
     evaluate::{End, Flow, Matched, matching},
     model::{Domain, Invalid, Model, Side},
     object::Object,
@@ -49,6 +49,8 @@ pub struct Ground {
     pub domain: Arc<Domain>,
     /// What the compiler makes of it.
     pub bundle: Bundle,
+    /// The numbers in it.
+    pub ids: DomainIds,
     rules: BTreeMap<String, Vec<Features>>,
     seats: Vec<Seat>,
     gateways: BTreeSet<IpAddr>,
@@ -62,9 +64,9 @@ impl Ground {
     /// # Errors
     /// Objects that are refused.
     pub fn new(objects: &[Object]) -> Result<Self, GroundError> {
-        let model = Model::default().change(objects, &[]).map_err(GroundError::Invalid)?.model;
-        let domain = model.domains().get(DOMAIN).cloned().ok_or(GroundError::NoDomain)?;
-        let bundle = compile(&domain, &ids(&domain), &BTreeMap::new(), 1)?;
+        let domain = domain(objects)?;
+        let ids = ids(&domain);
+        let bundle = Compilation::new(&domain, &ids, &BTreeMap::new(), 1)?.bundle().clone();
         let interfaces = domain.workloads().flat_map(|(_, workload)| &workload.interfaces);
         let seat = |interface: &ringfence_policy::model::Interface| Seat {
             addresses: interface.addresses.clone(),
@@ -81,6 +83,7 @@ impl Ground {
             prefixes: bundle.policy.prefixes.iter().map(|classed| classed.prefix).collect(),
             domain,
             bundle,
+            ids,
         })
     }
 
@@ -138,6 +141,11 @@ impl Ground {
         self.gateways.contains(&address)
     }
 
+    /// Whether an end is a gateway.
+    pub fn is_gateways(&self, end: End) -> bool {
+        matches!(end, End::Address(address) if self.is_gateway(address))
+    }
+
     /// The subnet that holds an address.
     pub fn subnet(&self, address: IpAddr) -> Option<&IpNet> {
         self.subnets.iter().find(|subnet| subnet.contains(&address))
@@ -147,6 +155,15 @@ impl Ground {
     pub fn gateways(&self) -> impl Iterator<Item = IpAddr> {
         self.gateways.iter().copied()
     }
+}
+
+/// The domain of a world.
+///
+/// # Errors
+/// Objects that are refused.
+pub fn domain(objects: &[Object]) -> Result<Arc<Domain>, GroundError> {
+    let model = Model::default().change(objects, &[]).map_err(GroundError::Invalid)?.model;
+    model.domains().get(DOMAIN).cloned().ok_or(GroundError::NoDomain)
 }
 
 /// Ids as a controller hands them out.

@@ -10,13 +10,19 @@
 //! | `before` | what the programs do before policy is asked |
 //! | `chain` | what the four layers say of a flow |
 //! | `feature` | which pairs of features met |
+//! | `history` | the same world by other ways |
 //! | `run` | worlds and cases, until there are enough |
+//! | `shrink` | the least world in which something shows |
+//! | `corpus` | cases that are kept |
 
 pub mod before;
 pub mod case;
 pub mod chain;
+pub mod corpus;
 pub mod feature;
 pub mod ground;
+pub mod history;
 pub mod random;
 pub mod run;
+pub mod shrink;
 pub mod world;

@@ -1,13 +1,19 @@
 //! `make prove`: as many cases as asked, and what they covered.
 
-use std::process::ExitCode;
+#![allow(clippy::print_stdout, reason = "it reports")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use ringfence_agent::engine::Engine;
 use ringfence_prove::{
     chain::ChainError,
+    corpus::{CorpusError, keep},
     feature::Feature,
-    run::{Done, Plan, run},
+    run::{Done, Found, Plan, run, shrunk},
 };
 
 /// Sets the definition, the compiled form, the maps and the real programs against each other on generated worlds. Root.
@@ -22,13 +28,24 @@ struct Arguments {
     /// Cases of one world at most.
     #[arg(long, default_value_t = 90)]
     cases_of_a_world: usize,
+    /// Shrinks a disagreement and keeps it in this folder.
+    #[arg(long)]
+    corpus: Option<PathBuf>,
 }
 
-#[allow(clippy::print_stdout, reason = "what it is for")]
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+}
+
 fn main() -> ExitCode {
-    let Arguments { cases, seed, cases_of_a_world } = Arguments::parse();
+    let Arguments { cases, seed, cases_of_a_world, corpus } = Arguments::parse();
     let plan = Plan { seed, cases, cases_of_a_world };
-    match prove(&plan) {
+    match prove(&plan, corpus.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             println!("cannot go on: {error}");
@@ -37,33 +54,34 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "what it is for")]
-fn prove(plan: &Plan) -> Result<ExitCode, ChainError> {
-    let mut engine = Engine::open()?;
+fn prove(plan: &Plan, corpus: Option<&Path>) -> Result<ExitCode, Ended> {
+    let mut engine = Engine::open().map_err(ChainError::from)?;
     let (done, found) = run(&mut engine, plan, |done| {
         if done.worlds % 1000 == 0 {
             println!("{} cases in {} worlds, {:.0} s", done.cases, done.worlds, done.took.as_secs_f64());
         }
     })?;
     report(&done);
-    if let Some(found) = found {
-        println!("seed {}: {:?} from port {} at {}", found.seed, found.case.flow, found.case.source_port, found.at);
-        println!("{}", found.difference);
-        println!("{}", ringfence_policy::text::render(&found.objects));
+    if let Some(mut found) = found {
+        if let Some(corpus) = corpus {
+            found = shrunk(&mut engine, &found);
+            println!("kept as {}", keep(corpus, &found)?);
+        }
+        let Found { seed, at, case, difference, .. } = found;
+        println!("world {seed}, at {at}, {case:?}\n{difference}");
         return Ok(ExitCode::FAILURE);
     }
     let missing = done.coverage.pairs().iter().filter(|(cases, ..)| *cases == 0).count();
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[allow(clippy::print_stdout, reason = "what it is for")]
 fn report(done: &Done) {
     let pairs = done.coverage.pairs();
     let covered = pairs.iter().filter(|(cases, ..)| *cases > 0).count();
     let seconds = done.took.as_secs_f64();
     println!(
-        "{} cases through all four layers in {} worlds, {} more decided before policy; {} worlds refused",
-        done.cases, done.worlds, done.before_policy, done.refused
+        "{} cases through all four layers in {} worlds, {} more decided before policy",
+        done.cases, done.worlds, done.before_policy
     );
     println!(
         "{} of {} features, {covered} of {} pairs of features",

@@ -7,10 +7,13 @@ use ringfence_policy::object::Object;
 
 use crate::{
     case::{Case, Maker},
-    chain::{Chain, ChainError, Difference, Reached},
+    chain::{Chain, ChainError, Difference, Link, Reached},
     feature::Coverage,
     ground::{Ground, GroundError},
-    world::World,
+    history::{grown, shuffled},
+    random::Random,
+    shrink::shrink,
+    world::{EPOCH, World},
 };
 
 /// How much to do.
@@ -33,8 +36,6 @@ pub struct Done {
     pub before_policy: u64,
     /// Worlds.
     pub worlds: u64,
-    /// Seeds whose world the model refused.
-    pub refused: u64,
     /// Which features met.
     pub coverage: Coverage,
     /// How long it took.
@@ -50,8 +51,8 @@ pub struct Found {
     pub seed: u64,
     /// The moment.
     pub at: u64,
-    /// The case.
-    pub case: Case,
+    /// The case; `None`: a history, which is of no flow.
+    pub case: Option<Case>,
     /// Who differs.
     pub difference: Difference,
 }
@@ -80,22 +81,16 @@ pub fn run(
     Ok((done, None))
 }
 
-/// The cases of one world, asked forwards, and every other world with its objects the other way round.
+/// One world: its histories, then its cases at each moment, from whatever world was in force before.
 fn world(engine: &mut Engine, plan: &Plan, seed: u64, done: &mut Done) -> Result<Option<Found>, ChainError> {
-    let World { mut objects } = World::generate(seed);
-    if seed % 2 == 1 {
-        objects.reverse();
-    }
-    let ground = match Ground::new(&objects) {
-        Ok(ground) => ground,
-        Err(GroundError::Invalid(_)) => {
-            done.refused += 1;
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let World { objects } = World::generate(seed);
+    let ground = Ground::new(&objects)?;
     done.worlds += 1;
     let mut maker = Maker::new(&ground, !seed);
+    let found = |at, case, difference| Some(Found { objects: objects.clone(), seed, at, case, difference });
+    if let Some(difference) = another_history(&objects, &ground, seed)? {
+        return Ok(found(EPOCH, None, difference));
+    }
     let moments = maker.moments(3);
     let share = plan.cases_of_a_world / moments.len().max(1);
     for at in moments {
@@ -108,9 +103,46 @@ fn world(engine: &mut Engine, plan: &Plan, seed: u64, done: &mut Done) -> Result
                     done.coverage.count(ground.features(&case.flow, at, case.made_for.as_ref()));
                 }
                 Ok(Reached::Maps) => done.before_policy += 1,
-                Err(difference) => return Ok(Some(Found { objects, seed, at, case, difference })),
+                Err(difference) => return Ok(found(at, Some(case), difference)),
             }
         }
     }
     Ok(None)
+}
+
+/// What the compiler says otherwise, given the same world by other ways.
+fn another_history(objects: &[Object], ground: &Ground, seed: u64) -> Result<Option<Difference>, GroundError> {
+    let mut random = Random::new(seed.wrapping_mul(3));
+    let others = [shuffled(objects, &mut random)?, grown(objects, ground, &mut random)?];
+    let other = others.iter().find(|other| **other != ground.bundle);
+    Ok(other.map(|other| Difference::new(Link::History, &ground.bundle, other)))
+}
+
+/// The least world in which the same layers still differ, and what they say there.
+pub fn shrunk(engine: &mut Engine, found: &Found) -> Found {
+    let mut least = found.clone();
+    let link = found.difference.link;
+    least.objects = shrink(&found.objects, |objects| {
+        let difference = ask_again(engine, objects, found).ok().flatten();
+        match difference {
+            Some(difference) if difference.link == link => {
+                least.difference = difference;
+                true
+            }
+            _ => false,
+        }
+    });
+    least
+}
+
+/// What differs in another world, of the same case or history.
+///
+/// # Errors
+/// The objects are no world; the programs cannot be asked.
+pub fn ask_again(engine: &mut Engine, objects: &[Object], found: &Found) -> Result<Option<Difference>, ChainError> {
+    let ground = Ground::new(objects)?;
+    match &found.case {
+        Some(case) => Ok(Chain::new(engine, &ground, found.at)?.check(case)?.err()),
+        None => Ok(another_history(objects, &ground, found.seed)?),
+    }
 }

@@ -3,6 +3,7 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, HashSet},
+    fmt,
     net::IpAddr,
     sync::Arc,
 };
@@ -116,6 +117,12 @@ impl Compilation {
             interfaces,
         };
         Ok(Some(Self { domain: domain.clone(), bundle, classes: self.classes.clone(), members }))
+    }
+}
+
+impl fmt::Debug for Compilation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compilation").field("bundle", &self.bundle).finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,21 @@
-//! Generated domains, and the flows that tell a right bundle from a wrong one.
-
-use std::{collections::BTreeSet, net::IpAddr};
+//! Generated domains with every feature of the language, and the flows that tell a right bundle from a wrong one.
 
 use proptest::prelude::*;
-use ringfence_policy::{
-    evaluate::{Flow, Traffic},
-    model::{self, Domain},
-    object::{LabelTest, Object, PeerSpec, PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, WorkloadSpec},
+use ringfence_policy::object::{
+    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement, SegmentSpec,
+    Spec, WorkloadSpec,
 };
 
 use super::{ground, object};
+
+pub mod flows;
+mod policies;
+
+const ROLES: [&str; 3] = ["web", "app", "db"];
+const SEGMENTS: usize = 3;
+const SETS: usize = 2;
+/// Workloads are called `w11` and so on; rules name those that are always there.
+const WORKLOADS: [&str; 2] = ["w11", "w12"];
 
 const CIDRS: [&str; 15] = [
     "0.0.0.0/0",
@@ -28,76 +34,102 @@ const CIDRS: [&str; 15] = [
     "2001:db8::/32",
     "ff02::/16",
 ];
-const PORTS: [u32; 6] = [0, 80, 81, 443, 65534, 65535];
-const ROLES: [&str; 3] = ["web", "app", "db"];
-const SEGMENTS: usize = 4;
 
-/// Addresses that are no interface's: in the prefixes above and in none, on a subnet and off, gateways, and such
-/// as are not unicast. The programs drop what goes to the latter two before any rule is asked; what rules say of
-/// them is the same everywhere nevertheless.
-const OUTSIDE: [&str; 15] = [
-    "203.0.113.7",
-    "203.0.113.8",
-    "198.51.100.1",
-    "10.1.0.200",
-    "10.9.9.9",
-    "10.1.0.1",
-    "10.2.0.1",
-    "224.0.0.5",
-    "239.1.1.1",
-    "255.255.255.255",
-    "fd00:1::200",
-    "2001:db8::1",
-    "2600::1",
-    "fd00:1::1",
-    "ff02::5",
+/// Prefixes of address pairs: in one another, around a gateway, around interfaces' own addresses and around
+/// what is not unicast.
+const PAIRS: [&str; 8] = [
+    "0.0.0.0/0",
+    "10.0.0.0/8",
+    "10.1.0.0/24",
+    "10.9.9.0/24",
+    "203.0.113.0/28",
+    "192.0.0.0/2",
+    "fd00:1::/64",
+    "2001:db8::1/128",
 ];
 
-/// The objects of one domain.
+/// The objects of one domain, and policies of the platform.
 pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
-    let workloads = prop::collection::vec(labels(), 1..5);
-    let segments = prop::collection::vec(prop::collection::vec(requirement(), 1..3), SEGMENTS);
-    let policies = prop::collection::vec(prop::collection::vec(rule(), 1..5), 1..4);
-    (workloads, segments, policies).prop_map(|(workloads, segments, policies)| {
-        let mut objects = ground();
-        objects.extend((11..).zip(workloads).map(workload));
-        objects.extend(
-            segments
-                .into_iter()
-                .enumerate()
-                .map(|(index, requirements)| object(&format!("s{index}"), Spec::Segment(SegmentSpec { requirements }))),
-        );
-        objects.extend(policies.into_iter().enumerate().map(|(index, mut rules)| {
-            for (place, rule) in rules.iter_mut().enumerate() {
-                rule.name = format!("r{place}");
+    let default = prop::option::of(prop::sample::select(vec!["allow", "deny"]));
+    let workloads = prop::collection::vec(workload(), WORKLOADS.len()..5);
+    let pairs = prop::collection::vec(prop::option::weighted(0.3, any::<prop::sample::Index>()), PAIRS.len());
+    let segments = prop::collection::vec(requirements(), SEGMENTS);
+    let sets = prop::collection::vec(prop::collection::vec(prop::sample::select(&CIDRS[..]), 1..4), SETS);
+    let policies = prop::collection::vec(policies::of_domain(), 1..5);
+    let platform = prop::collection::vec(policies::of_platform(), 0..2);
+    (default, workloads, pairs, segments, sets, policies, platform).prop_map(
+        |(default, workloads, pairs, segments, sets, policies, platform)| {
+            let mut objects = ground();
+            if let Some(Spec::Domain(DomainSpec { default: of, .. })) = objects.get_mut(1).map(|o| &mut o.spec) {
+                *of = default.map(str::to_owned);
             }
-            object(&format!("p{index}"), Spec::Policy(PolicySpec { rules, ..PolicySpec::default() }))
-        }));
-        objects
+            let of_segment = |requirements| Spec::Segment(SegmentSpec { requirements });
+            objects.extend(named("s", segments.into_iter().map(of_segment)));
+            let of_set =
+                |addresses: Vec<&str>| AddressSetSpec { addresses: addresses.into_iter().map(Into::into).collect() };
+            objects.extend(named("a", sets.into_iter().map(of_set).map(Spec::AddressSet)));
+            objects.extend(workloads_with(workloads, &pairs));
+            objects.extend(named("p", policies.into_iter().map(Spec::Policy)));
+            let of_platform = named("p", platform.into_iter().map(Spec::Policy));
+            objects.extend(of_platform.map(|object| Object { domain: PLATFORM.into(), ..object }));
+            objects
+        },
+    )
+}
+
+/// Objects of the domain, numbered.
+fn named(prefix: &'static str, specs: impl Iterator<Item = Spec>) -> impl Iterator<Item = Object> {
+    specs.enumerate().map(move |(number, spec)| object(&format!("{prefix}{number}"), spec))
+}
+
+/// A workload's labels, its ports, and whether it has a second interface.
+fn workload() -> impl Strategy<Value = (WorkloadSpec, bool)> {
+    let role = prop::option::of(prop::sample::select(&ROLES[..]));
+    let port = || prop::option::of(prop::sample::select(vec![80, 443, 65535]));
+    (role, any::<bool>(), port(), port(), any::<bool>()).prop_map(|(role, is_test, web, admin, two)| {
+        let mut workload = WorkloadSpec::default();
+        workload.labels.extend(role.map(|role| ("role".to_owned(), role.to_owned())));
+        workload.labels.extend(is_test.then(|| ("stage".to_owned(), "test".to_owned())));
+        workload.ports.extend(web.map(|port| ("web".to_owned(), port)));
+        workload.ports.extend(admin.map(|port| ("admin".to_owned(), port)));
+        (workload, two)
     })
 }
 
-type Labels = (Option<&'static str>, bool);
-
-fn labels() -> impl Strategy<Value = Labels> {
-    (prop::option::of(prop::sample::select(&ROLES[..])), any::<bool>())
+/// Workloads in the front network, with an address of each family and a label of their own; some in the back
+/// network too. Each pair is nobody's or one workload's.
+fn workloads_with(workloads: Vec<(WorkloadSpec, bool)>, pairs: &[Option<prop::sample::Index>]) -> Vec<Object> {
+    let count = workloads.len();
+    let numbered = (11_u8..).zip(workloads).enumerate();
+    numbered
+        .map(|(place, (number, (mut spec, two)))| {
+            let name = format!("w{number}");
+            spec.labels.insert("serial".into(), name.clone());
+            let owned = PAIRS.iter().zip(pairs).filter(|(_, owner)| owner.is_some_and(|o| o.index(count) == place));
+            let pairs = owned.map(|(prefix, _)| AddressPairSpec { mac: None, prefix: (*prefix).into() }).collect();
+            let front = vec![format!("10.1.0.{number}"), format!("fd00:1::{number}")];
+            spec.interfaces.push(InterfaceSpec { address_pairs: pairs, ..interface("front", number, front) });
+            if two {
+                spec.interfaces.push(interface("back", number, vec![format!("10.2.0.{number}")]));
+            }
+            object(&name, Spec::Workload(spec))
+        })
+        .collect()
 }
 
-/// A workload in the front network, with an address of each family.
-fn workload((number, (role, is_test)): (u8, Labels)) -> Object {
-    let name = format!("w{number}");
-    let mut workload = super::workload(&name, "", "front", number, &format!("10.1.0.{number}"));
-    if let Spec::Workload(WorkloadSpec { labels, interfaces, .. }) = &mut workload.spec {
-        labels.clear();
-        labels.extend(role.map(|role| ("role".to_owned(), role.to_owned())));
-        labels.extend(is_test.then(|| ("stage".to_owned(), "test".to_owned())));
-        labels.insert("serial".into(), name);
-        interfaces[0].addresses.push(format!("fd00:1::{number}"));
+fn interface(network: &str, number: u8, addresses: Vec<String>) -> InterfaceSpec {
+    InterfaceSpec {
+        name: network.into(),
+        network: network.into(),
+        mac: format!("02:00:00:00:00:{number:02x}"),
+        addresses,
+        host: format!("h{}", number % 3 + 1),
+        port_security: (number % 2 == 0).then_some(false),
+        ..InterfaceSpec::default()
     }
-    workload
 }
 
-fn requirement() -> impl Strategy<Value = Requirement> {
+fn requirements() -> impl Strategy<Value = Vec<Requirement>> {
     let role = || prop::sample::select(&ROLES[..]).prop_map(str::to_owned);
     let test = prop_oneof![
         role().prop_map(LabelTest::Equals),
@@ -106,77 +138,5 @@ fn requirement() -> impl Strategy<Value = Requirement> {
         any::<bool>().prop_map(LabelTest::Exists),
     ];
     let key = prop::sample::select(vec!["role", "stage"]).prop_map(str::to_owned);
-    (key, test).prop_map(|(key, test)| Requirement { key, test })
-}
-
-fn rule() -> impl Strategy<Value = RuleSpec> {
-    let peers = || prop::collection::vec(peer(), 1..3);
-    let traffic = prop::collection::vec(traffic(), 1..3);
-    let priority = prop::option::of(prop::sample::select(vec![10_u32, 999, 1000, 1001]));
-    (peers(), peers(), any::<bool>(), traffic, priority).prop_map(|(from, to, allow, traffic, priority)| RuleSpec {
-        name: String::new(),
-        from,
-        to,
-        action: if allow { "allow" } else { "deny" }.into(),
-        traffic,
-        priority,
-        ..RuleSpec::default()
-    })
-}
-
-fn peer() -> impl Strategy<Value = PeerSpec> {
-    let name = |name: &str| Just(PeerSpec::Name(name.into()));
-    prop_oneof![
-        name("any"),
-        name("outside"),
-        (0..SEGMENTS).prop_map(|index| PeerSpec::Name(format!("segment/s{index}"))),
-        prop::sample::select(&CIDRS[..]).prop_map(|cidr| PeerSpec::Cidr { cidr: cidr.into(), except: Vec::new() }),
-    ]
-}
-
-fn traffic() -> impl Strategy<Value = String> {
-    let port = || prop::sample::select(&PORTS[..]);
-    let ranges = (prop::sample::select(vec!["tcp", "udp"]), port(), port())
-        .prop_map(|(protocol, a, b)| format!("{protocol}/{}-{}", a.min(b), a.max(b)));
-    prop_oneof![ranges, prop::sample::select(vec!["any", "tcp", "udp", "icmp", "icmp6"]).prop_map(str::to_owned)]
-}
-
-/// Every flow between the addresses that matter, of the traffic that matters: the ends of each rule's
-/// ranges and what is just beyond them, and the protocols that only `any` speaks of.
-pub fn flows(domain: &Domain) -> Vec<Flow> {
-    let interfaces = domain.workloads().flat_map(|(_, workload)| &workload.interfaces);
-    let mut addresses: Vec<IpAddr> = interfaces.flat_map(|interface| interface.addresses.clone()).collect();
-    addresses.extend(OUTSIDE.iter().map(|text| text.parse::<IpAddr>().unwrap()));
-    let traffic = telling_traffic(domain);
-    let mut flows = Vec::new();
-    for source in &addresses {
-        for destination in addresses.iter().filter(|other| other.is_ipv4() == source.is_ipv4()) {
-            let of_family = traffic.iter().filter(|traffic| match traffic {
-                Traffic::Icmp(..) => source.is_ipv4(),
-                Traffic::Icmp6(..) => source.is_ipv6(),
-                _ => true,
-            });
-            flows.extend(of_family.map(|t| Flow {
-                source: (*source).into(),
-                destination: (*destination).into(),
-                traffic: *t,
-            }));
-        }
-    }
-    flows
-}
-
-fn telling_traffic(domain: &Domain) -> Vec<Traffic> {
-    let mut ports = BTreeSet::from([0, u16::MAX]);
-    for traffic in domain.policies().flat_map(|(_, policy)| &policy.rules).flat_map(|rule| &rule.traffic) {
-        if let model::Traffic::Tcp(model::Ports::Range(range)) | model::Traffic::Udp(model::Ports::Range(range)) =
-            traffic
-        {
-            ports.extend([range.first(), range.last()]);
-            ports.extend([range.first().saturating_sub(1), range.last().saturating_add(1)]);
-        }
-    }
-    let mut traffic: Vec<Traffic> = ports.iter().flat_map(|port| [Traffic::Tcp(*port), Traffic::Udp(*port)]).collect();
-    traffic.extend([Traffic::Sctp(80), Traffic::Icmp(8, 0), Traffic::Icmp6(128, 0), Traffic::Other(47)]);
-    traffic
+    prop::collection::vec((key, test).prop_map(|(key, test)| Requirement { key, test }), 1..3)
 }

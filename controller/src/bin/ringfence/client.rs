@@ -80,6 +80,11 @@ impl Client {
         self.peer.answer(self.grpc.clone().counters(request)).await
     }
 
+    /// Asks why a flow is decided as it is.
+    pub(crate) async fn trace(&self, request: v1::TraceRequest) -> Result<v1::TraceResponse, RequestError> {
+        self.peer.answer(self.grpc.clone().trace(request)).await
+    }
+
     /// Follows generations to the hosts.
     pub(crate) async fn rollout(&self, wait_for: Vec<v1::DomainGeneration>) -> Result<Rollout<'_>, RequestError> {
         let stream = self.peer.answer(self.grpc.clone().rollout(v1::RolloutRequest { wait_for })).await?;

@@ -146,6 +146,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
+    fn what_only_policy_or_time_changed_is_judged_again(one in bundle(1), other in bundle(1), at in 0..4_u64, later in 0..4_u64) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&State { bundles: vec![one.clone()], at });
+        let mut ruled = one.clone();
+        ruled.policy.rows.clone_from(&other.policy.rows);
+        ruled.policy.default_allows = other.policy.default_allows;
+        for bundle in [one, ruled] {
+            let before = kernel.clone();
+            let state = State { bundles: vec![bundle], at: later };
+            let steps = kernel.steps_to(&state, Start::Settled);
+            kernel.bring(&state);
+            check_judged_again(&before, &kernel, &steps);
+        }
+    }
+
+    #[test]
     fn classes_under_other_names_cost_no_judgement(state in states(), by in 1..20_u32) {
         let mut kernel = Kernel::default();
         kernel.bring(&state);
@@ -155,7 +171,10 @@ proptest! {
     }
 
     #[test]
-    fn who_joins_a_class_costs_its_own_flows_alone(bundle in bundle(1), host in 0..2_usize, at in 0..4_u64) {
+    fn who_joins_a_class_costs_its_own_flows_alone(mut bundle in bundle(1), host in 0..2_usize, at in 0..4_u64) {
+        // Where the uplink is, what lies in a pair counts as asked for here, wherever its holder is.
+        bundle.policy.prefixes.retain(|classed| !classed.votes);
+        bundle.interfaces.iter_mut().for_each(|interface| interface.pairs.clear());
         let mut kernel = Kernel::default();
         kernel.bring(&State { bundles: vec![bundle.clone()], at });
         let Some((bundle, address)) = joined(bundle, host) else { return Ok(()) };

@@ -6,6 +6,7 @@ mod delete;
 mod get;
 mod policy_test;
 mod status;
+mod trace;
 
 use ringfence_policy::object::PLATFORM;
 use ringfence_proto::v1;
@@ -34,6 +35,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
         Command::Status(args) => status::run(args, &connect().await?, output).await,
         Command::Counters(args) => counters::run(args, &connect().await?, output).await,
         Command::Policy(Policy { command: PolicyCommand::Test(args) }) => policy_test::run(args, output),
+        Command::Trace(args) if args.files.is_empty() => trace::online(args, &connect().await?, output).await,
+        Command::Trace(args) => trace::offline(args, output),
     }
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod objects;
 pub(crate) mod status;
 pub(crate) mod tables;
 pub(crate) mod tested;
+pub(crate) mod trace;

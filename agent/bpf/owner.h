@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Whose an address of a domain is: a gateway's or an interface's own, by its
+ * entry in rf_addrs; else an interface's by the longest address pair; else
+ * nobody's.
+ */
+#ifndef RINGFENCE_OWNER_H
+#define RINGFENCE_OWNER_H
+
+#include "policy.h"
+
+/* One end of a packet. */
+struct rf_end {
+	__u32 iface; /* index; 0: beyond the uplink, or whose it is says where */
+	__u32 whose; /* enum rf_whose */
+};
+
+/* Whether an index is of the interface that sends. The agent gives an interface
+ * whose entry changes a new index, and tells its device and its addresses one
+ * after the other: both indexes are its own then, by their id. */
+static __always_inline int rf_is_sender(const struct rf_pkt *pkt, __u32 index)
+{
+	struct rf_iface *iface;
+
+	if (index == pkt->iface)
+		return index != 0;
+	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	return iface && iface->id && iface->id == pkt->iface_id;
+}
+
+static __always_inline struct rf_subnet *rf_find_subnet(__u32 domain_id, const struct rf_ip *ip)
+{
+	struct rf_subnet_key key = {
+		.prefixlen = RF_SUBNET_FIXED_BITS + 128,
+		.domain_id = domain_id,
+		.ip = *ip,
+	};
+	struct rf_subnet *subnet = bpf_map_lookup_elem(&rf_subnets, &key);
+
+	return subnet && subnet->not_v4 && rf_is_mapped4(ip) ? NULL : subnet;
+}
+
+static __noinline void rf_find_end(__u32 domain_id, const struct rf_ip *ip, struct rf_end *end)
+{
+	struct rf_addr *addr = rf_find_addr(domain_id, ip);
+	struct rf_subnet *subnet;
+
+	if (addr) {
+		end->iface = addr->iface;
+		end->whose = addr->iface ? RF_WHOSE_IFACE : RF_WHOSE_GATEWAY;
+		return;
+	}
+	subnet = rf_find_subnet(domain_id, ip);
+	end->iface = subnet ? subnet->iface : 0;
+	if (!subnet)
+		end->whose = RF_WHOSE_NOBODY;
+	else
+		end->whose = subnet->iface ? RF_WHOSE_PAIR : RF_WHOSE_NETWORK;
+}
+
+/* Whether the address makes its side a workload's, which has a vote. */
+static __always_inline int rf_is_workloads(const struct rf_end *end)
+{
+	return end->whose == RF_WHOSE_IFACE || end->whose == RF_WHOSE_PAIR;
+}
+
+/* Whether no interface and no gateway has the address. */
+static __always_inline int rf_is_nobodys(const struct rf_end *end)
+{
+	return end->whose == RF_WHOSE_NOBODY || end->whose == RF_WHOSE_NETWORK;
+}
+
+/* Puts an address that is nobody's behind an interface that may send from it. */
+static __always_inline void rf_end_behind(struct rf_end *end, __u32 iface)
+{
+	end->iface = iface;
+	end->whose = RF_WHOSE_NOBODY;
+}
+
+/* The MAC address that frames to an end bear in its network. Only a pair's needs
+ * a look-up. */
+static __noinline int rf_end_mac(__u32 domain_id, const struct rf_ip *ip, const struct rf_end *end,
+				 const struct rf_iface *iface, __u8 *mac)
+{
+	struct rf_subnet *pair;
+
+	if (end->whose != RF_WHOSE_PAIR) {
+		__builtin_memcpy(mac, iface->mac, 6);
+		return 0;
+	}
+	pair = rf_find_subnet(domain_id, ip);
+	if (!pair || pair->iface != end->iface)
+		return -1;
+	__builtin_memcpy(mac, pair->mac, 6);
+	return 0;
+}
+
+/* Whether the sender may send from an address: its own, its pair's, or without
+ * port security one that is nobody's. */
+static __noinline int rf_speaks_for(const struct rf_pkt *pkt, const struct rf_ip *ip)
+{
+	struct rf_end end;
+
+	rf_find_end(pkt->domain_id, ip, &end);
+	if (rf_is_nobodys(&end))
+		return pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY;
+	return rf_is_sender(pkt, end.iface);
+}
+
+/* Whether the sender may use a MAC with an address: its own, the one of its pair
+ * that has the address, or without port security any. */
+static __noinline int rf_may_use_mac(const struct rf_pkt *pkt, const struct rf_iface *iface,
+				     const struct rf_ip *ip, const __u8 *mac)
+{
+	struct rf_end end;
+	__u8 pair_mac[6];
+
+	if (rf_mac_equal(mac, iface->mac) || iface->flags & RF_IFACE_NO_PORT_SECURITY)
+		return 1;
+	rf_find_end(pkt->domain_id, ip, &end);
+	return end.whose == RF_WHOSE_PAIR && rf_is_sender(pkt, end.iface) &&
+	       !rf_end_mac(pkt->domain_id, ip, &end, iface, pair_mac) &&
+	       rf_mac_equal(mac, pair_mac);
+}
+
+#endif

@@ -1,0 +1,76 @@
+//! What a host can hold is compiled in time, and more is refused with what asks for it.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{bundle, domain, ground, network, policy, segment, try_bundle, workload};
+use ringfence_policy::{
+    compile::CompileError,
+    object::{LabelTest, Object, Spec},
+};
+
+/// As many workloads, each in a class of its own by the bits of its number.
+fn workloads_in_classes(bits: u32) -> Vec<Object> {
+    let mut objects = ground();
+    objects.push(network("large", "10.64.0.0/16", "10.64.0.1"));
+    for bit in 0..bits {
+        objects.push(segment(&format!("b{bit}")));
+        if let Some(Spec::Segment(spec)) = objects.last_mut().map(|object| &mut object.spec) {
+            spec.requirements[0].key = format!("b{bit}");
+            spec.requirements[0].test = LabelTest::Exists(true);
+        }
+    }
+    for number in 0..1_u32 << bits {
+        let [_, _, high, low] = number.to_be_bytes();
+        let address = format!("10.64.{}.{low}", high + 1);
+        let mut workload = workload(&format!("w{number}"), "x", "large", 0, &address);
+        if let Spec::Workload(spec) = &mut workload.spec {
+            spec.interfaces[0].mac = format!("02:00:00:01:{high:02x}:{low:02x}");
+            spec.labels
+                .extend((0..bits).filter(|bit| number >> bit & 1 == 1).map(|bit| (format!("b{bit}"), "1".into())));
+        }
+        objects.push(workload);
+    }
+    let segments: Vec<_> = (0..bits).map(|bit| format!("segment/b{bit}")).collect();
+    objects.push(policy("p", &[&format!("r allow {} -> 203.0.113.0/24 any", segments.join(","))]));
+    objects
+}
+
+#[test]
+fn as_many_classes_as_fit_are_compiled_and_one_more_is_refused_by_name() {
+    let mut objects = workloads_in_classes(12);
+    assert!(try_bundle(&domain(&objects)).is_ok());
+    // It has no labels either, as the first workload, from which the prefix tells it apart.
+    objects.push(workload("one-more", "x", "large", 9, "10.64.0.9"));
+    objects.push(policy("q", &["r deny 10.64.1.0/32 -> any any"]));
+    let Err(CompileError::TooManyClasses(told)) = try_bundle(&domain(&objects)) else { panic!("compiled") };
+    assert!(
+        told.starts_with("domain acme/prod: its rules tell more than 4096 classes of interface addresses apart: use"),
+        "{told}"
+    );
+    assert!(told.contains("segment/b0"), "{told}");
+}
+
+#[test]
+fn a_rule_of_very_many_prefixes_costs_in_proportion() {
+    let prefixes: Vec<_> = (0..20_000).map(|n| format!("100.{}.{}.0/24", n >> 8, n & 255)).collect();
+    let mut objects = ground();
+    objects.push(workload("web-1", "web", "front", 1, "10.1.0.11"));
+    objects.push(policy("p", &[&format!("r allow {} -> any any", prefixes.join(","))]));
+    let domain = domain(&objects);
+    let start = Instant::now();
+    let bundle = bundle(&domain);
+    // Every pair of prefixes looked at would take minutes; this takes about a second on a slow machine.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(bundle.policy.rows.len(), 20_000);
+}
+
+#[test]
+fn more_rows_than_a_host_holds_are_refused_by_the_rule() {
+    let mut objects = workloads_in_classes(10);
+    objects.push(policy("wide", &["r allow any -> any any"]));
+    let Err(CompileError::TooManyRows(told)) = try_bundle(&domain(&objects)) else { panic!("compiled") };
+    assert!(told.contains("the widest rule is wide/r"), "{told}");
+}
