@@ -28,6 +28,9 @@ lab: build ## raise the demo's hosts and keep them up (root)
 prove: ## set definition, compiler, maps and programs against each other: CASES=N [SEED=S] (root)
 	@cargo run --release --quiet -p ringfence-prove --bin ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1) --corpus tests/corpus
 
+bench: ## what compiling costs and what a host holds; JSON under target/bench/
+	@cargo run --release --quiet -p ringfence-bench
+
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
 	@cargo run --quiet -p ringfence-prove --bin plant
 
