@@ -293,7 +293,7 @@ With -o json or yaml:
      \"interfaces\": [{\"workload\", \"name\", \"host\", \"device\", \"state\": noDevice|enforced|up, \"hostsBehind\"}]}]}")]
 pub(crate) struct Status {}
 
-/// Shows, for each interface, the packets that passed and those dropped, by reason.
+/// Shows, for each interface, the packets that passed and those dropped, by reason; and what policies in audit would turn.
 ///
 /// The hosts are asked now. One that does not answer is named on standard error, and the exit code is 1. Rows without
 /// a domain are of devices that are no workload's: the overlay, uplinks, unknown devices.
@@ -302,6 +302,7 @@ pub(crate) struct Status {}
 With -o json or yaml:
   {\"interfaces\": [{\"host\", \"domain\", \"workload\", \"interface\", \"device\", \"passedFrom\", \"passedTo\",
     \"drops\": {REASON: PACKETS}}],
+   \"audit\": [{\"host\", \"domain\", \"rule\", \"would\": allow|deny, \"judgements\"}],
    \"errors\": [{\"host\", \"message\"}]}")]
 pub(crate) struct Counters {
     /// Only interfaces in this domain.
