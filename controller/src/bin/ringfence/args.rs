@@ -30,7 +30,8 @@ pub(crate) struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is as asked
-  1  not all is as asked: a host is behind or refused, or the controller could not do it
+  1  not all is as asked: a host is behind, refused or does otherwise, an expectation does not hold, or the controller
+     could not do it
   2  what was given is wrong; nothing was changed
   3  the controller cannot be reached or does not answer";
 
