@@ -26,10 +26,10 @@ lab: build ## raise the demo's hosts and keep them up (root)
 	@target/debug/ringfence-lab up
 
 prove: ## set definition, compiler, maps and programs against each other: CASES=N [SEED=S] (root)
-	@cargo run --release --quiet -p ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1)
+	@cargo run --release --quiet -p ringfence-prove --bin ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1) --corpus tests/corpus
 
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
-	@tests/prove/plant/run.py
+	@cargo run --quiet -p ringfence-prove --bin plant
 
 fmt: ## format Rust and C
 	cargo fmt --all

@@ -8,16 +8,16 @@
 
 #include "policy.h"
 
-/* One side of a judgement, 0 of the source or 1 of the destination; `iface` is
+/* One side of an answer, 0 of the source or 1 of the destination; `iface` is
  * the interface there, 0: none. */
-static __noinline void rf_audit_side(const struct rf_judgement *j, __u32 domain_id, __u32 side,
+static __noinline void rf_audit_side(const struct rf_answer *a, __u32 domain_id, __u32 side,
 				     __u32 iface)
 {
-	__u32 enforced = side ? j->allows & RF_ALLOW_TO : j->allows & RF_ALLOW_FROM;
-	__u32 shadow = side ? j->shadow_allows & RF_SHADOW_TO : j->shadow_allows & RF_SHADOW_FROM;
+	__u32 enforced = side ? a->allows & RF_ALLOW_TO : a->allows & RF_ALLOW_FROM;
+	__u32 shadow = side ? a->shadow_allows & RF_SHADOW_TO : a->shadow_allows & RF_SHADOW_FROM;
 	struct rf_audit_key key = {
 		.domain_id = domain_id,
-		.rule = side ? j->shadow_rule[1] : j->shadow_rule[0],
+		.rule = side ? a->shadow_rule[1] : a->shadow_rule[0],
 		.allows = !!shadow,
 	};
 	struct rf_iface *here;
@@ -36,11 +36,11 @@ static __noinline void rf_audit_side(const struct rf_judgement *j, __u32 domain_
 }
 
 /* Both sides, given the interfaces of who opens and of who is asked. */
-static __always_inline void rf_count_audit(const struct rf_judgement *j, __u32 domain_id,
-					   __u32 opener, __u32 asked)
+static __always_inline void rf_count_audit(const struct rf_answer *a, __u32 domain_id, __u32 opener,
+					   __u32 asked)
 {
-	rf_audit_side(j, domain_id, 0, opener);
-	rf_audit_side(j, domain_id, 1, asked);
+	rf_audit_side(a, domain_id, 0, opener);
+	rf_audit_side(a, domain_id, 1, asked);
 }
 
 #endif

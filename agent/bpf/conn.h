@@ -194,8 +194,8 @@ static __always_inline void rf_conn_judged(struct rf_conn *conn, const struct rf
 	conn->epoch_ref[1] = low ? j->epoch_ref[0] : j->epoch_ref[1];
 	conn->epoch[0] = low ? j->epoch[1] : j->epoch[0];
 	conn->epoch[1] = low ? j->epoch[0] : j->epoch[1];
-	conn->from_rule = j->rule[0];
-	conn->to_rule = j->rule[1];
+	conn->from_rule = j->answer.rule[0];
+	conn->to_rule = j->answer.rule[1];
 	conn->denied = !rf_allows(j);
 	conn->reply_denied = j->reply_denied;
 }

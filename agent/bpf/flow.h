@@ -15,6 +15,7 @@ struct rf_flow {
 	struct rf_tuple tuple;
 	struct rf_question q;
 	struct rf_judgement j;
+	struct rf_answer reply; /* to what answers it, if that matters */
 	struct rf_ends ends;
 	__u32 left; /* 1: nothing keeps it from its way out */
 };
@@ -90,29 +91,26 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 					 __u32 votes)
 {
 	/* RF_ALLOW_*, RF_STATEFUL_*: each side's bit is the same. */
-	__u32 stateless = votes & ~flow->j.notes;
-	__u32 class_id[2], allows;
-	struct rf_run *run;
+	__u32 stateless = votes & ~flow->j.answer.notes;
+	__u32 allows;
 
 	if (!stateless || rf_config.verdict_off)
 		return 0;
 	rf_conn_question(&flow->tuple, !from, 1, domain, &flow->q);
-	run = rf_find_verdict(&flow->q, flow->j.slot, class_id);
-	allows = run ? run->verdict : 0;
+	rf_ask(&flow->q, flow->j.slot, &flow->reply);
+	allows = flow->reply.allows;
 	/* Who opened is who is asked now. */
 	return (stateless & RF_ALLOW_FROM && !(allows & RF_ALLOW_TO)) ||
 	       (stateless & RF_ALLOW_TO && !(allows & RF_ALLOW_FROM));
 }
 
-static __noinline int rf_record_conn(const struct rf_pkt *pkt, struct rf_flow *flow)
+static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
 {
 	struct rf_conn conn = {
 		.state = RF_CONN_OPENING,
 		.origin = flow->tuple.side,
 	};
 
-	flow->j.reply_denied = rf_refuses_reply(flow, flow->tuple.side, pkt->domain,
-						rf_votes(&flow->ends.from, &flow->ends.to));
 	rf_conn_place(&conn, pkt, flow->tuple.side, &flow->ends);
 	rf_conn_judged(&conn, &flow->j);
 	rf_conn_advance(&conn, pkt, flow->tuple.side, bpf_ktime_get_coarse_ns());
@@ -130,7 +128,7 @@ static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_
 
 	rf_conn_question(&flow->tuple, conn->origin & 1, 0, pkt->domain, &flow->q);
 	rf_judge(&flow->q, &flow->j);
-	rf_count_audit(&flow->j, pkt->domain_id, opener->iface, asked->iface);
+	rf_count_audit(&flow->j.answer, pkt->domain_id, opener->iface, asked->iface);
 	flow->j.reply_denied =
 		rf_refuses_reply(flow, conn->origin & 1, pkt->domain, rf_votes(opener, asked));
 }

@@ -111,16 +111,21 @@ static __always_inline int rf_to_local(struct __sk_buff *ctx, __u32 ifindex, str
 	return bpf_redirect(ifindex, 0);
 }
 
-/* To the interface that the destination address leads to. */
-static __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				       const struct rf_end *end, struct rf_flow *flow)
+/* To the interface that the destination address leads to. Global, as rf_ask is. */
+__noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				const struct rf_end *end, struct rf_flow *flow)
 {
-	__u32 index = end->iface;
-	struct rf_iface *to = bpf_map_lookup_elem(&rf_ifaces, &index);
-	int routed = pkt->from == RF_DEVICE_UPLINK;
 	enum rf_reason reason;
+	struct rf_iface *to;
 	__u8 mac[6];
+	__u32 index;
+	int routed;
 
+	if (!pkt || !end || !flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	index = end->iface;
+	to = bpf_map_lookup_elem(&rf_ifaces, &index);
+	routed = pkt->from == RF_DEVICE_UPLINK;
 	if (!to || to->domain_id != pkt->domain_id)
 		return rf_drop(ctx, RF_REASON_NO_ROUTE);
 	if (pkt->from == RF_DEVICE_WORKLOAD)
@@ -173,16 +178,20 @@ static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *p
 	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
 }
 
-/* To an address beyond the domain's uplink. */
-static __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					 struct rf_flow *flow)
+/* To an address beyond the domain's uplink. Global, as rf_ask is. */
+__noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				  struct rf_flow *flow)
 {
-	__u32 index = pkt->domain;
-	struct rf_domain *domain = bpf_map_lookup_elem(&rf_domains, &index);
-	int here;
+	struct rf_domain *domain;
 	enum rf_reason reason;
 	__u8 gateway_mac[6];
+	__u32 index;
+	int here;
 
+	if (!pkt || !flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	index = pkt->domain;
+	domain = bpf_map_lookup_elem(&rf_domains, &index);
 	if (!domain || domain->uplink_host == RF_HOST_NONE || pkt->from == RF_DEVICE_UPLINK)
 		return rf_drop(ctx, RF_REASON_NO_ROUTE);
 	here = domain->uplink_host == RF_HOST_HERE;

@@ -91,19 +91,24 @@ static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
 	       pkt->icmp_type <= 137;
 }
 
-/* One judgement by policy. [2]: 0 of the source, 1 of the destination. */
-struct rf_judgement {
-	__u32 judged;	     /* 0: none was needed */
+/* What one slot says to a question. [2]: 0 of the source, 1 of the destination. */
+struct rf_answer {
 	__u32 allows;	     /* RF_ALLOW_*: what holds */
 	__u32 shadow_allows; /* RF_SHADOW_*: what would, were policies in audit enforced */
 	__u32 notes;	     /* RF_STATEFUL_*, RF_LOG_* */
+	__u32 class_id[2];
+	__u32 rule[2];
+	__u32 shadow_rule[2];
+};
+
+/* One judgement by policy, and what it was made by; sides as above. */
+struct rf_judgement {
+	struct rf_answer answer;
+	__u32 judged; /* 0: none was needed */
 	__u32 domain_epoch;
 	__u32 slot;
 	__u32 epoch_ref[2];
 	__u32 epoch[2];
-	__u32 class_id[2];
-	__u32 rule[2];
-	__u32 shadow_rule[2];
 	__u32 reply_denied; /* a side that is stateless refuses what answers */
 };
 

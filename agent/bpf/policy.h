@@ -111,7 +111,7 @@ static __always_inline struct rf_run *rf_find_run(const struct rf_span *span, __
 /* Whether neither side objects. */
 static __always_inline int rf_allows(const struct rf_judgement *j)
 {
-	return j->allows == RF_ALLOW_BOTH;
+	return j->answer.allows == RF_ALLOW_BOTH;
 }
 
 /* The profile of a pair of classes in a slot, or the one of the pairs without a
@@ -140,27 +140,52 @@ static __always_inline struct rf_profile *rf_find_profile(__u32 domain_id, const
 	return profile ? bpf_map_lookup_elem(&rf_profiles, &profile) : NULL;
 }
 
-/* What one slot says to a question, and of which classes it is; NULL: it denies. */
-static __noinline struct rf_run *rf_find_verdict(const struct rf_question *q, __u32 slot,
-						 __u32 *class_id)
+/*
+ * Puts a question to one slot. What no run speaks for is denied by both sides.
+ *
+ * Global, as rf_judge is: the verifier looks at it once and not on every way to
+ * it. The price is that it takes any pointer for one that may be NULL.
+ */
+__noinline int rf_ask(const struct rf_question *q, __u32 slot, struct rf_answer *a)
 {
 	struct rf_profile *profile;
+	struct rf_run *run = NULL;
 
-	class_id[0] = rf_class(q, slot, 0);
-	class_id[1] = rf_class(q, slot, 1);
-	profile = rf_find_profile(q->domain_id, class_id, slot);
-	if (!profile || q->table >= RF_TABLES)
-		return NULL;
-	return rf_find_run(&profile->table[q->table], q->number);
+	if (!q || !a)
+		return -1;
+	__builtin_memset(a, 0, sizeof(*a));
+	a->class_id[0] = rf_class(q, slot, 0);
+	a->class_id[1] = rf_class(q, slot, 1);
+	profile = rf_find_profile(q->domain_id, a->class_id, slot);
+	if (profile && q->table < RF_TABLES)
+		run = rf_find_run(&profile->table[q->table], q->number);
+	if (run) {
+		a->allows = run->verdict & RF_ALLOW_BOTH;
+		a->shadow_allows = run->verdict & RF_SHADOW_BOTH;
+		a->notes = run->notes;
+		a->rule[0] = run->from_rule;
+		a->rule[1] = run->to_rule;
+		a->shadow_rule[0] = run->shadow_from_rule;
+		a->shadow_rule[1] = run->shadow_to_rule;
+	}
+	if (rf_config.verdict_off) {
+		a->allows = RF_ALLOW_BOTH;
+		a->shadow_allows = RF_SHADOW_BOTH;
+		/* Tracked as a flow that is allowed is by default. */
+		a->notes |= RF_STATEFUL_BOTH;
+	}
+	return 0;
 }
 
 /* Fills the judgement; whether the packet may pass. */
-static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement *j)
+__noinline int rf_judge(const struct rf_question *q, struct rf_judgement *j)
 {
-	struct rf_run *run = NULL;
-	__u32 domain = q->domain;
+	__u32 domain;
 	__u64 *word;
 
+	if (!q || !j)
+		return 0;
+	domain = q->domain;
 	j->judged = 1;
 	rf_read_epoch(q, j, 0);
 	rf_read_epoch(q, j, 1);
@@ -172,22 +197,7 @@ static __noinline int rf_judge(const struct rf_question *q, struct rf_judgement 
 
 		j->domain_epoch = now;
 		j->slot = now >> RF_WORD_SLOT_SHIFT & 1;
-		run = rf_find_verdict(q, j->slot, j->class_id);
-	}
-	if (run) {
-		j->allows = run->verdict & RF_ALLOW_BOTH;
-		j->shadow_allows = run->verdict & RF_SHADOW_BOTH;
-		j->notes = run->notes;
-		j->rule[0] = run->from_rule;
-		j->rule[1] = run->to_rule;
-		j->shadow_rule[0] = run->shadow_from_rule;
-		j->shadow_rule[1] = run->shadow_to_rule;
-	}
-	if (rf_config.verdict_off) {
-		j->allows = RF_ALLOW_BOTH;
-		j->shadow_allows = RF_SHADOW_BOTH;
-		/* Tracked as a flow that is allowed is by default. */
-		j->notes |= RF_STATEFUL_BOTH;
+		rf_ask(q, j->slot, &j->answer);
 	}
 	return rf_allows(j);
 }

@@ -21,7 +21,7 @@ static __always_inline enum rf_reason rf_stray(const struct rf_pkt *pkt)
 	return RF_REASON_NONE;
 }
 
-static __always_inline int rf_judge_first(const struct rf_pkt *pkt, struct rf_flow *flow)
+static __noinline int rf_judge_first(const struct rf_pkt *pkt, struct rf_flow *flow)
 {
 	flow->q.domain = pkt->domain;
 	flow->q.domain_id = pkt->domain_id;
@@ -47,20 +47,24 @@ static __noinline int rf_decide_untracked(struct __sk_buff *ctx, const struct rf
 		return rf_drop(ctx, RF_REASON_GATEWAY_SERVICE);
 	}
 	allowed = rf_judge_first(pkt, flow);
-	tracked = flow->j.notes & RF_STATEFUL_BOTH;
+	tracked = flow->j.answer.notes & RF_STATEFUL_BOTH;
 	/* A side that wants its flows tracked wants no packet that opens none; but
 	 * an error is about another flow, and needs no more than to be allowed. */
 	if (stray && (!allowed || (tracked && pkt->icmp_role != RF_ICMP_ERROR)))
 		return rf_drop(ctx, stray);
-	rf_count_audit(&flow->j, pkt->domain_id, flow->ends.from.iface, flow->ends.to.iface);
+	rf_count_audit(&flow->j.answer, pkt->domain_id, flow->ends.from.iface, flow->ends.to.iface);
 	if (!allowed)
 		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
+	tracked = tracked && !stray && pkt->icmp_role != RF_ICMP_OTHER;
+	if (tracked)
+		flow->j.reply_denied = rf_refuses_reply(flow, flow->tuple.side, pkt->domain,
+							rf_votes(&flow->ends.from, &flow->ends.to));
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
 	/* Only now: what does not get away has no connection. And early enough,
 	 * since a redirect takes place after the program. */
-	if (tracked && !stray && pkt->icmp_role != RF_ICMP_OTHER && rf_record_conn(pkt, flow))
+	if (tracked && rf_record_conn(pkt, flow))
 		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
 	rf_count_from(pkt->counter);
 	return action;

@@ -35,16 +35,16 @@ static __always_inline void rf_record(struct rf_decision decision, const struct 
 		return;
 	if (j) {
 		decision.judged = j->judged;
-		decision.allows = j->allows;
-		decision.from_rule = j->rule[0];
-		decision.to_rule = j->rule[1];
-		decision.shadow_allows = j->shadow_allows;
-		decision.shadow_from_rule = j->shadow_rule[0];
-		decision.shadow_to_rule = j->shadow_rule[1];
-		decision.notes = j->notes;
+		decision.allows = j->answer.allows;
+		decision.from_rule = j->answer.rule[0];
+		decision.to_rule = j->answer.rule[1];
+		decision.shadow_allows = j->answer.shadow_allows;
+		decision.shadow_from_rule = j->answer.shadow_rule[0];
+		decision.shadow_to_rule = j->answer.shadow_rule[1];
+		decision.notes = j->answer.notes;
 		decision.reply_denied = j->reply_denied;
-		decision.from_class = j->class_id[0];
-		decision.to_class = j->class_id[1];
+		decision.from_class = j->answer.class_id[0];
+		decision.to_class = j->answer.class_id[1];
 		decision.domain_epoch = j->domain_epoch;
 		decision.slot = j->slot;
 	}

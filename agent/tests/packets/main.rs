@@ -15,6 +15,7 @@ mod raw;
 mod world;
 
 mod root {
+    mod address_pairs;
     mod arp_nd;
     mod audit;
     mod bucket;
@@ -25,11 +26,13 @@ mod root {
     mod echo_gateway;
     mod guard;
     mod icmp_errors;
+    mod no_port_security;
     mod offloads;
     mod overlay;
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod stateless;
     mod too_big;
     mod traffic;
     mod uplink;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE};
+use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY};
 use ringfence_agent::bpf::{
     Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
     RowKey, Run, Subnet, SubnetKey, Vni, bucket,
@@ -62,6 +62,19 @@ pub const DENY: u8 = 0;
 pub const ALLOW_FROM: u8 = 1;
 pub const ALLOW_TO: u8 = 2;
 pub const ALLOW: u8 = 3;
+
+/// A run without a shadow of its own.
+pub fn enforced((first, verdict, from_rule, to_rule): TestRun, notes: u8) -> Run {
+    Run {
+        first,
+        verdict: verdict | verdict << SHADOW_SHIFT,
+        notes,
+        from_rule,
+        to_rule,
+        shadow_from_rule: from_rule,
+        shadow_to_rule: to_rule,
+    }
+}
 
 pub struct World {
     pub datapath: Datapath,
@@ -189,6 +202,30 @@ impl World {
         maps.words.store(index, 0, 1).unwrap();
     }
 
+    /// Gives a workload's interface an address pair.
+    pub fn pair(&self, workload: &Workload, prefix: &str, bits: u32, mac: Mac) {
+        let bits = if ip(prefix).is_ipv4() { 96 + bits } else { bits };
+        let key = SubnetKey { prefixlen: 32 + bits, domain_id: DOMAIN_ID, ip: ip(prefix).into() };
+        let pair = Subnet { vni: workload.vni, iface: workload.index, mac, ..Subnet::zeroed() };
+        self.datapath.maps().subnets.put(&key, &pair).unwrap();
+    }
+
+    /// The class of addresses of a prefix that are no interface's own, in both slots.
+    pub fn classed(&self, prefix: &str, bits: u32, class: u32) {
+        let bits = if ip(prefix).is_ipv4() { 96 + bits } else { bits };
+        for slot in [0, 1] {
+            let key = PrefixKey { prefixlen: 64 + bits, domain_id: DOMAIN_ID, slot, ip: ip(prefix).into() };
+            self.datapath.maps().prefixes.put(&key, &class).unwrap();
+        }
+    }
+
+    /// Lets a workload's interface send as nobody.
+    pub fn without_port_security(&self, workload: &Workload) {
+        let maps = self.datapath.maps();
+        let iface = maps.ifaces.get(&workload.index).unwrap().unwrap();
+        maps.ifaces.put(&workload.index, &Iface { flags: RF_IFACE_NO_PORT_SECURITY, ..iface }).unwrap();
+    }
+
     pub fn put_workload(&self, domain: u32, domain_id: u32, workload: &Workload) {
         let maps = self.datapath.maps();
         let iface = Iface {
@@ -232,16 +269,7 @@ impl World {
     /// Puts a table of a row in one slot; its other tables and the other slot stay. Its rules are enforced and
     /// stateful.
     pub fn row(&mut self, slot: usize, from: u32, to: u32, table: u32, runs: &[TestRun]) {
-        let enforced = |(first, verdict, from_rule, to_rule): TestRun| Run {
-            first,
-            verdict: verdict | verdict << SHADOW_SHIFT,
-            notes: STATEFUL,
-            from_rule,
-            to_rule,
-            shadow_from_rule: from_rule,
-            shadow_to_rule: to_rule,
-        };
-        let runs: Vec<Run> = runs.iter().copied().map(enforced).collect();
+        let runs: Vec<Run> = runs.iter().map(|run| enforced(*run, STATEFUL)).collect();
         self.row_of(slot, from, to, table, &runs);
     }
 

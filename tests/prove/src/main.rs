@@ -28,9 +28,9 @@ struct Arguments {
     /// Cases of one world at most.
     #[arg(long, default_value_t = 90)]
     cases_of_a_world: usize,
-    /// Where a disagreement is kept, shrunk.
-    #[arg(long, default_value = "tests/corpus")]
-    corpus: PathBuf,
+    /// Shrinks a disagreement and keeps it in this folder.
+    #[arg(long)]
+    corpus: Option<PathBuf>,
 }
 
 /// Why a run ended early.
@@ -45,7 +45,7 @@ enum Ended {
 fn main() -> ExitCode {
     let Arguments { cases, seed, cases_of_a_world, corpus } = Arguments::parse();
     let plan = Plan { seed, cases, cases_of_a_world };
-    match prove(&plan, &corpus) {
+    match prove(&plan, corpus.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             println!("cannot go on: {error}");
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn prove(plan: &Plan, corpus: &Path) -> Result<ExitCode, Ended> {
+fn prove(plan: &Plan, corpus: Option<&Path>) -> Result<ExitCode, Ended> {
     let mut engine = Engine::open().map_err(ChainError::from)?;
     let (done, found) = run(&mut engine, plan, |done| {
         if done.worlds % 1000 == 0 {
@@ -62,10 +62,13 @@ fn prove(plan: &Plan, corpus: &Path) -> Result<ExitCode, Ended> {
         }
     })?;
     report(&done);
-    if let Some(found) = found {
-        let least = shrunk(&mut engine, &found);
-        let Found { seed, at, case, difference, .. } = &least;
-        println!("seed {seed}, at {at}, {case:?}\n{difference}\nkept as {}", keep(corpus, &least)?);
+    if let Some(mut found) = found {
+        if let Some(corpus) = corpus {
+            found = shrunk(&mut engine, &found);
+            println!("kept as {}", keep(corpus, &found)?);
+        }
+        let Found { seed, at, case, difference, .. } = found;
+        println!("world {seed}, at {at}, {case:?}\n{difference}");
         return Ok(ExitCode::FAILURE);
     }
     let missing = done.coverage.pairs().iter().filter(|(cases, ..)| *cases == 0).count();

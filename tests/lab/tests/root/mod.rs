@@ -1,10 +1,13 @@
 mod agent_restart;
+mod churn;
 mod controller_down;
 mod demo;
 mod frame;
 mod isolation;
+mod live_trace;
 mod path_mtu;
 mod policy_change;
+mod rule_times;
 mod teardown;
 mod unattached_device;
 mod uplink;

@@ -14,9 +14,11 @@ const NETWORKS: [(&str, &[(&str, &str)]); 3] = [
     ("side", &[("fd00:7::/112", "fd00:7::1")]),
 ];
 
-/// Prefixes of address pairs: inside a subnet and nested, over an interface's own address and over a gateway, off every
-/// subnet and nested, single addresses, and with rules' prefixes inside and around.
-const PAIRS: [&str; 16] = [
+/// Prefixes of address pairs: inside a subnet and nested, around a subnet, over an interface's own address and over a
+/// gateway, off every subnet and nested, single addresses, and with rules' prefixes inside and around.
+const PAIRS: [&str; 18] = [
+    "10.3.0.0/24",
+    "fd00:7::/64",
     "10.1.0.128/26",
     "10.1.0.136/29",
     "10.1.0.12/30",

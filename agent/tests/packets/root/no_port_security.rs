@@ -1,0 +1,125 @@
+//! An interface without port security sends as nobody, but never as somebody else.
+
+use ringfence_agent::bpf::consts::RF_TABLE_UDP;
+use ringfence_agent::bpf::{Action, Hook, Reason};
+
+use crate::builder::{Mac, Packet, arp, ethernet};
+use crate::net::ip;
+use crate::world::{DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, World};
+
+const FROM: Hook = Hook::FromWorkload;
+const ANY_MAC: Mac = [2, 0xab, 0, 0, 0, 7];
+
+fn world() -> World {
+    let mut world = World::new();
+    for (from, to) in [(OUTSIDE_CLASS, 2), (1, 2), (2, 1), (OUTSIDE_CLASS, OUTSIDE_CLASS)] {
+        world.allow(from, to, RF_TABLE_UDP);
+    }
+    world.without_port_security(&world.web);
+    world
+}
+
+#[test]
+fn any_mac_and_any_address_that_is_nobodys_pass_and_are_judged_as_outside() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    for source in [OUTSIDE, OUTSIDE6, "10.1.0.99", "fd00:1::99"] {
+        let packet = Packet::udp(ip(source), app.ip(ip(source).is_ipv6()), (4000, 53));
+        for (mac, judged) in [(ANY_MAC, 1), (web.mac, 0)] {
+            let (_, decision) = world.passes(FROM, web.ifindex, &packet.clone().macs(mac, app.mac).build());
+            assert_eq!((decision.judged, decision.ifindex), (judged, app.ifindex));
+            assert_eq!(decision.from_class, if judged == 1 { OUTSIDE_CLASS } else { 0 });
+        }
+    }
+    let own = Packet::udp(web.v4, app.v4, (4000, 53)).macs(ANY_MAC, app.mac).build();
+    let (_, decision) = world.passes(FROM, web.ifindex, &own);
+    assert_eq!(decision.from_class, 1);
+}
+
+#[test]
+fn what_answers_an_address_that_is_nobodys_goes_back_to_who_sent_from_it() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    for source in [OUTSIDE, "10.1.0.99"] {
+        let asked = Packet::udp(ip(source), app.v4, (4000, 53));
+        world.passes(FROM, web.ifindex, &asked.macs(ANY_MAC, GATEWAY_MAC).build());
+        let answer = Packet::udp(app.v4, ip(source), (53, 4000));
+        for judged in [0, 1] {
+            let (output, decision) = world.passes(FROM, app.ifindex, &world.routed(&app, answer.clone()));
+            assert_eq!((decision.judged, decision.ifindex), (judged, web.ifindex), "{source}");
+            assert_eq!(output.packet, answer.clone().ttl(63).macs(GATEWAY_MAC, web.mac).build());
+            world.bump_domain();
+        }
+    }
+}
+
+#[test]
+fn such_a_flow_ends_when_port_security_begins() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    let asked = Packet::udp(ip("10.1.0.99"), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+    world.passes(FROM, web.ifindex, &asked);
+    world.put_workload(1, DOMAIN_ID, &web);
+    world.bump_domain();
+    world.drops(FROM, web.ifindex, &asked, Reason::SourceAddress);
+    let answer = world.routed(&app, Packet::udp(app.v4, ip("10.1.0.99"), (53, 4000)));
+    world.drops(FROM, app.ifindex, &answer, Reason::NoRoute);
+}
+
+#[test]
+fn addresses_of_others_stay_theirs() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    world.pair(&world.cache, "10.9.0.0", 16, world.cache.mac);
+    for source in [app.v4, world.cache.v4, world.db.v4, ip("10.1.0.1"), ip("10.2.0.1"), ip("10.9.0.7"), ip("224.0.0.9")]
+    {
+        for mac in [web.mac, ANY_MAC] {
+            let frame = Packet::udp(source, app.v4, (4000, 53)).macs(mac, app.mac).build();
+            world.drops(FROM, web.ifindex, &frame, Reason::SourceAddress);
+        }
+    }
+}
+
+#[test]
+fn a_flow_of_outside_is_no_way_in_for_it() {
+    let mut world = world();
+    world.allow(OUTSIDE_CLASS, 2, RF_TABLE_UDP);
+    let (web, app) = (world.web, world.app);
+    let packet = Packet::udp(ip(OUTSIDE), app.v4, (4000, 53));
+    let outside = packet.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+    world.passes(Hook::FromUplink, world.uplink, &outside);
+    world.drops(FROM, web.ifindex, &packet.macs(web.mac, app.mac).build(), Reason::SourceAddress);
+    world.passes(Hook::FromUplink, world.uplink, &outside);
+}
+
+#[test]
+fn others_on_the_host_are_guarded_as_ever() {
+    let world = world();
+    let (app, web) = (world.app, world.web);
+    let packet = Packet::udp(ip(OUTSIDE), web.v4, (4000, 53));
+    world.drops(FROM, app.ifindex, &packet.clone().macs(app.mac, web.mac).build(), Reason::SourceAddress);
+    world.drops(FROM, app.ifindex, &packet.macs(ANY_MAC, web.mac).build(), Reason::SourceMac);
+}
+
+#[test]
+fn it_may_send_from_nobodys_address_to_the_uplink() {
+    let world = world();
+    let web = world.web;
+    let frame = Packet::udp(ip("203.0.113.66"), ip(OUTSIDE), (4000, 53)).macs(web.mac, GATEWAY_MAC).build();
+    let (_, decision) = world.passes(FROM, web.ifindex, &frame);
+    assert_eq!((decision.action, decision.from_class), (Action::RF_ACTION_UPLINK, OUTSIDE_CLASS));
+}
+
+#[test]
+fn arp_may_bear_any_mac_and_nobodys_address() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    let asks = |mac: Mac, sender| ethernet([0xff; 6], mac, 0x0806, &arp(1, (mac, sender), ([0; 6], [10, 1, 0, 12])));
+    for sender in [[10, 1, 0, 11], [10, 1, 0, 99], [203, 0, 113, 9]] {
+        let (output, _) = world.passes(FROM, web.ifindex, &asks(ANY_MAC, sender));
+        assert_eq!((&output.packet[..6], &output.packet[6..12]), (&ANY_MAC[..], &app.mac[..]));
+    }
+    for sender in [[10, 1, 0, 12], [10, 2, 0, 13], [10, 1, 0, 1]] {
+        world.drops(FROM, web.ifindex, &asks(ANY_MAC, sender), Reason::ArpSender);
+    }
+}

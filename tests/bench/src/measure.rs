@@ -1,0 +1,50 @@
+//! Clocks and memory of this process.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use nix::time::{ClockId, clock_gettime};
+
+/// What something took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// By the clock on the wall, which counts what others do on this machine too.
+    pub(crate) wall: Duration,
+    /// Of this process, on all cores.
+    pub(crate) cpu: Duration,
+}
+
+/// Runs something and says what it took.
+pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> anyhow::Result<(T, Cost)> {
+    let (wall, cpu) = (Instant::now(), cpu()?);
+    let result = run();
+    Ok((result, Cost { wall: wall.elapsed(), cpu: self::cpu()?.saturating_sub(cpu) }))
+}
+
+/// The middle of what several runs took, by CPU time.
+pub(crate) fn median(mut costs: Vec<Cost>) -> anyhow::Result<Cost> {
+    costs.sort_by_key(|cost| cost.cpu);
+    costs.get(costs.len() / 2).copied().context("nothing was measured")
+}
+
+fn cpu() -> anyhow::Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
+}
+
+/// Bytes that this process had resident at most so far.
+pub(crate) fn peak_memory() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM in /proc/self/status")?;
+    Ok(kilobytes.trim().parse::<u64>()? * 1024)
+}
+
+/// The processor, as the kernel names it.
+pub(crate) fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.trim().to_owned())
+}
