@@ -219,7 +219,7 @@ proptest! {
             "name: b, from: [any], to: [{labels: {role: none}}], action: deny, traffic: [any], priority: 0",
         ]))));
         let after = common::domain(&with);
-        for flow in common::generate::flows::all(&domain).into_iter().step_by(7) {
+        for flow in common::generate::flows(&domain).into_iter().step_by(7) {
             let judge = |domain| ringfence_policy::evaluate::evaluate(domain, &flow, 0);
             prop_assert_eq!(judge(&domain), judge(&after));
         }
