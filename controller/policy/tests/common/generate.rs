@@ -138,7 +138,7 @@ fn interface(network: &str, number: u8, addresses: Vec<String>) -> InterfaceSpec
         mac: format!("02:00:00:00:00:{number:02x}"),
         addresses,
         host: format!("h{}", number % 3 + 1),
-        port_security: (number % 2 == 0).then_some(false),
+        port_security: number.is_multiple_of(2).then_some(false),
         ..InterfaceSpec::default()
     }
 }
