@@ -1,7 +1,7 @@
 //! Addresses and MACs beside an interface's own: who may send as them, and where they are.
 
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Action, Datapath, Hook, Reason, TestContext, Tunnel};
+use ringfence_agent::bpf::{Action, Datapath, Hook, Reason, SubnetKey, TestContext, Tunnel};
 
 use crate::builder::{Mac, Packet, arp, ethernet, icmp_error};
 use crate::net::ip;
