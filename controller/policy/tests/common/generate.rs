@@ -1,18 +1,14 @@
 //! Generated domains with every feature of the language, and the flows that tell a right bundle from a wrong one.
 
 use proptest::prelude::*;
-use ringfence_policy::{
-    evaluate::Flow,
-    model::Domain,
-    object::{
-        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement,
-        SegmentSpec, Spec, WorkloadSpec,
-    },
+use ringfence_policy::object::{
+    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement, SegmentSpec,
+    Spec, WorkloadSpec,
 };
 
 use super::{ground, object};
 
-mod flows;
+pub mod flows;
 mod policies;
 
 const ROLES: [&str; 3] = ["web", "app", "db"];
@@ -81,16 +77,6 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
     )
 }
 
-/// See [`flows::some`].
-pub fn flows(domain: &Domain) -> Vec<Flow> {
-    flows::some(domain)
-}
-
-/// See [`flows::moments`].
-pub fn moments(domain: &Domain) -> Vec<u64> {
-    flows::moments(domain)
-}
-
 /// Objects of the domain, numbered.
 fn named(prefix: &'static str, specs: impl Iterator<Item = Spec>) -> impl Iterator<Item = Object> {
     specs.enumerate().map(move |(number, spec)| object(&format!("{prefix}{number}"), spec))
@@ -138,7 +124,7 @@ fn interface(network: &str, number: u8, addresses: Vec<String>) -> InterfaceSpec
         mac: format!("02:00:00:00:00:{number:02x}"),
         addresses,
         host: format!("h{}", number % 3 + 1),
-        port_security: (number % 2 == 0).then_some(false),
+        port_security: number.is_multiple_of(2).then_some(false),
         ..InterfaceSpec::default()
     }
 }
