@@ -32,8 +32,13 @@ rooted() { # rooted NAME COMMAND...: a layer that needs root
 
 format() { cargo fmt --all --check && clang-format --dry-run --Werror agent/bpf/*.[ch]; }
 lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
-unit() { cargo test --quiet --workspace --exclude ringfence-lab --lib --bins && cargo test --quiet -p ringfence-policy -p ringfence-controller --test '*'; }
+unit() {
+    cargo test --quiet --workspace --exclude ringfence-lab --lib --bins &&
+        cargo test --quiet -p ringfence-policy -p ringfence-controller --test '*' &&
+        cargo test --quiet -p ringfence-prove --test corpus
+}
 packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=1; }
+proofs() { cargo test --quiet -p ringfence-prove --test programs -- --test-threads=1; }
 lab() { cargo build --quiet --workspace --bins && cargo test --quiet -p ringfence-lab --tests -- --test-threads=1; }
 licences() { cargo deny --locked check licenses bans sources; }
 
@@ -42,6 +47,7 @@ layer "lints" lints
 layer "licences of dependencies" licences
 layer "unit, property and API tests" unit
 rooted "verifier and packet tests" packets
+rooted "proof chain, to the programs" proofs
 rooted "lab tests" lab
 
 printf '\n%-34s %-10s %s\n' layer time result

@@ -6,60 +6,136 @@
 #ifndef RINGFENCE_DECIDE_H
 #define RINGFENCE_DECIDE_H
 
+#include "echo.h"
+#include "forward.h"
 #include "icmp_error.h"
+#include "untracked.h"
 
-/* A packet that may have a connection. */
-static __noinline int rf_decide_flow(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+/* The connection that speaks for a packet; NULL: none does. flow->reason says why
+ * the packet may not pass, if it may not. */
+static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct rf_flow *flow,
+					      __u64 now)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct rf_flow *flow = rf_flow_begin();
 	struct rf_conn *conn = NULL;
-	enum rf_reason reason;
-	int current, action;
 	__u32 side;
+	int current;
 
-	if (!flow)
-		return rf_drop(ctx, RF_REASON_INTERNAL);
 	rf_tuple_make(&flow->tuple, pkt);
 	side = flow->tuple.side;
 	if (pkt->icmp_role != RF_ICMP_OTHER)
 		conn = rf_conn_find(&flow->tuple, now);
 	if (!conn || rf_conn_reopens(conn, pkt, side))
-		return rf_decide_untracked(ctx, pkt, flow);
+		return NULL;
 	current = rf_conn_current(conn, pkt->domain);
 	if (current) {
 		rf_conn_ends(conn, side, &flow->ends);
-		reason = rf_check_source(pkt, flow->ends.from.iface);
+		flow->reason = rf_check_source(pkt, &flow->ends.from);
 	} else {
-		reason = rf_find_ends_again(pkt, conn, side, &flow->ends);
+		flow->reason = rf_find_ends_again(pkt, conn, side, &flow->ends);
 	}
-	if (reason)
-		return rf_drop(ctx, reason);
+	if (flow->reason)
+		return conn;
 	/* Both sides may use one echo identifier; only who opened may ask. */
-	if (pkt->icmp_role && (pkt->icmp_role == RF_ICMP_REQUEST) != (conn->origin == side))
-		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
+	if (pkt->icmp_role && (pkt->icmp_role == RF_ICMP_REQUEST) != (conn->origin == side)) {
+		flow->reason = RF_REASON_NO_CONNECTION;
+		return conn;
+	}
 	if (!current) {
 		rf_judge_again(pkt, conn, flow);
 		conn = rf_renew_conn(pkt, conn, flow);
-		if (!conn)
-			return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
+		if (!conn) {
+			flow->reason = RF_REASON_TABLE_FULL;
+			return NULL;
+		}
 	}
 	if (conn->denied || (conn->reply_denied && conn->origin != side))
-		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
-	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
-	if (flow->left) {
-		rf_conn_advance(conn, pkt, side, now);
-		rf_count_from(pkt->counter);
+		flow->reason = RF_REASON_POLICY_DENY;
+	return conn;
+}
+
+/* Finds out whether a packet may pass: by its connection, which is returned, by
+ * the flow that it tells an error of, or else by policy. */
+static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+						   struct rf_flow *flow, __u64 now)
+{
+	struct rf_conn *conn = NULL;
+
+	if (pkt->icmp_role == RF_ICMP_ERROR) {
+		if (rf_ask_quoted(ctx, pkt, flow, now))
+			return NULL;
+	} else {
+		conn = rf_ask_conn(pkt, flow, now);
+		if (conn || flow->reason)
+			return conn;
 	}
+	flow->reason = rf_ask_policy(pkt, flow);
+	return NULL;
+}
+
+/* Keeps in its connection, or in a new one if it opens one, that a packet is on its
+ * way. Only then: what does not get away has no connection. And early enough,
+ * since a redirect takes place after the program. */
+static __always_inline enum rf_reason rf_keep(const struct rf_pkt *pkt, const struct rf_flow *flow,
+					      struct rf_conn *conn, __u64 now)
+{
+	if (conn)
+		rf_conn_advance(conn, pkt, flow->tuple.side, now);
+	else if (flow->tracked && rf_record_conn(pkt, flow))
+		return RF_REASON_TABLE_FULL;
+	return RF_REASON_NONE;
+}
+
+/* Every IP packet that is to go somewhere, after its way in has been checked. */
+static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct rf_flow *flow = rf_flow_begin();
+	struct rf_conn *conn;
+	int action;
+
+	if (!flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	conn = rf_may_pass(ctx, pkt, flow, now);
+	if (flow->reason == RF_REASON_GATEWAY_SERVICE && !conn && pkt->from == RF_DEVICE_WORKLOAD &&
+	    rf_to_gateway(pkt))
+		return rf_answer_echo(ctx, pkt);
+	if (flow->reason)
+		return rf_drop_judged(ctx, flow->reason, &flow->j);
+	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
+	if (!flow->left)
+		return action;
+	if (rf_keep(pkt, flow, conn, now))
+		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
+	rf_count_from(pkt->counter);
 	return action;
 }
 
-/* Every IP packet, after its way in has been checked. */
-static __always_inline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+/* The frame is for the workload behind the device, by its address and MAC. */
+static __noinline int rf_is_for_device(const struct rf_pkt *pkt, const struct rf_end *end)
 {
-	if (pkt->icmp_role == RF_ICMP_ERROR)
-		return rf_decide_error(ctx, pkt);
-	return rf_decide_flow(ctx, pkt);
+	__u32 index = end->iface;
+	struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	__u8 mac[6];
+
+	return iface && rf_is_sender(pkt, index) &&
+	       !rf_end_mac(pkt->domain_id, &pkt->dst, end, iface, mac) &&
+	       rf_mac_equal(pkt->dst_mac, mac);
+}
+
+/* A packet of the host's own stack that is about to leave by a workload's device.
+ * Its drops have one reason: the stack speaks to every device unasked. */
+static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct rf_flow *flow = rf_flow_begin();
+	struct rf_conn *conn;
+
+	if (!flow)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	conn = rf_may_pass(ctx, pkt, flow, now);
+	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) || rf_keep(pkt, flow, conn, now))
+		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
+	return rf_deliver(ctx, pkt->counter, &flow->j);
 }
 
 #endif

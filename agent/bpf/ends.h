@@ -33,33 +33,41 @@ static __noinline int rf_outer_is(const struct rf_pkt *pkt, __u32 index)
 	return host->v4 && rf_ip_v4(&pkt->outer) == host->v4;
 }
 
-/* The host of an end: an interface, or 0 for beyond the uplink. */
-static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, __u32 end)
+/* The host of an end: of its interface, of the domain's uplink, or this one. */
+static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, const struct rf_end *end)
 {
+	__u32 index = end->iface;
 	struct rf_domain *domain;
 	struct rf_iface *iface;
-	__u32 index = pkt->domain;
 
-	if (end) {
-		iface = bpf_map_lookup_elem(&rf_ifaces, &end);
+	if (end->whose == RF_WHOSE_HOST)
+		return RF_HOST_HERE;
+	if (index) {
+		iface = bpf_map_lookup_elem(&rf_ifaces, &index);
 		return iface ? iface->host : RF_HOST_NONE;
 	}
+	index = pkt->domain;
 	domain = bpf_map_lookup_elem(&rf_domains, &index);
 	return domain ? domain->uplink_host : RF_HOST_NONE;
 }
 
-/* Whether a packet of interface `source` (0: of beyond the uplink) may come in
- * where it did. Array reads only: this runs for every packet. */
-static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt, __u32 source)
+/* Whether a packet of that source may come in where it did. Array reads only:
+ * this runs for every packet. */
+static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
+						 const struct rf_end *source)
 {
+	int of_host = source->whose == RF_WHOSE_HOST;
+
 	switch (pkt->from) {
 	case RF_DEVICE_WORKLOAD:
-		return rf_is_sender(pkt, source) ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
+		return rf_is_sender(pkt, source->iface) ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
 	case RF_DEVICE_UPLINK:
-		return source ? RF_REASON_SPOOFED : RF_REASON_NONE;
+		return source->iface || of_host ? RF_REASON_SPOOFED : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:
 		return rf_outer_is(pkt, rf_host_of(pkt, source)) ? RF_REASON_NONE
 								 : RF_REASON_OUTER_SOURCE;
+	case RF_DEVICE_HOST:
+		return of_host ? RF_REASON_NONE : RF_REASON_FROM_HOST;
 	default:
 		return RF_REASON_INTERNAL;
 	}
@@ -68,6 +76,10 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt, __u32
 /* Where the source is, by its address. */
 static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, struct rf_end *end)
 {
+	if (pkt->from == RF_DEVICE_HOST) {
+		rf_end_host(end);
+		return RF_REASON_NONE;
+	}
 	rf_find_end(pkt->domain_id, &pkt->src, end);
 	if (pkt->from == RF_DEVICE_WORKLOAD) {
 		if (rf_not_unicast(&pkt->src, pkt->is_v6))
@@ -80,14 +92,17 @@ static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, struct
 		 * on-link address without an interface is nobody's. */
 		return pkt->from == RF_DEVICE_UPLINK ? RF_REASON_SPOOFED : RF_REASON_OUTER_SOURCE;
 	}
-	return rf_check_source(pkt, end->iface);
+	return rf_check_source(pkt, end);
 }
 
 /* Where the destination is; a gateway is left to who asks. */
 static __always_inline enum rf_reason rf_find_destination(const struct rf_pkt *pkt,
 							  struct rf_end *end)
 {
-	rf_find_end(pkt->domain_id, &pkt->dst, end);
+	if (pkt->to_host)
+		rf_end_host(end);
+	else
+		rf_find_end(pkt->domain_id, &pkt->dst, end);
 	return end->whose == RF_WHOSE_NETWORK ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
 }
 

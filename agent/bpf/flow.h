@@ -17,7 +17,10 @@ struct rf_flow {
 	struct rf_judgement j;
 	struct rf_answer reply; /* to what answers it, if that matters */
 	struct rf_ends ends;
-	__u32 left; /* 1: nothing keeps it from its way out */
+	struct rf_ends quoted; /* of an ICMP error: as what answers the packet it quotes */
+	__u32 reason;	       /* enum rf_reason: why it may not pass; 0: it may */
+	__u32 tracked;	       /* 1: it opens a connection, once it is on its way */
+	__u32 left;	       /* 1: nothing keeps it from its way out */
 };
 
 RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
@@ -47,7 +50,7 @@ static __always_inline void rf_conn_place(struct rf_conn *conn, const struct rf_
 					  __u32 side, const struct rf_ends *ends)
 {
 	/* At most one end is not here, and a frame from there came by the overlay. */
-	__u32 far = pkt->from == RF_DEVICE_OVERLAY ? ends->from.iface : ends->to.iface;
+	const struct rf_end *far = pkt->from == RF_DEVICE_OVERLAY ? &ends->from : &ends->to;
 
 	conn->iface[0] = side ? ends->to.iface : ends->from.iface;
 	conn->iface[1] = side ? ends->from.iface : ends->to.iface;
@@ -58,17 +61,25 @@ static __always_inline void rf_conn_place(struct rf_conn *conn, const struct rf_
 }
 
 /* Finds out where the ends of a connection are by now: an address may have moved,
- * joined or left. What is nobody's stays behind the interface that sent from it. */
+ * joined or left. The host's stay the host's, and what is nobody's stays behind
+ * the interface that sent from it. */
 static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
 						    const struct rf_conn *conn, __u32 side,
 						    struct rf_ends *ends)
 {
 	enum rf_reason reason = rf_find_source(pkt, &ends->from);
 	__u32 index = side ? conn->iface[0] : conn->iface[1];
+	__u32 whose = side ? conn->whose[0] : conn->whose[1];
 	struct rf_iface *iface;
 
 	if (reason)
 		return reason;
+	if (whose == RF_WHOSE_HOST) {
+		rf_end_host(&ends->to);
+		return RF_REASON_NONE;
+	}
+	if (pkt->to_host)
+		return RF_REASON_DESTINATION_MAC;
 	reason = rf_find_destination(pkt, &ends->to);
 	if (ends->to.whose == RF_WHOSE_GATEWAY)
 		return RF_REASON_GATEWAY_SERVICE;
@@ -82,21 +93,29 @@ static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
 	return RF_REASON_NONE;
 }
 
+/* Says in a question which of its ends is the host's stack. */
+static __always_inline void rf_question_ends(struct rf_question *q, const struct rf_end *opener,
+					     const struct rf_end *asked)
+{
+	q->host = (opener->whose == RF_WHOSE_HOST) | (asked->whose == RF_WHOSE_HOST) << 1;
+}
+
 /*
- * Whether a voting side that is stateless refuses what answers. `from` is the
- * side of the tuple that opened, `votes` are its and the other's. A reply is
- * judged by the same slot as what it answers.
+ * Whether a voting side that is stateless refuses what answers, given the ends
+ * of who opened, side `from` of the tuple, and of who was asked. A reply is judged
+ * by the same slot as what it answers.
  */
 static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32 domain,
-					 __u32 votes)
+					 const struct rf_end *opener, const struct rf_end *asked)
 {
 	/* RF_ALLOW_*, RF_STATEFUL_*: each side's bit is the same. */
-	__u32 stateless = votes & ~flow->j.answer.notes;
+	__u32 stateless = rf_votes(opener, asked) & ~flow->j.answer.notes;
 	__u32 allows;
 
 	if (!stateless || rf_config.verdict_off)
 		return 0;
 	rf_conn_question(&flow->tuple, !from, 1, domain, &flow->q);
+	rf_question_ends(&flow->q, asked, opener);
 	rf_ask(&flow->q, flow->j.slot, &flow->reply);
 	allows = flow->reply.allows;
 	/* Who opened is who is asked now. */
@@ -127,10 +146,10 @@ static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_
 	const struct rf_end *asked = answers ? &flow->ends.from : &flow->ends.to;
 
 	rf_conn_question(&flow->tuple, conn->origin & 1, 0, pkt->domain, &flow->q);
+	rf_question_ends(&flow->q, opener, asked);
 	rf_judge(&flow->q, &flow->j);
 	rf_count_audit(&flow->j.answer, pkt->domain_id, opener->iface, asked->iface);
-	flow->j.reply_denied =
-		rf_refuses_reply(flow, conn->origin & 1, pkt->domain, rf_votes(opener, asked));
+	flow->j.reply_denied = rf_refuses_reply(flow, conn->origin & 1, pkt->domain, opener, asked);
 }
 
 /* Puts the new judgement into a connection's entry, and where its ends are by

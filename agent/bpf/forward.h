@@ -218,11 +218,25 @@ __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pk
 	return rf_to_overlay(ctx, domain->uplink_host, domain->transit_vni, flow);
 }
 
+/* From a workload to the stack of this host, by the device it came in by. */
+static __noinline int rf_to_stack(struct __sk_buff *ctx, struct rf_flow *flow)
+{
+	/* What answers the host's stack may have gone to the gateway's MAC. */
+	if (bpf_skb_change_type(ctx, RF_PACKET_HOST))
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_STACK, .ifindex = ctx->ifindex});
+	ctx->mark = rf_stack_mark();
+	return RF_NEXT;
+}
+
 /* To one end. flow->left says whether the packet is on its way then; if so, the
  * result is what the program must return to let it go. */
 static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				      const struct rf_end *end, struct rf_flow *flow)
 {
+	if (end->whose == RF_WHOSE_HOST)
+		return pkt->from == RF_DEVICE_WORKLOAD ? rf_to_stack(ctx, flow)
+						       : rf_drop(ctx, RF_REASON_NO_ROUTE);
 	return end->iface ? rf_forward_iface(ctx, pkt, end, flow)
 			  : rf_forward_outside(ctx, pkt, flow);
 }

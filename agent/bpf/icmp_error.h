@@ -3,7 +3,7 @@
 #ifndef RINGFENCE_ICMP_ERROR_H
 #define RINGFENCE_ICMP_ERROR_H
 
-#include "untracked.h"
+#include "flow.h"
 
 /* The entry of the flow whose packet an ICMP error quotes, and which side sent
  * that packet; -1 if the quote is none of a flow. */
@@ -52,37 +52,29 @@ static __noinline int rf_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 }
 
 /*
- * About a flow that is tracked: passes if the flow may, and if it comes from the
- * flow's other side. The packet that it quotes came through here a moment ago,
- * and had the flow judged again if there was a change; so an entry that is not
- * current lets nothing pass. About anything else: judged as what it is.
+ * Whether an error is about a flow that is tracked. If so it passes if the flow
+ * may, and if it comes from the flow's other side; else flow->reason says so. The
+ * packet that it quotes came through here a moment ago, and had the flow judged
+ * again if there was a change; so an entry that is not current lets nothing pass.
  */
-static __noinline int rf_decide_error(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+static __noinline int rf_ask_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+				    struct rf_flow *flow, __u64 now)
 {
-	struct rf_flow *flow = rf_flow_begin();
 	struct rf_conn *conn = NULL;
-	enum rf_reason reason;
-	struct rf_end source;
-	int action;
 
-	if (!flow)
-		return rf_drop(ctx, RF_REASON_INTERNAL);
-	reason = rf_find_source(pkt, &source);
-	if (reason)
-		return rf_drop(ctx, reason);
+	flow->reason = rf_find_source(pkt, &flow->ends.from);
+	if (flow->reason)
+		return 1;
 	if (!rf_quoted(ctx, pkt, &flow->tuple))
-		conn = rf_conn_find(&flow->tuple, bpf_ktime_get_coarse_ns());
+		conn = rf_conn_find(&flow->tuple, now);
 	if (!conn)
-		return rf_decide_untracked(ctx, pkt, flow);
-	if (!rf_conn_current(conn, pkt->domain) || conn->denied)
-		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
-	rf_conn_ends(conn, flow->tuple.side, &flow->ends);
-	if (flow->ends.to.iface != source.iface)
-		return rf_drop(ctx, RF_REASON_NO_CONNECTION);
-	action = rf_forward(ctx, pkt, &flow->ends.from, flow);
-	if (flow->left)
-		rf_count_from(pkt->counter);
-	return action;
+		return 0;
+	rf_conn_ends(conn, !flow->tuple.side, &flow->quoted);
+	if (!rf_conn_current(conn, pkt->domain) || conn->denied ||
+	    !rf_same_place(&flow->quoted.from, &flow->ends.from))
+		flow->reason = RF_REASON_NO_CONNECTION;
+	flow->ends.to = flow->quoted.to;
+	return 1;
 }
 
 #endif

@@ -14,6 +14,8 @@
 
 /* include/linux/skbuff.h: the checksum from csum_start on is left to the device. */
 #define RF_CHECKSUM_PARTIAL 3
+/* include/uapi/linux/if_packet.h: for this device's MAC. */
+#define RF_PACKET_HOST 0
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -21,6 +23,7 @@ struct sk_buff {
 	__u8 ip_summed : 2;
 	__u16 csum_start;
 	__u16 csum_offset;
+	__u32 mark;
 	unsigned char *head;
 	unsigned char *data;
 };

@@ -77,6 +77,19 @@ static __always_inline void rf_end_behind(struct rf_end *end, __u32 iface)
 	end->whose = RF_WHOSE_NOBODY;
 }
 
+/* The host's stack is known by the way of a packet, whatever address it uses. */
+static __always_inline void rf_end_host(struct rf_end *end)
+{
+	end->iface = 0;
+	end->whose = RF_WHOSE_HOST;
+}
+
+/* Whether two ends are in one place. */
+static __always_inline int rf_same_place(const struct rf_end *a, const struct rf_end *b)
+{
+	return a->iface == b->iface && (a->whose == RF_WHOSE_HOST) == (b->whose == RF_WHOSE_HOST);
+}
+
 /* The MAC address that frames to an end bear in its network. Only a pair's needs
  * a look-up. */
 static __noinline int rf_end_mac(__u32 domain_id, const struct rf_ip *ip, const struct rf_end *end,

@@ -36,10 +36,11 @@ struct rf_pkt {
 	__u32 counter;		  /* that device's row in rf_passed */
 	__u32 domain;		  /* index */
 	__u32 domain_id;
-	__u32 iface;	    /* of the sender: its interface index; 0 outside, or unknown yet */
+	__u32 iface;	    /* of the device: interface index; 0: it is no workload's */
 	__u32 iface_id;	    /* the same interface's id */
 	__u32 iface_flags;  /* and its RF_IFACE_* */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
+	__u32 to_host;	    /* from a workload: 1: the frame is for the host's stack */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
 

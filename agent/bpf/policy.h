@@ -26,6 +26,7 @@ struct rf_question {
 	struct rf_ip ip[2]; /* of who opens, of who is asked */
 	__u16 number;
 	__u8 table;
+	__u8 host; /* bit 0 of who opens, 1 of who is asked: it is the host's stack */
 };
 
 static __always_inline struct rf_addr *rf_find_addr(__u32 domain_id, const struct rf_ip *ip)
@@ -79,6 +80,8 @@ static __noinline __u32 rf_class(const struct rf_question *q, __u32 slot, __u32 
 	struct rf_addr *addr = rf_find_addr(q->domain_id, &q->ip[side & 1]);
 	__u32 *class_id;
 
+	if (q->host >> (side & 1) & 1)
+		return RF_CLASS_HOST;
 	if (addr)
 		return addr->class_id[slot & 1];
 	class_id = bpf_map_lookup_elem(&rf_prefixes, &key);

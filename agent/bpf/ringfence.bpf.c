@@ -38,6 +38,25 @@ static __always_inline enum rf_reason rf_check_scope(const struct rf_pkt *pkt)
 	return RF_REASON_NONE;
 }
 
+/* Says whose the device is; NULL: nobody's that is known. */
+static __always_inline struct rf_iface *rf_begin_workload(struct rf_pkt *pkt,
+							  const struct rf_device *device)
+{
+	__u32 index = device->ref;
+	struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+
+	if (!index || !iface || !iface->id)
+		return NULL;
+	pkt->counter = device->counter;
+	pkt->iface = index;
+	pkt->iface_id = iface->id;
+	pkt->iface_flags = iface->flags;
+	pkt->domain = iface->domain;
+	pkt->domain_id = iface->domain_id;
+	pkt->vni = iface->vni;
+	return iface;
+}
+
 /* Ingress of a workload's device. */
 SEC("tcx/ingress")
 int from_workload(struct __sk_buff *ctx)
@@ -46,23 +65,14 @@ int from_workload(struct __sk_buff *ctx)
 	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_WORKLOAD);
 	struct rf_iface *iface;
 	enum rf_reason reason;
-	__u32 index;
 
 	if (!pkt)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
-	index = device->ref;
-	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	if (!index || !iface || !iface->id)
+	iface = rf_begin_workload(pkt, device);
+	if (!iface)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
-	pkt->counter = device->counter;
-	pkt->iface = index;
-	pkt->iface_id = iface->id;
-	pkt->iface_flags = iface->flags;
-	pkt->domain = iface->domain;
-	pkt->domain_id = iface->domain_id;
-	pkt->vni = iface->vni;
 
 	reason = rf_parse(ctx, pkt);
 	if (reason)
@@ -76,6 +86,7 @@ int from_workload(struct __sk_buff *ctx)
 	reason = rf_check_scope(pkt);
 	if (reason)
 		return rf_drop(ctx, reason);
+	pkt->to_host = ctx->pkt_type == RF_PACKET_HOST && !rf_to_gateway(pkt);
 	return rf_decide(ctx, pkt);
 }
 
@@ -186,34 +197,31 @@ int from_uplink(struct __sk_buff *ctx)
 		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
 	if (!reason)
 		reason = rf_check_scope(pkt);
-	/* PACKET_HOST, which is 0: for this device's MAC. */
-	if (!reason && ctx->pkt_type)
+	if (!reason && ctx->pkt_type != RF_PACKET_HOST)
 		reason = RF_REASON_DESTINATION_MAC;
 	if (reason)
 		return rf_drop(ctx, reason);
 	return rf_decide(ctx, pkt);
 }
 
-/* The mark is ours alone, so it ends here. */
-static __always_inline int rf_deliver(struct __sk_buff *ctx, __u32 counter)
-{
-	ctx->mark = 0;
-	rf_count_to(counter);
-	rf_record((struct rf_decision){.action = RF_ACTION_DELIVER, .ifindex = ctx->ifindex}, NULL);
-	return RF_NEXT;
-}
-
-/* Egress of a workload's device: only what a program admitted. */
+/* Egress of a workload's device: what a program admitted, and of the host's own
+ * packets what policy allows. Its ARP and ND are none of that: it has to know the
+ * workload's MAC. */
 SEC("tcx/egress")
 int to_workload(struct __sk_buff *ctx)
 {
 	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt;
 
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
-	if (ctx->mark != rf_config.mark)
+	if (ctx->mark == rf_config.mark)
+		return rf_deliver(ctx, device->counter, NULL);
+	pkt = rf_pkt_begin(RF_DEVICE_HOST);
+	if (!pkt || !rf_begin_workload(pkt, device) || rf_parse(ctx, pkt) ||
+	    pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt) || rf_check_scope(pkt))
 		return rf_drop(ctx, RF_REASON_FROM_HOST);
-	return rf_deliver(ctx, device->counter);
+	return rf_decide_from_host(ctx, pkt);
 }
 
 /* The host's own questions, for the next hop alone, and its answers to anybody:
@@ -248,12 +256,12 @@ int to_uplink(struct __sk_buff *ctx)
 	if (!device || device->kind != RF_DEVICE_UPLINK)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
 	if (ctx->mark == rf_config.mark)
-		return rf_deliver(ctx, device->counter);
+		return rf_deliver(ctx, device->counter, NULL);
 	index = device->ref;
 	domain = bpf_map_lookup_elem(&rf_domains, &index);
 	if (!domain || rf_parse(ctx, pkt) || !rf_asks_next_hop(ctx, pkt, domain))
 		return rf_drop(ctx, RF_REASON_FROM_HOST);
-	return rf_deliver(ctx, device->counter);
+	return rf_deliver(ctx, device->counter, NULL);
 }
 
 /* What an uplink may tell the host's IPv6: neighbour discovery, no more. */
@@ -274,7 +282,8 @@ static __always_inline int rf_guard_admits_nd(struct bpf_nf_ctx *ctx)
 #define RF_NF_DROP 0
 #define RF_NF_ACCEPT 1
 
-/* Before routing, whatever came in: only the host's own devices reach its stack. */
+/* Before routing, whatever came in: only the host's own devices reach its stack,
+ * and of workloads what their program gave to it. */
 SEC("netfilter")
 int guard(struct bpf_nf_ctx *ctx)
 {
@@ -282,6 +291,8 @@ int guard(struct bpf_nf_ctx *ctx)
 	struct rf_device *device = rf_find_device(ifindex);
 
 	if (device && device->kind == RF_DEVICE_HOST)
+		return RF_NF_ACCEPT;
+	if (device && device->kind == RF_DEVICE_WORKLOAD && ctx->skb->mark == rf_stack_mark())
 		return RF_NF_ACCEPT;
 	if (device && device->kind == RF_DEVICE_UPLINK && rf_guard_admits_nd(ctx))
 		return RF_NF_ACCEPT;

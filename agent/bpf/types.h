@@ -222,6 +222,7 @@ enum rf_whose {
 	RF_WHOSE_GATEWAY,
 	RF_WHOSE_IFACE, /* an interface's own */
 	RF_WHOSE_PAIR,	/* an interface's by an address pair */
+	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
 };
 
 /* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
@@ -232,7 +233,7 @@ struct rf_conn {
 	__u32 domain_epoch; /* at its last judgement */
 	__u32 epoch_ref[2]; /* places in rf_epochs */
 	__u32 epoch[2];	    /* values at its last judgement */
-	__u32 iface[2];	    /* where it is: interface index; 0: beyond the uplink */
+	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
 	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
 	 * are. */

@@ -6,9 +6,7 @@
 #ifndef RINGFENCE_UNTRACKED_H
 #define RINGFENCE_UNTRACKED_H
 
-#include "echo.h"
 #include "flow.h"
-#include "forward.h"
 
 /* Why a packet that opens nothing is dropped unless its flow is untracked. */
 static __always_inline enum rf_reason rf_stray(const struct rf_pkt *pkt)
@@ -29,45 +27,35 @@ static __noinline int rf_judge_first(const struct rf_pkt *pkt, struct rf_flow *f
 	flow->q.ip[1] = pkt->dst;
 	flow->q.number = pkt->number;
 	flow->q.table = pkt->table;
+	rf_question_ends(&flow->q, &flow->ends.from, &flow->ends.to);
 	return rf_judge(&flow->q, &flow->j);
 }
 
-static __noinline int rf_decide_untracked(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-					  struct rf_flow *flow)
+/* Why the packet may not pass. Fills the ends, the judgement and `tracked`. */
+static __noinline enum rf_reason rf_ask_policy(const struct rf_pkt *pkt, struct rf_flow *flow)
 {
 	enum rf_reason stray = rf_stray(pkt), reason;
-	int action, allowed, tracked;
+	int allowed, tracked;
 
 	reason = rf_find_ends(pkt, &flow->ends);
 	if (reason)
-		return rf_drop(ctx, reason);
-	if (flow->ends.to.whose == RF_WHOSE_GATEWAY) {
-		if (pkt->from == RF_DEVICE_WORKLOAD && rf_to_gateway(pkt))
-			return rf_answer_echo(ctx, pkt);
-		return rf_drop(ctx, RF_REASON_GATEWAY_SERVICE);
-	}
+		return reason;
+	if (flow->ends.to.whose == RF_WHOSE_GATEWAY)
+		return RF_REASON_GATEWAY_SERVICE;
 	allowed = rf_judge_first(pkt, flow);
 	tracked = flow->j.answer.notes & RF_STATEFUL_BOTH;
 	/* A side that wants its flows tracked wants no packet that opens none; but
 	 * an error is about another flow, and needs no more than to be allowed. */
 	if (stray && (!allowed || (tracked && pkt->icmp_role != RF_ICMP_ERROR)))
-		return rf_drop(ctx, stray);
+		return stray;
 	rf_count_audit(&flow->j.answer, pkt->domain_id, flow->ends.from.iface, flow->ends.to.iface);
 	if (!allowed)
-		return rf_drop_judged(ctx, RF_REASON_POLICY_DENY, &flow->j);
-	tracked = tracked && !stray && pkt->icmp_role != RF_ICMP_OTHER;
-	if (tracked)
+		return RF_REASON_POLICY_DENY;
+	flow->tracked = tracked && !stray && pkt->icmp_role != RF_ICMP_OTHER;
+	if (flow->tracked)
 		flow->j.reply_denied = rf_refuses_reply(flow, flow->tuple.side, pkt->domain,
-							rf_votes(&flow->ends.from, &flow->ends.to));
-	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
-	if (!flow->left)
-		return action;
-	/* Only now: what does not get away has no connection. And early enough,
-	 * since a redirect takes place after the program. */
-	if (tracked && rf_record_conn(pkt, flow))
-		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
-	rf_count_from(pkt->counter);
-	return action;
+							&flow->ends.from, &flow->ends.to);
+	return RF_REASON_NONE;
 }
 
 #endif

@@ -22,6 +22,13 @@ enum rf_reason {
 
 const volatile struct rf_config rf_config = {};
 
+/* What the guard lets into the host's stack from a workload's device. Not the mark
+ * itself: the stack may send a packet on, and what is marked is admitted there. */
+static __always_inline __u32 rf_stack_mark(void)
+{
+	return ~rf_config.mark;
+}
+
 /* What tests see of a decision: a test run shows neither target nor tunnel key. */
 static __always_inline void rf_record(struct rf_decision decision, const struct rf_judgement *j)
 {
@@ -111,6 +118,16 @@ static __always_inline void rf_count_to(__u32 counter)
 
 	if (passed && !rf_config.dry)
 		passed->to++;
+}
+
+/* The mark is ours alone, so it ends here. */
+static __always_inline int rf_deliver(struct __sk_buff *ctx, __u32 counter,
+				      const struct rf_judgement *j)
+{
+	ctx->mark = 0;
+	rf_count_to(counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_DELIVER, .ifindex = ctx->ifindex}, j);
+	return RF_NEXT;
 }
 
 /* An answer of our own: out of the device that the question came in by. */

@@ -209,12 +209,12 @@ impl Engine {
         }
         let passes = self.send(flow, &packet)? != TC_ACT_SHOT;
         let record = self.datapath.maps().decisions.get(&0)?.ok_or(EngineError::NoRecord(*flow))?;
-        let stage = self.stage()?;
+        let verdict = self.stage()?.verdict(&run(&record), votes);
         let answer = match Reason::from_number(record.reason) {
             _ if record.action == Fate::RF_ACTION_ANSWER => Answer::Answered,
-            None | Some(Reason::PolicyDeny) if record.judged != 0 => {
-                Answer::Judged { verdict: stage.verdict(&run(&record), votes), passes }
-            }
+            None | Some(Reason::PolicyDeny) if record.judged != 0 => Answer::Judged { verdict, passes },
+            // What the host's stack sends is dropped for one reason, whatever it is.
+            Some(Reason::FromHost) if record.judged != 0 && !verdict.allows() => Answer::Judged { verdict, passes },
             Some(reason) => Answer::Dropped(reason),
             None => return Err(EngineError::NoRecord(*flow)),
         };

@@ -25,6 +25,7 @@ mod root {
     mod dry;
     mod echo_gateway;
     mod guard;
+    mod host_peer;
     mod icmp_errors;
     mod no_port_security;
     mod offloads;

@@ -19,6 +19,18 @@ pub enum Instead {
 
 /// What is expected of the first packet of a flow of which at least one end votes; `None`: policy decides.
 pub fn instead_of_policy(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Option<Instead> {
+    let instead = by_reason(ground, flow, verdict)?;
+    // What the host's stack sends is dropped for one reason, which is policy's, too.
+    let of_host = flow.source == End::Host;
+    let by_policy = is_stray(flow.traffic) && !verdict.allows();
+    match instead {
+        Instead::Dropped(_) if of_host && by_policy => None,
+        Instead::Dropped(_) if of_host => Some(Instead::Dropped(&[Reason::FromHost])),
+        other => Some(other),
+    }
+}
+
+fn by_reason(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Option<Instead> {
     let addresses = [flow.source, flow.destination].map(|end| match end {
         End::Address(address) => Some(address),
         End::Host => None,
@@ -65,6 +77,11 @@ pub fn instead_of_policy(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Opt
 /// Whether it is what answers an echo request.
 pub fn is_echo_reply(traffic: Traffic) -> bool {
     matches!(traffic, Traffic::Icmp(0, _) | Traffic::Icmp6(129, _))
+}
+
+/// Whether it opens nothing.
+fn is_stray(traffic: Traffic) -> bool {
+    is_icmp_error(traffic) || is_echo_reply(traffic)
 }
 
 fn is_echo_request(traffic: Traffic) -> bool {

@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Cases of one world at most.
-    #[arg(long, default_value_t = 90)]
+    #[arg(long, default_value_t = 160)]
     cases_of_a_world: usize,
     /// Shrinks a disagreement and keeps it in this folder.
     #[arg(long)]

@@ -66,8 +66,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a flow that nobody wants tracked is",
         file: "agent/bpf/untracked.h",
-        right: "if (tracked && !stray",
-        wrong: "if (!stray",
+        right: "flow->tracked = tracked && !stray",
+        wrong: "flow->tracked = !stray",
     },
     Bug {
         name: "the answer is judged by the wrong side",

@@ -36,7 +36,7 @@ const LAYERS: [(&str, &[Bug]); 3] =
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Cases after which a bug has survived.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 50_000)]
     cases: u64,
     /// Only bugs whose name contains this.
     #[arg(long, default_value = "")]
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 fn plant(arguments: &Arguments) -> Result<usize, Ended> {
     let copy = Copy::make()?;
     copy.build("without a bug")?;
-    let clean = copy.chain(arguments.cases / 10)?;
+    let clean = copy.chain(arguments.cases)?;
     if !clean.output.status.success() {
         return Err(Ended::Unclean { output: told(&clean.output) });
     }
