@@ -1,9 +1,13 @@
 //! Generated domains with every feature of the language, and the flows that tell a right bundle from a wrong one.
 
 use proptest::prelude::*;
-use ringfence_policy::object::{
-    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement, SegmentSpec,
-    Spec, WorkloadSpec,
+use ringfence_policy::{
+    evaluate::Flow,
+    model::Domain,
+    object::{
+        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement,
+        SegmentSpec, Spec, WorkloadSpec,
+    },
 };
 
 use super::{ground, object};
@@ -75,6 +79,11 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
             objects
         },
     )
+}
+
+/// See [`flows::all`].
+pub fn flows(domain: &Domain) -> Vec<Flow> {
+    flows::all(domain)
 }
 
 /// Objects of the domain, numbered.
