@@ -35,9 +35,8 @@ static __always_inline struct rf_subnet *rf_find_subnet(__u32 domain_id, const s
 		.domain_id = domain_id,
 		.ip = *ip,
 	};
-	struct rf_subnet *subnet = bpf_map_lookup_elem(&rf_subnets, &key);
 
-	return subnet && subnet->not_v4 && rf_is_mapped4(ip) ? NULL : subnet;
+	return bpf_map_lookup_elem(&rf_subnets, &key);
 }
 
 static __noinline void rf_find_end(__u32 domain_id, const struct rf_ip *ip, struct rf_end *end)

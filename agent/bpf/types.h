@@ -126,15 +126,14 @@ struct rf_prefix_key {
 /*
  * rf_subnets (LPM): whose the addresses of a prefix are that have no entry in
  * rf_addrs: those of a subnet are on-link and nobody's, never the uplink's; those
- * of an address pair are an interface's.
+ * of an address pair are an interface's. No IPv6 prefix here is so short that it
+ * holds the IPv4 addresses mapped into IPv6: the agent cuts such a one up.
  */
 struct rf_subnet {
 	__u32 vni;   /* of the network; of a pair: of its interface's network */
 	__u32 iface; /* index; 0: a subnet */
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	/* 1: an IPv6 prefix within which IPv4 addresses are kept here; none is in it. */
-	__u8 not_v4;
-	__u8 pad;
+	__u8 pad[2];
 };
 
 struct rf_subnet_key {

@@ -10,6 +10,9 @@ use ringfence_policy::{
 };
 use ringfence_proto::v1::{self, live_trace::Agreement, traced_rule::Part as WirePart};
 
+/// What programs call a drop that policy is the reason of, `agent/bpf/reasons.def`.
+const POLICY_DENY: &str = "policy_deny";
+
 /// How many domains a question that names none of them is told.
 const DOMAINS_NAMED: usize = 5;
 
@@ -110,7 +113,8 @@ pub fn first_host(domain: &Domain, flow: &Flow) -> Option<String> {
     }
 }
 
-/// Whether a host's programs say what was explained of a flow in a generation.
+/// Whether policy on a host is what was explained of a flow in a generation. A packet that policy lets pass may still be
+/// dropped on its way, for a reason of its own.
 pub fn agreement(explained: &Explanation, generation: u64, live: &v1::LiveVerdict) -> Agreement {
     if live.generation != generation {
         return Agreement::OtherGeneration;
@@ -123,7 +127,9 @@ pub fn agreement(explained: &Explanation, generation: u64, live: &v1::LiveVerdic
     };
     let sides = same(&explained.from, live.from_allows, &live.from_rule_name)
         && same(&explained.to, live.to_allows, &live.to_rule_name);
-    if sides && live.passes == explained.verdict.allows() { Agreement::Same } else { Agreement::Different }
+    let by_policy = live.passes || live.reason.is_empty() || live.reason == POLICY_DENY;
+    let fate = !by_policy || live.passes == explained.verdict.allows();
+    if sides && fate { Agreement::Same } else { Agreement::Different }
 }
 
 /// Whether a rule as the programs name it, empty for the default, is one as a decision does.

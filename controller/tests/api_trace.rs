@@ -95,8 +95,10 @@ async fn what_a_host_says_is_the_same_or_different_or_of_another_state() {
     let (api, mut agent, generation) = start().await;
     let same = verdict(generation);
     type Change = fn(&mut v1::LiveVerdict);
-    let cases: [(Agreement, Change); 7] = [
+    let cases: [(Agreement, Change); 9] = [
         (Agreement::Same, |_| {}),
+        (Agreement::Same, |verdict| (verdict.passes, verdict.reason) = (false, "no_host".to_owned())),
+        (Agreement::Different, |verdict| (verdict.passes, verdict.reason) = (false, "policy_deny".to_owned())),
         (Agreement::Different, |verdict| verdict.passes = false),
         (Agreement::Different, |verdict| verdict.to_allows = false),
         (Agreement::Different, |verdict| verdict.from_rule_name = "shop/else".to_owned()),

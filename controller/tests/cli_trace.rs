@@ -145,11 +145,14 @@ fn a_host_is_asked_and_what_it_says_is_held_against_the_explanation() {
     controller.run("apply -f shop.yaml --no-wait");
     let run = controller.until("trace web-1 app-1 tcp/8080 --live", |run| run.code == 0);
     let live = "  host h1, generation 2, from_workload: passes, to overlay h2\n    from side: allowed by shop/to-app\n    \
-                to side: allowed by shop/to-app\n    this is as explained\n";
+                to side: allowed by shop/to-app\n    policy is as explained\n";
     assert!(run.stdout.ends_with(live), "{}", run.stdout);
 
     let other = controller.run("trace web-1 app-1 tcp/22 --live");
-    assert_eq!((other.code, other.stderr.as_str()), (1, "10.1.0.11 to 10.1.0.12: host h1 does not do as explained\n"));
+    assert_eq!(
+        (other.code, other.stderr.as_str()),
+        (1, "10.1.0.11 to 10.1.0.12: policy on host h1 is not as explained\n")
+    );
 }
 
 #[test]

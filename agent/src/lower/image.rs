@@ -104,3 +104,21 @@ fn bits(net: IpNet) -> u32 {
         IpNet::V6(v6) => u32::from(v6.prefix_len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_pair_of_everything_holds_every_ipv6_address_and_no_ipv4_address() {
+        let parts = around_mapped(IpNet::V6(Ipv6Net::default()));
+        let holds =
+            |address: Ipv6Addr| parts.iter().filter(|part| part.contains(&std::net::IpAddr::V6(address))).count();
+        for text in ["::", "::fffe:ffff:ffff", "::1:0:0:0", "2001:db8::1", "ffff:ffff::"] {
+            assert_eq!(text.parse().map(holds), Ok(1), "{text}");
+        }
+        for text in ["::ffff:0.0.0.0", "::ffff:203.0.113.77", "::ffff:255.255.255.255"] {
+            assert_eq!(text.parse().map(holds), Ok(0), "{text}");
+        }
+    }
+}

@@ -332,3 +332,7 @@ fn verb(what: What) -> &'static str {
         What::Deleted => "deleted",
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

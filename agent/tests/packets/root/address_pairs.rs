@@ -1,7 +1,7 @@
 //! Addresses and MACs beside an interface's own: who may send as them, and where they are.
 
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Action, Datapath, Hook, Pod, Reason, Subnet, SubnetKey, TestContext, Tunnel};
+use ringfence_agent::bpf::{Action, Datapath, Hook, Reason, SubnetKey, TestContext, Tunnel};
 
 use crate::builder::{Mac, Packet, arp, ethernet, icmp_error};
 use crate::net::ip;
@@ -107,20 +107,6 @@ fn of_nested_pairs_the_longest_counts_and_an_interfaces_own_address_before_all()
     world.put_workload(1, DOMAIN_ID, &Workload { v4: ip("10.9.2.9"), class: CLASS, ..cache });
     world.drops(FROM, app.ifindex, &from("10.9.2.9", &app).build(), Reason::SourceAddress);
     world.passes(FROM, cache.ifindex, &from("10.9.2.9", &cache).build());
-}
-
-#[test]
-fn an_ipv6_pair_of_everything_has_no_ipv4_address() {
-    let world = world();
-    let (web, app) = (world.web, world.app);
-    let key = SubnetKey { prefixlen: 32, domain_id: DOMAIN_ID, ip: ip("::").into() };
-    let pair = Subnet { vni: app.vni, iface: app.index, mac: PAIR_MAC, not_v4: 1, ..Subnet::zeroed() };
-    world.datapath.maps().subnets.put(&key, &pair).unwrap();
-    world.classed("2001:db8:77::", 48, CLASS);
-    let v6 = Packet::udp(ip("2001:db8:77::1"), web.v6, (1, 2)).macs(app.mac, web.mac);
-    world.passes(FROM, app.ifindex, &v6.build());
-    let v4 = Packet::udp(ip("203.0.113.77"), web.v4, (1, 2)).macs(app.mac, web.mac);
-    world.drops(FROM, app.ifindex, &v4.build(), Reason::SourceAddress);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Trace {
             let Live { host, error, agreement, .. } = flow.live.as_ref()?;
             let pair = format!("{} to {}", flow.from, flow.to);
             match agreement {
-                Agreement::Different => Some(format!("{pair}: host {host} does not do as explained")),
+                Agreement::Different => Some(format!("{pair}: policy on host {host} is not as explained")),
                 _ if error.is_empty() => None,
                 _ if host.is_empty() => Some(format!("{pair}: no host was asked: {error}")),
                 _ => Some(format!("{pair}: host {host}: {error}")),
@@ -255,11 +255,11 @@ impl Live {
             side.as_ref().map(|decision| format!("    {name} side: {}\n", decision.text())).unwrap_or_default()
         };
         let agreement = match agreement {
-            Agreement::Same => "this is as explained",
-            Agreement::Different => "this is not as explained",
+            Agreement::Same => "policy is as explained",
+            Agreement::Different => "policy is not as explained",
             Agreement::OtherGeneration => "it enforces another generation than was explained",
             Agreement::NotJudged => "policy was not asked",
-            Agreement::Unknown => "whether this is as explained is not known",
+            Agreement::Unknown => "whether policy is as explained is not known",
         };
         format!(
             "  host {host}, generation {generation}, {hook}: {fate}\n{}{}    {agreement}\n",
