@@ -14,7 +14,7 @@ proptest! {
     fn a_bundle_says_of_every_flow_what_the_evaluator_says(objects in generate::domain_objects()) {
         let domain = domain(&objects);
         let bundle = bundle(&domain);
-        let moments = generate::moments(&domain);
+        let moments = generate::flows::moments(&domain);
         for (flow, at) in generate::flows(&domain).iter().zip(moments.iter().cycle()) {
             prop_assert_eq!(bundle.judge(flow, *at), evaluate(&domain, flow, *at), "{:?} at {}", flow, at);
         }

@@ -5,6 +5,7 @@ mod common;
 
 use common::{bundle, domain, generate, ground, policy, segment, workload};
 use proptest::prelude::*;
+use prost::Message;
 use ringfence_policy::{
     bundle::Bundle,
     object::{HostSpec, Object, Spec},
@@ -13,6 +14,7 @@ use ringfence_policy::{
     },
 };
 use ringfence_proto::v1;
+use sha2::{Digest, Sha256};
 
 /// A bundle with something in each of its parts.
 fn shop() -> Bundle {
@@ -79,6 +81,47 @@ fn the_generation_is_no_part_of_the_digest() {
     let bundle = shop();
     assert_eq!(digest(&bundle), digest(&Bundle { generation: 99, ..bundle.clone() }));
     assert_ne!(digest(&bundle), digest(&Bundle { domain_id: 99, ..bundle.clone() }));
+}
+
+#[test]
+fn a_digest_is_of_what_is_said_now_however_it_is_shared() {
+    let bundle = shop();
+    let before = digest(&bundle);
+    let mut other = bundle.clone();
+    assert!(other.policy.is_same(&bundle.policy));
+    for change in [
+        |bundle: &mut Bundle| bundle.interfaces[1].device = "other".into(),
+        |bundle: &mut Bundle| bundle.policy.default_allows = true,
+        |bundle: &mut Bundle| bundle.topology.transit_vni += 1,
+        |bundle: &mut Bundle| drop(bundle.interfaces.remove(0)),
+    ] {
+        let was = digest(&other);
+        change(&mut other);
+        assert_ne!(digest(&other), was);
+    }
+    assert_eq!(digest(&bundle), before, "it was a copy that was written to");
+    assert_eq!(
+        digest(&apply_update(None, whole_update(&bundle)).unwrap()),
+        before,
+        "nothing is shared with what is read"
+    );
+}
+
+#[test]
+fn a_bundle_of_the_release_before_is_digested_whole() {
+    let bundle = Bundle { features: vec!["bundle-v1".into()], ..shop() };
+    let content = v1::DomainUpdate { generation: 0, digest: Vec::new(), ..whole_update(&bundle) };
+    assert_eq!(digest(&bundle)[..], Sha256::digest(content.encode_to_vec())[..]);
+    assert_eq!(apply_update(None, whole_update(&bundle)).unwrap(), bundle);
+}
+
+#[test]
+fn a_change_that_differs_in_nothing_carries_nothing() {
+    let before = shop();
+    let after = Bundle { generation: 6, ..apply_update(None, whole_update(&before)).unwrap() };
+    assert!(!after.policy.is_same(&before.policy));
+    let update = change_update(&before, &after);
+    assert!(update.topology.is_none() && update.policy.is_none() && update.interfaces.is_empty());
 }
 
 #[test]
@@ -189,7 +232,6 @@ proptest! {
 
     #[test]
     fn bytes_that_were_tampered_with_never_pass(objects in generate::domain_objects(), at: prop::sample::Index, bit in 0..8) {
-        use prost::Message;
         let bundle = bundle(&domain(&objects));
         let mut bytes = whole_update(&bundle).encode_to_vec();
         let at = at.index(bytes.len());

@@ -12,7 +12,7 @@ use ringfence_policy::{
 
 use super::{ground, object};
 
-mod flows;
+pub mod flows;
 mod policies;
 
 const ROLES: [&str; 3] = ["web", "app", "db"];
@@ -81,14 +81,9 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
     )
 }
 
-/// See [`flows::some`].
+/// See [`flows::all`].
 pub fn flows(domain: &Domain) -> Vec<Flow> {
-    flows::some(domain)
-}
-
-/// See [`flows::moments`].
-pub fn moments(domain: &Domain) -> Vec<u64> {
-    flows::moments(domain)
+    flows::all(domain)
 }
 
 /// Objects of the domain, numbered.
