@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A Rust that tests/setup.sh has just installed is not on this shell's path yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup build test demo lab prove plant fmt lint deny clean
+.PHONY: help setup build test demo lab prove bench plant fmt lint deny clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ prove: ## set definition, compiler, maps and programs against each other: CASES=
 	@cargo run --release --quiet -p ringfence-prove --bin ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1) --corpus tests/corpus
 
 bench: ## what compiling costs and what a host holds; JSON under target/bench/
-	@cargo run --release --quiet -p ringfence-bench
+	@cargo run --release --quiet -p ringfence-bench -- compile
 
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
 	@cargo run --quiet -p ringfence-prove --bin plant

@@ -233,7 +233,7 @@ struct rf_conn {
 	__u32 domain_epoch; /* at its last judgement */
 	__u32 epoch_ref[2]; /* places in rf_epochs */
 	__u32 epoch[2];	    /* values at its last judgement */
-	__u32 iface[2];	    /* where it is: interface index; 0: beyond the uplink */
+	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
 	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
 	 * are. */

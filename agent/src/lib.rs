@@ -8,7 +8,7 @@
 //!              persist ◀── enforced ◀── bpf (maps, programs), netlink (devices)
 //! ```
 //!
-//! Invariants: `lower` and `reconcile::{plan, devices, held}` are pure; only `reconcile::{apply, machine}` and `defaults`
+//! Invariants: `lower`, `trace` and `reconcile::{plan, devices, held}` are pure; only `reconcile::{apply, machine}` and `defaults`
 //! change the host; nothing here stands in a packet's way, so the agent may die at any line.
 
 pub mod bpf;

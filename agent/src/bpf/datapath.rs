@@ -272,7 +272,8 @@ fn mark_in(path: &Path, map: &MapHandle) -> Result<Option<u32>, BpfError> {
     Ok(Some(boot.mark))
 }
 
-/// A random number that is not zero, the mark of a packet nobody marked.
+/// A random number that is not zero, the mark of a packet nobody marked, and whose complement, which marks what goes
+/// to the host's stack, is not either.
 fn nonce() -> Result<u32, BpfError> {
     let path = Path::new("/dev/urandom");
     let unreadable = |source| BpfError::Pin { path: path.to_owned(), action: "read", source };
@@ -280,7 +281,7 @@ fn nonce() -> Result<u32, BpfError> {
     loop {
         let mut bytes = [0; 4];
         random.read_exact(&mut bytes).map_err(unreadable)?;
-        if bytes != [0; 4] {
+        if bytes != [0; 4] && bytes != [0xff; 4] {
             return Ok(u32::from_ne_bytes(bytes));
         }
     }

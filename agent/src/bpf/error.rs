@@ -26,8 +26,8 @@ pub enum BpfError {
     },
     /// A pinned map is of another version of the agent.
     #[error(
-        "pinned map {path:?}: {field} is {found}, this agent needs {wanted}; \
-         stop the workloads' traffic, remove the pin folder and start the agent again"
+        "pinned map {path:?}: {field} is {found}, this agent needs {wanted}; the programs of before go on deciding by what \
+         they hold: stop the workloads' traffic, remove the pin folder and start the agent again"
     )]
     Layout {
         /// Which.

@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, FEATURE_BUNDLE_V2};
+use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2};
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
 pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V2];
@@ -60,9 +60,10 @@ pub enum Refusal {
         /// Who claims it.
         claimant: String,
     },
-    /// An interface's MAC address is that of the gateways.
+    /// An interface's MAC address, or one of its address pairs', is that of the gateways.
     #[error(
-        "interface {workload}/{interface} has the gateways' MAC address; give it another, or the agents --gateway-mac"
+        "interface {workload}/{interface} has the gateways' MAC address, its own or an address pair's; give it another, or the \
+         agents --gateway-mac"
     )]
     GatewayMac {
         /// Its workload.
@@ -93,7 +94,11 @@ pub fn admit<'a>(
     if let Some(feature) = lacking(&bundle.features) {
         return Err(Refusal::Feature(feature.to_owned()));
     }
-    if let Some(interface) = bundle.interfaces.iter().find(|interface| interface.mac == reserved.gateway_mac) {
+    let macs = |interface: &CompiledInterface| {
+        std::iter::once(interface.mac).chain(interface.pairs.iter().map(|pair| pair.mac)).collect::<Vec<_>>()
+    };
+    if let Some(interface) = bundle.interfaces.iter().find(|interface| macs(interface).contains(&reserved.gateway_mac))
+    {
         let (workload, interface) = (interface.workload.clone(), interface.name.clone());
         return Err(Refusal::GatewayMac { workload, interface });
     }
@@ -138,7 +143,7 @@ fn claims<'a>(bundle: &'a Bundle, host: &str) -> Vec<(&'a str, String)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use ringfence_policy::bundle::{CompiledInterface, CompiledUplink, Topology};
+    use ringfence_policy::bundle::{CompiledPair, CompiledUplink, Topology};
 
     use super::*;
 
@@ -202,7 +207,13 @@ mod tests {
         let mut bundle = domain(1, 10, "a");
         bundle.interfaces[0].mac = [2, 0, 0, 0, 0, 9];
         let (workload, interface) = ("web".to_owned(), "eth0".to_owned());
-        assert_eq!(judge(&bundle, &[]), Err(Refusal::GatewayMac { workload, interface }));
+        let refused = Err(Refusal::GatewayMac { workload, interface });
+        assert_eq!(judge(&bundle, &[]), refused);
+        bundle.interfaces[0].mac = [2, 0, 0, 0, 0, 8];
+        assert_eq!(judge(&bundle, &[]), Ok(()));
+        let prefix = "10.0.0.0/24".parse().unwrap();
+        bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2, 0, 0, 0, 0, 9] });
+        assert_eq!(judge(&bundle, &[]), refused, "an address pair's");
     }
 
     #[test]

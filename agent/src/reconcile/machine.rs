@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::{
     apply::apply,
     devices::{self, DeviceAction, Ownership, Seen},
-    observe::{differences, observe, observe_known},
+    observe::{differences, observe_known},
     plan::{Start, plan},
     unfinished::Unfinished,
 };
@@ -20,13 +20,17 @@ use crate::{
     bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
     config::Config,
     defaults::Defaults,
-    lower::{Full, Site, admit::Reserved, assign, desired::Desired, image::Image, lower},
+    lower::{Full, admit::Reserved, desired::Desired, image::Image},
     netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
     trace::{Here, Question},
 };
 
 mod look;
+mod prepare;
+
+pub use prepare::Prepared;
+use prepare::Settled;
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,8 @@ pub struct Machine {
     dry: Option<DryRun>,
     /// What the maps hold; `None`: to be read.
     image: Option<Image>,
+    /// What was lowered for what the maps hold.
+    settled: Option<Settled>,
     start: Start,
     unfinished: Unfinished,
     links: BTreeMap<String, Link>,
@@ -97,18 +103,11 @@ pub struct Machine {
     toward_controller: u32,
 }
 
-/// What a host should be brought to.
-#[derive(Debug)]
-pub struct Prepared {
-    desired: Desired,
-    target: Image,
-}
-
 /// What a pass left behind.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// What should be enforced, and now is.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// Where programs run.
     pub attached: BTreeSet<(Hook, u32)>,
 }
@@ -130,6 +129,7 @@ impl Machine {
             datapath: None,
             dry: None,
             image: None,
+            settled: None,
             start,
             unfinished,
             links: BTreeMap::new(),
@@ -146,22 +146,6 @@ impl Machine {
         })
     }
 
-    /// Finds what the maps should hold for these bundles at a moment, in seconds since 1970-01-01T00:00:00Z; nothing has
-    /// changed yet.
-    ///
-    /// # Errors
-    /// [`PassError::Full`]: they do not hold it.
-    pub fn prepare(&mut self, bundles: &[&Bundle], site: &Site, at: u64) -> Result<Prepared, PassError> {
-        let desired = lower(bundles.iter().copied(), site, at);
-        let image = match self.image.take() {
-            Some(image) => image,
-            None => observe(self.datapath()?.maps())?,
-        };
-        let target = assign(&desired, &image);
-        self.image = Some(image);
-        Ok(Prepared { desired, target: target? })
-    }
-
     /// Makes the host enforce what was prepared for these bundles: closes devices, brings the maps there, opens devices.
     pub fn enforce(
         &mut self,
@@ -173,7 +157,10 @@ impl Machine {
         self.close_devices(&prepared.desired)?;
         self.welcome(&prepared.desired);
         self.unguard()?;
-        self.bring_maps(&prepared.target)?;
+        if let Some((target, settled)) = prepared.change {
+            self.bring_maps(&target)?;
+            self.settled = Some(settled);
+        }
         self.guard()?;
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
@@ -192,6 +179,7 @@ impl Machine {
         let changed = differences(image, &observed);
         if !changed.is_empty() {
             tracing::warn!(maps = ?changed, "maps were changed by somebody else; they are put back");
+            self.settled = None;
         }
         *image = observed;
         Ok(())
@@ -244,6 +232,7 @@ impl Machine {
     fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
         let datapath = Datapath::open(&self.options(overlay_ifindex))?;
         self.image = None;
+        self.settled = None;
         self.dry = None;
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
@@ -276,6 +265,7 @@ impl Machine {
         let Some((_, datapath)) = &self.datapath else { return Err(PassError::NotLoaded) };
         // An image that a failed step left is not trusted: it stays `None`, to be read again.
         let Some(mut image) = self.image.take() else { return Err(PassError::NotLoaded) };
+        self.settled = None;
         let steps = plan(&image, target, self.start);
         if !steps.is_empty() {
             self.unfinished.begin();

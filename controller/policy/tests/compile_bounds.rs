@@ -5,10 +5,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{bundle, domain, ground, network, policy, segment, try_bundle, workload};
+use common::{bundle, domain, ground, network, object, policy, segment, try_bundle, workload};
 use ringfence_policy::{
     compile::CompileError,
-    object::{LabelTest, Object, Spec},
+    object::{LabelTest, Object, PeerSpec, PolicySpec, RuleSpec, Spec},
 };
 
 /// As many workloads, each in a class of its own by the bits of its number.
@@ -73,4 +73,26 @@ fn more_rows_than_a_host_holds_are_refused_by_the_rule() {
     objects.push(policy("wide", &["r allow any -> any any"]));
     let Err(CompileError::TooManyRows(told)) = try_bundle(&domain(&objects)) else { panic!("compiled") };
     assert!(told.contains("the widest rule is wide/r"), "{told}");
+}
+
+#[test]
+fn prefixes_that_overlap_without_end_are_refused_in_time() {
+    let inside = |number: u32| format!("100.{}.{}.0/24", number >> 8, number & 255);
+    let all_but = |number| PeerSpec::Cidr { cidr: "0.0.0.0/0".into(), except: vec![inside(number)] };
+    let rule = RuleSpec {
+        name: "r".into(),
+        from: (0..6000).map(all_but).collect(),
+        to: vec![PeerSpec::Name("any".into())],
+        action: "deny".into(),
+        traffic: vec!["any".into()],
+        ..RuleSpec::default()
+    };
+    let mut objects = ground();
+    objects.push(object("p", Spec::Policy(PolicySpec { rules: vec![rule], ..PolicySpec::default() })));
+    let domain = domain(&objects);
+    let start = Instant::now();
+    let Err(CompileError::TooManyMatches(told)) = try_bundle(&domain) else { panic!("compiled") };
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(told.starts_with("domain acme/prod: its rules overlap in more than 32000000 places"), "{told}");
+    assert!(told.contains("{cidr: 0.0.0.0/0, except: [100.0."), "{told}");
 }

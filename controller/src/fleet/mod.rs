@@ -252,6 +252,11 @@ impl Fleet {
         domain.acked.contains_key(host).then(|| domain.compiled.clone())
     }
 
+    /// A domain's state as published.
+    pub fn published(&self, name: &str) -> Option<Arc<Compiled>> {
+        Some(self.domains.get(self.names.get(name)?)?.compiled.clone())
+    }
+
     /// The domains, by name, that need a host.
     pub fn domains_on(&self, host: &str) -> BTreeSet<String> {
         let ids = self.hosts.get(host).into_iter().flat_map(|host| &host.domains);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,17 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{controller::Controller, fleet::NotConnected};
+use crate::{
+    controller::Controller,
+    fleet::{Compiled, NotConnected},
+};
+
+/// What the numbers that agents report stand for.
+#[derive(Default)]
+struct Names {
+    owners: BTreeMap<u32, Owner>,
+    domains: BTreeMap<u32, Arc<Compiled>>,
+}
 
 /// Who an interface belongs to.
 struct Owner {
@@ -29,13 +40,13 @@ pub(super) async fn collect(
     host: &str,
     timeout: Duration,
 ) -> v1::CountersResponse {
-    let (owners, questions) = ask(controller, domain, host);
+    let (names, questions) = ask(controller, domain, host);
     let deadline = Instant::now() + timeout;
     let answers = questions.into_iter().map(|(host, question)| async move {
         let answer = match question {
             Err(NotConnected) => Err(NotConnected.to_string()),
             Ok(answer) => match timeout_at(deadline, answer).await {
-                Ok(Ok(report)) => Ok(report.devices),
+                Ok(Ok(report)) => Ok(report),
                 Ok(Err(_)) => Err("its agent disconnected before it answered".to_owned()),
                 Err(_) => Err(format!("its agent did not answer within {timeout:?}")),
             },
@@ -45,9 +56,10 @@ pub(super) async fn collect(
     let mut response = v1::CountersResponse::default();
     for (host, answer) in join_all(answers).await {
         match answer {
-            Ok(devices) => {
-                let rows = devices.into_iter().map(|device| row(&host, device, &owners));
+            Ok(v1::CountersReport { request_id: _, devices, audit }) => {
+                let rows = devices.into_iter().map(|device| row(&host, device, &names.owners));
                 response.interfaces.extend(rows.filter(|row| domain.is_empty() || row.domain == domain));
+                response.audit.extend(audit.into_iter().filter_map(|counter| audited(&host, &counter, &names)));
             }
             Err(message) => response.errors.push(v1::HostError { host, message }),
         }
@@ -57,20 +69,21 @@ pub(super) async fn collect(
 
 type Questions = BTreeMap<String, Result<Receiver<v1::CountersReport>, NotConnected>>;
 
-/// Asks every host concerned, and notes whose the interfaces are.
-fn ask(controller: &Controller, domain: &str, host: &str) -> (BTreeMap<u32, Owner>, Questions) {
+/// Asks every host concerned, and notes what the numbers of these domains stand for.
+fn ask(controller: &Controller, domain: &str, host: &str) -> (Names, Questions) {
     let fleet = controller.fleet();
-    let names = fleet.domain_names().filter(|name| domain.is_empty() || *name == domain);
-    let mut owners = BTreeMap::new();
+    let wanted = fleet.domain_names().filter(|name| domain.is_empty() || *name == domain);
+    let mut names = Names::default();
     let mut hosts: BTreeSet<String> = BTreeSet::new();
-    for name in names {
+    for name in wanted {
+        names.domains.extend(fleet.published(name).map(|compiled| (compiled.bundle.domain_id, compiled)));
         for view in fleet.interfaces(name) {
             let owner = Owner {
                 domain: name.to_owned(),
                 workload: view.interface.workload.clone(),
                 interface: view.interface.name.clone(),
             };
-            owners.insert(view.interface.id, owner);
+            names.owners.insert(view.interface.id, owner);
         }
         hosts.extend(fleet.domain(name).into_iter().flat_map(|view| view.hosts).map(|progress| progress.host));
     }
@@ -86,7 +99,21 @@ fn ask(controller: &Controller, domain: &str, host: &str) -> (BTreeMap<u32, Owne
         (host, question)
     });
     let questions = questions.collect();
-    (owners, questions)
+    (names, questions)
+}
+
+/// A count by name; `None`: of a domain that was not asked about.
+fn audited(host: &str, counter: &v1::AuditCounter, names: &Names) -> Option<v1::RuleAudit> {
+    let v1::AuditCounter { domain_id, rule_id, allows, judgements } = *counter;
+    let bundle = &names.domains.get(&domain_id)?.bundle;
+    let rule = bundle.policy.rules.iter().find(|rule| rule.id == rule_id);
+    Some(v1::RuleAudit {
+        host: host.to_owned(),
+        domain: bundle.name.clone(),
+        rule: rule.map(|rule| rule.name.clone()).unwrap_or_default(),
+        allows,
+        judgements,
+    })
 }
 
 fn row(host: &str, device: v1::DeviceCounters, owners: &BTreeMap<u32, Owner>) -> v1::InterfaceCounters {

@@ -34,11 +34,26 @@ fn cpu() -> anyhow::Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
-/// Bytes that this process had resident at most so far.
+/// Bytes that this process has resident.
+pub(crate) fn memory() -> anyhow::Result<u64> {
+    status("VmRSS:")
+}
+
+/// Bytes that it had resident at most since [`forget_peak`].
 pub(crate) fn peak_memory() -> anyhow::Result<u64> {
+    status("VmHWM:")
+}
+
+/// Makes what is resident now the peak (proc(5), clear_refs).
+pub(crate) fn forget_peak() -> anyhow::Result<()> {
+    fs::write("/proc/self/clear_refs", "5").context("cannot write /proc/self/clear_refs")
+}
+
+fn status(field: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM in /proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes = kilobytes.with_context(|| format!("no {field} in /proc/self/status"))?;
     Ok(kilobytes.trim().parse::<u64>()? * 1024)
 }
 

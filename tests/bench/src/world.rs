@@ -80,7 +80,12 @@ pub(crate) fn cidr(prefix: String) -> PeerSpec {
 
 /// The model of these objects.
 pub(crate) fn model(objects: &[Object]) -> anyhow::Result<Model> {
-    let change = Model::default().change(objects, &[]);
+    changed(&Model::default(), objects)
+}
+
+/// A model with further objects.
+pub(crate) fn changed(model: &Model, objects: &[Object]) -> anyhow::Result<Model> {
+    let change = model.change(objects, &[]);
     Ok(change.map_err(|invalid| anyhow!("the world is not valid: {:?}", invalid.first()))?.model)
 }
 

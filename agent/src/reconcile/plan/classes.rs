@@ -23,29 +23,32 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// A class is now what most of its members are. Its prefixes are asked first: one that goes another way costs a
-    /// judgement of every flow of the domain, an address only those of its own.
+    /// A class keeps its name as long as a member keeps it. Else it is what most of its members are, if that is a name that
+    /// nobody had: those who went over to a class that was there are newcomers, and it is theirs alone to be judged again.
     pub(super) fn follow(view: &View<'_>, domain_id: u32) -> Self {
-        // By the name before and the name now: prefixes and addresses.
-        let mut members: BTreeMap<(u32, u32), (u32, u32)> = BTreeMap::new();
+        // By the name before and the name now.
+        let mut members: BTreeMap<(u32, u32), u32> = BTreeMap::new();
         for key in view.prefixes_in_force(domain_id) {
             let [before, now] = [view.observed, view.target].map(|image| image.prefixes.get(key).copied());
             if let Some(pair) = before.zip(now) {
-                members.entry(pair).or_default().0 += 1;
+                *members.entry(pair).or_default() += 1;
             }
         }
         for (key, held) in addrs(&view.observed.addrs, domain_id) {
             if let Some(addr) = view.target.addrs.get(key) {
-                members.entry((view.class_in_force(held, domain_id), addr.class_id[0])).or_default().1 += 1;
+                *members.entry((view.class_in_force(held, domain_id), addr.class_id[0])).or_default() += 1;
             }
         }
-        let mut most: BTreeMap<u32, ((u32, u32), u32)> = BTreeMap::new();
+        let names: BTreeSet<u32> = members.keys().map(|(before, _)| *before).collect();
+        let mut best: BTreeMap<u32, (bool, u32, u32)> = BTreeMap::new();
         // No class is none, whatever it was before.
         for ((before, now), members) in members.into_iter().filter(|((_, now), _)| *now != RF_CLASS_NONE) {
-            let most = most.entry(before).or_default();
-            *most = (*most).max((members, now));
+            if now == before || !names.contains(&now) {
+                let best = best.entry(before).or_default();
+                *best = (*best).max((now == before, members, now));
+            }
         }
-        let followed = most.into_iter().map(|(before, (_, now))| (before, now));
+        let followed = best.into_iter().map(|(before, (.., now))| (before, now));
         Self {
             domain_id,
             now: followed.chain([RF_CLASS_NONE, RF_CLASS_HOST].map(|class| (class, class))).collect(),

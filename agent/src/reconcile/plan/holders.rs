@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{changed, gone, view::View};
+use super::{differences, view::View};
 use crate::{
     bpf::{Subnet, SubnetKey},
     reconcile::action::Action,
@@ -18,13 +18,13 @@ pub(super) struct Holders<'a> {
 impl<'a> Holders<'a> {
     pub(super) fn new(view: &'a View<'a>) -> Self {
         let (observed, target) = (&view.observed.subnets, &view.target.subnets);
-        let held = |key: &SubnetKey| observed.get(key).copied().unwrap_or_default();
-        let changed = changed(observed, target).map(|(key, wanted)| {
-            let (before, after) = view.owners(held(&key).iface, wanted.iface);
-            (key, if before == after { wanted } else { vacant(wanted) })
+        let staged = differences(observed, target).filter_map(|(key, held, wanted)| {
+            let owners = view.owners(held.map_or(0, |held| held.iface), wanted.map_or(0, |wanted| wanted.iface));
+            let subnet = *wanted.or(held)?;
+            let staged = if owners.0 == owners.1 { subnet } else { vacant(subnet) };
+            (held != Some(&staged)).then_some((key, staged))
         });
-        let left = gone(observed, target).map(|key| (key, vacant(held(&key))));
-        let staged = changed.chain(left).filter(|(key, staged)| observed.get(key) != Some(staged)).collect();
+        let staged = staged.collect();
         Self { view, staged }
     }
 
@@ -35,11 +35,13 @@ impl<'a> Holders<'a> {
 
     /// After it, once nobody judges by the state before.
     pub(super) fn finished(&self) -> Vec<Action> {
-        let mut staged = self.view.observed.subnets.clone();
-        staged.extend(&self.staged);
-        let target = &self.view.target.subnets;
-        let puts = changed(&staged, target).map(|(key, subnet)| Action::PutSubnet(key, subnet));
-        puts.chain(gone(&staged, target).map(Action::DeleteSubnet)).collect()
+        let differences = differences(&self.view.observed.subnets, &self.view.target.subnets);
+        let steps = differences.filter_map(|(key, held, wanted)| match wanted {
+            Some(subnet) if self.staged.get(&key).or(held) == Some(subnet) => None,
+            Some(subnet) => Some(Action::PutSubnet(key, *subnet)),
+            None => Some(Action::DeleteSubnet(key)),
+        });
+        steps.collect()
     }
 }
 

@@ -131,14 +131,36 @@ fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
 }
 
 /// Entries of `target` that `observed` has not or has otherwise.
-fn changed<K: Ord + Copy, V: PartialEq + Copy>(
-    observed: &BTreeMap<K, V>,
-    target: &BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, V)> {
-    target.iter().filter(|(key, value)| observed.get(key) != Some(value)).map(|(key, value)| (*key, *value))
+fn changed<'a, K: Ord + Copy, V: PartialEq + Copy>(
+    observed: &'a BTreeMap<K, V>,
+    target: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, V)> + use<'a, K, V> {
+    differences(observed, target).filter_map(|(key, _, wanted)| Some((key, *wanted?)))
 }
 
 /// Keys of `observed` that `target` has not.
-fn gone<K: Ord + Copy, V>(observed: &BTreeMap<K, V>, target: &BTreeMap<K, V>) -> impl Iterator<Item = K> {
-    observed.keys().filter(|key| !target.contains_key(key)).copied()
+fn gone<'a, K: Ord + Copy, V: PartialEq>(
+    observed: &'a BTreeMap<K, V>,
+    target: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = K> + use<'a, K, V> {
+    differences(observed, target).filter(|(_, _, wanted)| wanted.is_none()).map(|(key, ..)| key)
+}
+
+/// Every key that the two do not have alike, in order, with what each has. One walk over both: little changes in much.
+fn differences<'a, K: Ord + Copy, V: PartialEq>(
+    observed: &'a BTreeMap<K, V>,
+    target: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, Option<&'a V>, Option<&'a V>)> {
+    let (mut held, mut wanted) = (observed.iter().peekable(), target.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let (before, after) = (held.peek().copied(), wanted.peek().copied());
+            let key = *before.into_iter().chain(after).map(|(key, _)| key).min()?;
+            let before = held.next_if(|(held, _)| **held == key).map(|(_, value)| value);
+            let after = wanted.next_if(|(wanted, _)| **wanted == key).map(|(_, value)| value);
+            if before != after {
+                return Some((key, before, after));
+            }
+        }
+    })
 }

@@ -2,35 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{changed, gone, view::View};
+use super::{differences, view::View};
 use crate::{
     bpf::{Addr, AddrKey, PrefixKey, Row, RowKey},
     lower::image::Word,
     reconcile::action::Action,
 };
 
-/// What happens to the slots on the way from the observed to the target maps.
+/// What happens to the slots on the way from the observed to the target maps. Where both have the same there is nothing to
+/// stage, since both slots are equal between plans.
 pub(super) struct Slots<'a> {
     view: &'a View<'a>,
     /// Ids of the domains that switch, and whether their epoch is raised.
     switches: BTreeMap<u32, bool>,
+    /// What is written into the inactive slots; of prefixes, `None`: the key goes.
+    addrs: BTreeMap<AddrKey, Addr>,
+    rows: BTreeMap<RowKey, Row>,
+    prefixes: BTreeMap<PrefixKey, Option<u32>>,
 }
 
 /// Ids of the domains of which anything in the slots changes.
 pub(super) fn differing(view: &View<'_>) -> BTreeSet<u32> {
     let (observed, target) = (view.observed, view.target);
-    let row_differs = |key: &&RowKey| view.row_in_force(key) != view.target_row(key);
-    let rows = observed.rows.keys().chain(target.rows.keys()).filter(row_differs).map(|key| key.domain_id);
-    let prefix_differs = |key: &&PrefixKey| observed.prefixes.get(key) != target.prefixes.get(key);
-    let prefixes = view.domain_ids().filter(|id| view.prefixes_in_force(*id).any(|key| prefix_differs(&key)));
+    let rows = differences(&observed.rows, &target.rows).map(|(key, ..)| key);
+    let rows = rows.filter(|key| view.row_in_force(key) != view.target_row(key)).map(|key| key.domain_id);
+    let prefixes = differences(&observed.prefixes, &target.prefixes).map(|(key, ..)| key);
+    let prefixes = prefixes.filter(|key| key.slot == view.slot(key.domain_id)).map(|key| key.domain_id);
     // The address as the slot in force has it.
     let only_slot = |addr: &Addr, id| Addr { class_id: [view.class_in_force(addr, id); 2], ..*addr };
-    let addr_differs = |key: &&AddrKey| {
-        let in_force = observed.addrs.get(key).map(|addr| only_slot(addr, key.domain_id));
-        in_force != target.addrs.get(key).map(|addr| only_slot(addr, key.domain_id))
-    };
-    let addrs = observed.addrs.keys().chain(target.addrs.keys()).filter(addr_differs).map(|key| key.domain_id);
-    rows.chain(prefixes).chain(addrs).collect()
+    let addrs = differences(&observed.addrs, &target.addrs);
+    let addrs = addrs.filter(|(key, held, wanted)| {
+        held.map(|addr| only_slot(addr, key.domain_id)) != wanted.map(|addr| only_slot(addr, key.domain_id))
+    });
+    rows.chain(prefixes).chain(addrs.map(|(key, ..)| key.domain_id)).collect()
 }
 
 impl<'a> Slots<'a> {
@@ -38,18 +42,23 @@ impl<'a> Slots<'a> {
     pub(super) fn new(view: &'a View<'a>, differ: &BTreeSet<u32>, raised: &BTreeSet<u32>) -> Self {
         // What is left over of a domain that nobody knows has no word; it is removed, not switched.
         let known = differ.union(raised).filter(|id| view.index(**id).is_some());
-        Self { view, switches: known.map(|id| (*id, raised.contains(id))).collect() }
+        let switches = known.map(|id| (*id, raised.contains(id))).collect();
+        let none = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut slots = Self { view, switches, addrs: none.0, rows: none.1, prefixes: none.2 };
+        (slots.addrs, slots.rows, slots.prefixes) =
+            (slots.staged_addrs(), slots.staged_rows(), slots.staged_prefixes());
+        slots
     }
 
     /// Writes the inactive slot of every domain that switches.
-    pub(super) fn staged(&self) -> Vec<Action> {
-        let addrs = self.staged_addrs().into_iter().map(|(key, addr)| Action::PutAddr(key, addr));
-        let rows = self.staged_rows().into_iter().map(|(key, row)| Action::PutRow(key, row));
-        let prefixes = self.staged_prefixes().into_iter().map(|(key, class_id)| match class_id {
-            Some(class_id) => Action::PutPrefix(key, class_id),
-            None => Action::DeletePrefix(key),
+    pub(super) fn staged(&self) -> impl Iterator<Item = Action> {
+        let addrs = self.addrs.iter().map(|(key, addr)| Action::PutAddr(*key, *addr));
+        let rows = self.rows.iter().map(|(key, row)| Action::PutRow(*key, *row));
+        let prefixes = self.prefixes.iter().map(|(key, class_id)| match class_id {
+            Some(class_id) => Action::PutPrefix(*key, *class_id),
+            None => Action::DeletePrefix(*key),
         });
-        addrs.chain(rows).chain(prefixes).collect()
+        addrs.chain(rows).chain(prefixes)
     }
 
     /// The new word of every domain that switches, by index.
@@ -69,37 +78,34 @@ impl<'a> Slots<'a> {
 
     /// Brings both slots to the target, from the observed state and what was staged on it.
     pub(super) fn finished(&self) -> Vec<Action> {
-        let mut addrs = self.view.observed.addrs.clone();
-        addrs.extend(self.staged_addrs());
-        let mut rows = self.view.observed.rows.clone();
-        rows.extend(self.staged_rows());
-        let mut prefixes = self.view.observed.prefixes.clone();
-        for (key, class_id) in self.staged_prefixes() {
-            match class_id {
-                Some(class_id) => drop(prefixes.insert(key, class_id)),
-                None => drop(prefixes.remove(&key)),
-            }
-        }
+        let (observed, target) = (self.view.observed, self.view.target);
         let mut steps = Vec::new();
-        steps.extend(changed(&addrs, &self.view.target.addrs).map(|(key, addr)| Action::PutAddr(key, addr)));
-        steps.extend(gone(&addrs, &self.view.target.addrs).map(Action::DeleteAddr));
-        steps.extend(changed(&rows, &self.view.target.rows).map(|(key, row)| Action::PutRow(key, row)));
-        steps.extend(gone(&rows, &self.view.target.rows).map(Action::DeleteRow));
-        steps.extend(
-            changed(&prefixes, &self.view.target.prefixes).map(|(key, class_id)| Action::PutPrefix(key, class_id)),
-        );
-        steps.extend(gone(&prefixes, &self.view.target.prefixes).map(Action::DeletePrefix));
+        for (key, held, wanted) in differences(&observed.addrs, &target.addrs) {
+            let now = self.addrs.get(&key).or(held);
+            steps.extend(to(now, wanted, |addr| Action::PutAddr(key, *addr), Action::DeleteAddr(key)));
+        }
+        for (key, held, wanted) in differences(&observed.rows, &target.rows) {
+            let now = self.rows.get(&key).or(held);
+            steps.extend(to(now, wanted, |row| Action::PutRow(key, *row), Action::DeleteRow(key)));
+        }
+        for (key, held, wanted) in differences(&observed.prefixes, &target.prefixes) {
+            let now = self.prefixes.get(&key).map_or(held, Option::as_ref);
+            steps.extend(to(now, wanted, |class_id| Action::PutPrefix(key, *class_id), Action::DeletePrefix(key)));
+        }
         steps
     }
 
+    fn switches(&self, domain_id: u32) -> bool {
+        self.switches.contains_key(&domain_id)
+    }
+
     fn staged_addrs(&self) -> BTreeMap<AddrKey, Addr> {
-        let keys: BTreeSet<&AddrKey> = self.view.observed.addrs.keys().chain(self.view.target.addrs.keys()).collect();
-        keys.into_iter()
-            .filter(|key| self.switches.contains_key(&key.domain_id))
-            .filter_map(|key| {
-                let held = self.view.observed.addrs.get(key);
-                let staged = self.staged_addr(key.domain_id, held, self.view.target.addrs.get(key))?;
-                (held != Some(&staged)).then_some((*key, staged))
+        let differences = differences(&self.view.observed.addrs, &self.view.target.addrs);
+        differences
+            .filter(|(key, ..)| self.switches(key.domain_id))
+            .filter_map(|(key, held, wanted)| {
+                let staged = self.staged_addr(key.domain_id, held, wanted)?;
+                (held != Some(&staged)).then_some((key, staged))
             })
             .collect()
     }
@@ -121,25 +127,37 @@ impl<'a> Slots<'a> {
     }
 
     fn staged_rows(&self) -> BTreeMap<RowKey, Row> {
-        let keys: BTreeSet<&RowKey> = self.view.observed.rows.keys().chain(self.view.target.rows.keys()).collect();
-        keys.into_iter()
-            .filter(|key| self.switches.contains_key(&key.domain_id))
-            .filter_map(|key| {
+        let differences = differences(&self.view.observed.rows, &self.view.target.rows);
+        differences
+            .filter(|(key, ..)| self.switches(key.domain_id))
+            .filter_map(|(key, held, _)| {
                 let active = self.view.slot(key.domain_id) as usize;
-                let mut staged = Row { profile: [self.view.target_row(key); 2] };
-                staged.profile[active] = self.view.row_in_force(key);
-                let held = self.view.observed.rows.get(key).copied().unwrap_or_default();
-                (held != staged).then_some((*key, staged))
+                let mut staged = Row { profile: [self.view.target_row(&key); 2] };
+                staged.profile[active] = self.view.row_in_force(&key);
+                (held.copied().unwrap_or_default() != staged).then_some((key, staged))
             })
             .collect()
     }
 
-    /// `None`: the key goes.
     fn staged_prefixes(&self) -> BTreeMap<PrefixKey, Option<u32>> {
-        let keys = self.view.observed.prefixes.keys().chain(self.view.target.prefixes.keys());
-        keys.filter(|key| self.switches.contains_key(&key.domain_id) && key.slot != self.view.slot(key.domain_id))
-            .filter(|key| self.view.observed.prefixes.get(key) != self.view.target.prefixes.get(key))
-            .map(|key| (*key, self.view.target.prefixes.get(key).copied()))
+        let differences = differences(&self.view.observed.prefixes, &self.view.target.prefixes);
+        differences
+            .filter(|(key, ..)| self.switches(key.domain_id) && key.slot != self.view.slot(key.domain_id))
+            .map(|(key, _, wanted)| (key, wanted.copied()))
             .collect()
+    }
+}
+
+/// The step from what an entry is to what is wanted.
+fn to<V: PartialEq>(
+    now: Option<&V>,
+    wanted: Option<&V>,
+    put: impl FnOnce(&V) -> Action,
+    delete: Action,
+) -> Option<Action> {
+    match wanted {
+        _ if now == wanted => None,
+        Some(wanted) => Some(put(wanted)),
+        None => Some(delete),
     }
 }

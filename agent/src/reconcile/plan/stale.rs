@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     Start, changed,
     classes::{Classes, addrs},
-    gone,
+    differences, gone,
     view::View,
 };
 use crate::bpf::{
@@ -62,8 +62,7 @@ impl Stale {
 
     fn subnets(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.subnets, &view.target.subnets);
-        let keys = changed(observed, target).map(|(key, _)| key).chain(gone(observed, target));
-        for SubnetKey { prefixlen, domain_id, ip } in keys {
+        for (SubnetKey { prefixlen, domain_id, ip }, ..) in differences(observed, target) {
             self.addresses_of(domain_id, prefixlen - RF_SUBNET_FIXED_BITS, &ip);
         }
     }
@@ -105,7 +104,7 @@ impl Stale {
     }
 
     fn left(&mut self, view: &View<'_>) {
-        let left = view.observed.addrs.iter().filter(|(key, _)| !view.target.addrs.contains_key(key));
-        self.places.extend(left.map(|(_, addr)| addr.epoch));
+        let left = differences(&view.observed.addrs, &view.target.addrs).filter(|(_, _, wanted)| wanted.is_none());
+        self.places.extend(left.filter_map(|(_, held, _)| held).map(|addr| addr.epoch));
     }
 }

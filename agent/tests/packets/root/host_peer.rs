@@ -4,12 +4,14 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use ringfence_agent::bpf::consts::{RF_CLASS_HOST, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Action, Device, DeviceKind, Hook, Reason};
+use ringfence_agent::bpf::{Action, Device, DeviceKind, Hook, Reason, TestContext};
 
 use crate::builder::{Mac, Packet, arp, ethernet, icmp_error};
 use crate::guest::Guest;
 use crate::net::{ip, sh};
-use crate::world::{DOMAIN, DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, UPLINK_MAC, Workload, World};
+use crate::world::{
+    ALLOW, DOMAIN, DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, STATEFUL, UPLINK_MAC, Workload, World, enforced,
+};
 
 const FROM: Hook = Hook::FromWorkload;
 const TO: Hook = Hook::ToWorkload;
@@ -132,6 +134,33 @@ fn a_frame_to_the_devices_own_mac_is_judged_as_to_the_host() {
 }
 
 #[test]
+fn what_the_host_answers_to_a_flow_that_became_stateless_is_judged_as_the_hosts() {
+    let mut beside = Beside::new(|_| {});
+    let web = beside.web;
+    let asked = beside.toward_host(Packet::udp(web.v4, ip(HOST), (4000, 53)));
+    let answer = beside.of_host(Packet::udp(ip(HOST), web.v4, (53, 4000)));
+    for notes in [STATEFUL, 0] {
+        beside.world.row_of(0, CLASS, RF_CLASS_HOST, RF_TABLE_UDP, &[enforced((0, ALLOW, 1, 2), notes)]);
+        beside.world.bump_domain();
+        beside.world.passes(FROM, web.ifindex, &asked);
+    }
+    beside.world.drops(TO, web.ifindex, &answer, Reason::FromHost);
+    beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
+    beside.world.bump_domain();
+    beside.world.passes(TO, web.ifindex, &answer);
+}
+
+#[test]
+fn what_went_to_the_stack_is_not_admitted_where_the_stack_sends_it_on() {
+    let beside = Beside::new(|_| {});
+    let frame = beside.of_host(Packet::udp(beside.world.app.v4, beside.web.v4, (4000, 53)));
+    let context =
+        TestContext { ifindex: beside.web.ifindex, mark: !beside.world.datapath.mark(), ..TestContext::default() };
+    beside.world.datapath.test_run(TO, &frame, &context).unwrap();
+    assert_eq!(Reason::from_number(beside.world.decision().reason), Some(Reason::FromHost));
+}
+
+#[test]
 fn nobody_else_speaks_on_a_connection_of_the_host() {
     let mut beside = Beside::new(|_| {});
     let web = beside.web;
@@ -140,6 +169,9 @@ fn nobody_else_speaks_on_a_connection_of_the_host() {
     beside.world.passes(TO, web.ifindex, &beside.of_host(packet.clone()));
     let outside = packet.macs(NEXT_HOP_MAC, UPLINK_MAC).build();
     beside.world.drops(Hook::FromUplink, beside.world.uplink, &outside, Reason::Spoofed);
+    let answer = Packet::udp(web.v4, ip(OUTSIDE), (53, 4000));
+    let error = icmp_error(ip("192.0.2.77"), web.v4, &answer.ip()).macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+    beside.world.drops(Hook::FromUplink, beside.world.uplink, &error, Reason::NoConnection);
     // Nor the host on another's.
     beside.world.allow(9, CLASS, RF_TABLE_UDP);
     let other = Packet::udp(ip(OUTSIDE), web.v4, (4001, 53));
@@ -184,4 +216,8 @@ fn sockets_of_host_and_workload_talk_through_the_guard_where_policy_says_so() {
     beside.world.allow(CLASS, RF_CLASS_HOST, RF_TABLE_UDP);
     assert!(arrives(&inside, &host, at_host));
     assert!(arrives(&host, &inside, at_guest), "as an answer");
+    beside.world.datapath.detach(FROM, web.ifindex).unwrap();
+    // The kernel takes it off a while after its pin is gone.
+    let ends = (0..1000).any(|_| !arrives(&inside, &host, at_host));
+    assert!(ends, "what no program admitted, the guard drops");
 }

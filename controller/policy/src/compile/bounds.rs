@@ -7,13 +7,32 @@ use std::{
 };
 
 use super::{CompileError, classes::Class, peers::Peers};
-use crate::model::Domain;
+use crate::model::{Domain, Peer};
 
 /// Classes of interface addresses that a domain may have.
 pub(super) const CLASSES_MAX: usize = 4096;
 
 /// Rows that a host holds; one host may need all of a domain's.
 pub(super) const ROWS_MAX: usize = 1_000_000;
+
+/// Matches that the compiler goes through: of rules with classes and with pairs of them, of peers with prefixes. What
+/// fits a host stays far below; one commit cannot keep the controller busy for longer, or fill its memory.
+const MATCHES_MAX: usize = 32_000_000;
+
+/// What is left of [`MATCHES_MAX`].
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self(MATCHES_MAX)
+    }
+
+    /// Goes through some matches; `None`: there are more than may be.
+    pub(super) fn spend(&mut self, matches: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(matches)?;
+        Some(())
+    }
+}
 
 /// How many culprits an error names.
 const NAMED: usize = 5;
@@ -29,17 +48,20 @@ pub(super) fn too_many_classes(domain: &Domain, peers: &Peers, classes: &BTreeSe
 }
 
 /// Names the rule that matches most pairs of classes, and what tells most of them apart.
-pub(super) fn too_many_rows<'a>(
-    domain: &Domain,
-    peers: &Peers,
-    classes: impl Iterator<Item = &'a Class>,
-    widest: &str,
-) -> CompileError {
+pub(super) fn too_many_rows(domain: &Domain, widest: &str, culprits: &str) -> CompileError {
     CompileError::TooManyRows(format!(
         "domain {}: its rules match more than {ROWS_MAX} pairs of classes: use fewer overlapping segments, prefixes \
-         and port names, or narrower peers; the widest rule is {widest}, and those that split most are {}",
+         and port names, or narrower peers; the widest rule is {widest}, and those that split most are {culprits}",
         domain.name(),
-        culprits(peers, classes),
+    ))
+}
+
+/// Names what overlaps.
+pub(super) fn too_many_matches(domain: &Domain, culprits: &str) -> CompileError {
+    CompileError::TooManyMatches(format!(
+        "domain {}: its rules overlap in more than {MATCHES_MAX} places: use narrower peers, fewer rules for the same \
+         traffic, or fewer prefixes inside others; those to look at first are {culprits}",
+        domain.name(),
     ))
 }
 
@@ -52,7 +74,7 @@ enum Culprit<'a> {
 
 /// The peers and port names without which there would be the fewest classes. It costs no more than to read the
 /// classes once: what a class would be without one of its parts is known by the sum of the hashes of the others.
-fn culprits<'a>(peers: &Peers, classes: impl Iterator<Item = &'a Class>) -> String {
+pub(super) fn culprits<'a>(peers: &Peers, classes: impl Iterator<Item = &'a Class>) -> String {
     let classes: Vec<(Vec<(Culprit<'_>, u64)>, u64)> = classes
         .map(|class| {
             let peers = class.peers.iter().map(|place| (Culprit::Peer(*place), hash(place)));
@@ -82,6 +104,11 @@ fn culprits<'a>(peers: &Peers, classes: impl Iterator<Item = &'a Class>) -> Stri
         Culprit::Port(name) => Some(format!("port {name}")),
     });
     named.collect::<Vec<_>>().join(", ")
+}
+
+/// The first of some peers.
+pub(super) fn first_of<'a>(peers: impl Iterator<Item = &'a Peer>) -> String {
+    peers.take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn hash(value: &impl Hash) -> u64 {

@@ -66,7 +66,7 @@ pub(super) struct Classes {
 
 impl Classes {
     pub(super) fn new(domain: &Domain) -> Result<Self, CompileError> {
-        let peers = Peers::new(domain);
+        let peers = Peers::new(domain)?;
         let mut classes: BTreeSet<Class> = BTreeSet::new();
         for (name, workload) in domain.workloads() {
             let of_workload = peers.of_workload(name, workload);

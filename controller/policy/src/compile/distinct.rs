@@ -1,11 +1,9 @@
 //! What many classes or rules have in common, each once.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash};
 
 use super::{
+    bounds::Budget,
     classes::Class,
     peers::{Peers, Places},
 };
@@ -58,10 +56,13 @@ impl Lists {
         })
     }
 
-    /// The lists that match a class.
-    pub(super) fn holding(&self, class: &Class) -> Vec<usize> {
-        let lists: BTreeSet<usize> =
-            class.peers.iter().flat_map(|peer| &self.by_peer[*peer as usize]).copied().collect();
-        lists.into_iter().collect()
+    /// The lists that match a class; `None`: too many.
+    pub(super) fn holding(&self, class: &Class, budget: &mut Budget) -> Option<Vec<usize>> {
+        let by_peer = || class.peers.iter().map(|peer| &self.by_peer[*peer as usize]);
+        budget.spend(by_peer().map(Vec::len).sum())?;
+        let mut lists: Vec<usize> = by_peer().flatten().copied().collect();
+        lists.sort_unstable();
+        lists.dedup();
+        Some(lists)
     }
 }

@@ -60,6 +60,9 @@ pub enum CompileError {
     /// More rows than fit.
     #[error("{0}")]
     TooManyRows(String),
+    /// Rules that overlap so much that it would take too long.
+    #[error("{0}")]
+    TooManyMatches(String),
     /// The ids lack a part of the domain.
     #[error("domain {domain}: no id was handed out for {part}")]
     MissingId {
@@ -73,7 +76,8 @@ pub enum CompileError {
 /// Compiles one domain. `hosts` are the underlay addresses of those that have registered.
 ///
 /// # Errors
-/// A domain that would need more classes or rows than a host holds; ids that lack a part of the domain.
+/// A domain that would need more classes or rows than a host holds, or whose rules overlap too much; ids that lack a
+/// part of the domain.
 pub fn compile(
     domain: &Domain,
     ids: &DomainIds,

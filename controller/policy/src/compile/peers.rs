@@ -9,6 +9,8 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
+    CompileError,
+    bounds::{self, Budget},
     nested::{Nested, parents},
     selectors::Selectors,
 };
@@ -29,7 +31,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(domain: &Domain) -> Self {
+    pub(super) fn new(domain: &Domain) -> Result<Self, CompileError> {
         let rules = || domain.policies().flat_map(|(_, policy)| &policy.rules);
         let mut list: Vec<&Peer> = rules().flat_map(|rule| rule.from.iter().chain(&rule.to)).collect();
         list.sort_unstable();
@@ -48,14 +50,14 @@ impl Peers {
         let mut peers = Self {
             selectors: selectors.collect(),
             workloads: workloads.collect(),
-            addresses: by_address(domain, &list),
+            addresses: by_address(domain, &list)?,
             ports: vec![BTreeSet::new(); list.len()],
             list,
         };
         for rule in rules() {
             peers.note_ports(rule);
         }
-        peers
+        Ok(peers)
     }
 
     fn note_ports(&mut self, rule: &Rule) {
@@ -134,7 +136,7 @@ fn port_name(traffic: &Traffic) -> Option<&String> {
 }
 
 /// What peers match by address: every prefix where that changes, with those that match from there on.
-fn by_address(domain: &Domain, list: &[Peer]) -> Nested<Places> {
+fn by_address(domain: &Domain, list: &[Peer]) -> Result<Nested<Places>, CompileError> {
     /// Where peers begin and cease to match.
     #[derive(Default)]
     struct Turn {
@@ -159,6 +161,7 @@ fn by_address(domain: &Domain, list: &[Peer]) -> Nested<Places> {
         }
     }
     let parents = parents(&turns.keys().copied().collect());
+    let mut budget = Budget::new();
     let mut matching: Vec<Places> = Vec::with_capacity(parents.len());
     for ((_, parent), turn) in parents.iter().zip(turns.values()) {
         let mut places = parent.and_then(|parent| matching.get(parent)).cloned().unwrap_or_default();
@@ -166,7 +169,11 @@ fn by_address(domain: &Domain, list: &[Peer]) -> Nested<Places> {
         places.retain(|place| !turn.cease.contains(place));
         places.sort_unstable();
         places.dedup();
+        if budget.spend(places.len()).is_none() {
+            let widest = places.iter().filter_map(|place| list.get(*place as usize));
+            return Err(bounds::too_many_matches(domain, &bounds::first_of(widest)));
+        }
         matching.push(places);
     }
-    parents.into_iter().map(|(prefix, _)| prefix).zip(matching).collect()
+    Ok(parents.into_iter().map(|(prefix, _)| prefix).zip(matching).collect())
 }

@@ -3,11 +3,11 @@
 //! Many classes are sources of the same rules, or destinations: they are looked at together. And many rules have
 //! the same sources and destinations: they are, too.
 
-use std::{collections::BTreeSet, mem};
+use std::collections::BTreeMap;
 
 use super::{
     CompileError,
-    bounds::{ROWS_MAX, too_many_rows},
+    bounds::{Budget, ROWS_MAX, culprits, too_many_matches, too_many_rows},
     classes::{Class, Classes},
     distinct::{Distinct, Lists},
     order::Ordered,
@@ -27,15 +27,16 @@ pub(super) fn compile(
     classes: &Classes,
 ) -> Result<(Vec<Row>, Vec<Profile>), CompileError> {
     let numbered = classes.numbered();
-    let matching = Matching::new(ordered, classes, &numbered);
+    let mut budget = Budget::new();
+    let told_apart = || culprits(&classes.peers, numbered.iter().map(|(_, class)| *class));
+    let overlap = || too_many_matches(domain, &told_apart());
+    let matching = Matching::new(ordered, classes, &numbered, &mut budget).ok_or_else(overlap)?;
     let mut profiles = Profiles::new(ordered, domain.default_allows);
     let mut rows = Vec::new();
-    let mut scratch = vec![Vec::new(); matching.destinations.len()];
     for (source, members) in &matching.sources {
-        let reached = matching.reached_from(source, &mut profiles, &mut scratch);
+        let reached = matching.reached_from(source, &mut profiles, &mut budget).ok_or_else(overlap)?;
         if rows.len() + members.len() * reached.len() > ROWS_MAX {
-            let widest = matching.widest(ordered);
-            return Err(too_many_rows(domain, &classes.peers, numbered.iter().map(|(_, class)| *class), &widest));
+            return Err(too_many_rows(domain, &matching.widest(ordered), &told_apart()));
         }
         for from_class in members {
             rows.extend(reached.iter().map(|(to_class, Timeline { profile, later })| Row {
@@ -85,7 +86,8 @@ struct Matching {
 }
 
 impl Matching {
-    fn new(ordered: &Ordered<'_>, classes: &Classes, numbered: &[(u32, &Class)]) -> Self {
+    /// `None`: there are too many.
+    fn new(ordered: &Ordered<'_>, classes: &Classes, numbered: &[(u32, &Class)], budget: &mut Budget) -> Option<Self> {
         let peers = &classes.peers;
         let (mut from, mut to, mut groups) = (Lists::new(peers), Lists::new(peers), Distinct::new());
         for (place, ordered) in (0..).zip(&ordered.rules) {
@@ -96,8 +98,9 @@ impl Matching {
         let (mut sources, mut destinations) = (Distinct::new(), Distinct::new());
         for (id, class) in numbered {
             let votes = class.votes();
-            sources.add(Source { lists: from.holding(class), votes }, *id);
-            destinations.add(Destination { lists: to.holding(class), votes, ports: class.ports.clone() }, *id);
+            sources.add(Source { lists: from.holding(class, budget)?, votes }, *id);
+            let lists = to.holding(class, budget)?;
+            destinations.add(Destination { lists, votes, ports: class.ports.clone() }, *id);
         }
         let mut by_from: Vec<Vec<_>> = vec![Vec::new(); from.len()];
         for (group, rules) in groups.list {
@@ -108,37 +111,41 @@ impl Matching {
         for (place, (destination, _)) in destinations.iter().enumerate() {
             destination.lists.iter().for_each(|list| reached[*list].push(place));
         }
-        Self { sources: sources.list, destinations, groups: by_from, reached }
+        Some(Self { sources: sources.list, destinations, groups: by_from, reached })
     }
 
-    /// The classes that rules match from a source, with what those come to. `rules` has an empty list for every
-    /// destination, before and after.
+    /// The rules that match from a source, by the place of the destination; `None`: too many.
+    fn matched_from(&self, source: &Source, budget: &mut Budget) -> Option<BTreeMap<usize, Vec<usize>>> {
+        let mut matched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (group, rules) in source.lists.iter().flat_map(|list| &self.groups[*list]) {
+            let from = source.votes && group.binds.binds(Side::From);
+            let to = group.binds.binds(Side::To);
+            for place in &self.reached[group.to] {
+                if from || (to && self.destinations[*place].0.votes) {
+                    budget.spend(rules.len())?;
+                    matched.entry(*place).or_default().extend(rules.iter().map(|rule| *rule as usize));
+                }
+            }
+        }
+        Some(matched)
+    }
+
+    /// The classes that rules match from a source, with what those come to; `None`: too many.
     fn reached_from(
         &self,
         source: &Source,
         profiles: &mut Profiles<'_>,
-        rules: &mut [Vec<usize>],
-    ) -> Vec<(u32, Timeline)> {
-        let mut found = BTreeSet::new();
-        for (group, places) in source.lists.iter().flat_map(|list| &self.groups[*list]) {
-            let from = source.votes && group.binds.binds(Side::From);
-            for place in &self.reached[group.to] {
-                if from || (self.destinations[*place].0.votes && group.binds.binds(Side::To)) {
-                    rules[*place].extend(places.iter().map(|place| *place as usize));
-                    found.insert(*place);
-                }
-            }
-        }
+        budget: &mut Budget,
+    ) -> Option<Vec<(u32, Timeline)>> {
         let mut reached = Vec::new();
-        for place in found {
+        for (place, mut rules) in self.matched_from(source, budget)? {
             let (Destination { votes, ports, .. }, members) = &self.destinations[place];
-            let mut rules = mem::take(&mut rules[place]);
             rules.sort_unstable();
             let asked = Asked { rules, from_votes: source.votes, to_votes: *votes, ports: ports.clone() };
             let timeline = profiles.of(asked);
             reached.extend(members.iter().map(|class| (*class, timeline.clone())));
         }
-        reached
+        Some(reached)
     }
 
     /// The rule that matches the most pairs of classes.

@@ -10,14 +10,11 @@ use super::{
     build::{build, build_platform},
     decode::decode,
     exclusive::{Exclusive, claims, workload_claims},
-    finding::Finding,
+    finding::{Finding, told},
     name::split_domain,
     step::step,
 };
 use crate::object::{Kind, Object, ObjectKey, PLATFORM};
-
-/// How many referrers a refused deletion names.
-const REFERRERS_NAMED: usize = 5;
 
 /// A change that every check passed.
 #[derive(Clone, Debug)]
@@ -96,7 +93,7 @@ fn attempt(before: &Model, upserts: &[Object], deletes: &[ObjectKey], may_step: 
         let model = draft.into_model(domains, platform, exclusive);
         return Ok(Change { model, objects, touched });
     }
-    let mut invalid = draft.into_invalid();
+    let mut invalid = told(&draft.findings, &draft.places, &draft.deletes);
     invalid.extend(twice);
     invalid.sort_by(|a, b| (a.index, &a.key).cmp(&(b.index, &b.key)));
     Err(invalid)
@@ -314,41 +311,4 @@ impl<'a> Draft<'a> {
         model.domains.extend(domains);
         model
     }
-
-    /// The findings in terms of the request: a reference to something deleted is the deletion's fault.
-    fn into_invalid(self) -> Vec<Invalid> {
-        let mut invalid = Vec::new();
-        let mut referrers: BTreeMap<&ObjectKey, Vec<String>> = BTreeMap::new();
-        for finding in &self.findings {
-            let deleted = finding.missing.as_ref();
-            if let Some(target) = deleted.and_then(|target| self.deletes.get(target)) {
-                let referrer = format!("{} ({})", finding.key, finding.fault.field);
-                referrers.entry(target).or_default().push(referrer);
-                continue;
-            }
-            invalid.push(Invalid {
-                key: finding.key.clone(),
-                index: self.places.get(&finding.key).copied(),
-                field: finding.fault.field.clone(),
-                message: finding.fault.message.clone(),
-            });
-        }
-        invalid.extend(referrers.into_iter().map(|(target, referrers)| Invalid {
-            key: target.clone(),
-            index: None,
-            field: String::new(),
-            message: still_used(&referrers),
-        }));
-        invalid
-    }
-}
-
-fn still_used(referrers: &[String]) -> String {
-    let named = &referrers[..referrers.len().min(REFERRERS_NAMED)];
-    let more = match referrers.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = named.join(", ");
-    format!("is still used by {named}{more}: delete or change that first, or in the same change")
 }

@@ -1,7 +1,12 @@
-//! What is wrong with a change, before it is told in the terms of the request.
+//! What is wrong with a change: of the state it would make, and then in the terms of the request.
 
-use super::fault::Fault;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Invalid, fault::Fault};
 use crate::object::ObjectKey;
+
+/// How many referrers a refused deletion names.
+const REFERRERS_NAMED: usize = 5;
 
 /// One thing wrong with an object of the state that a change would make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,4 +43,44 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.key, self.field)
     }
+}
+
+/// The findings in terms of the request, in which upserts have places: a reference to something deleted is the
+/// deletion's fault.
+pub(super) fn told(
+    findings: &[Finding],
+    places: &HashMap<ObjectKey, usize>,
+    deletes: &BTreeSet<&ObjectKey>,
+) -> Vec<Invalid> {
+    let mut invalid = Vec::new();
+    let mut referrers: BTreeMap<&ObjectKey, Vec<String>> = BTreeMap::new();
+    for Finding { key, fault, missing } in findings {
+        if let Some(target) = missing.as_ref().and_then(|target| deletes.get(target)) {
+            referrers.entry(target).or_default().push(format!("{key} ({})", fault.field));
+            continue;
+        }
+        invalid.push(Invalid {
+            key: key.clone(),
+            index: places.get(key).copied(),
+            field: fault.field.clone(),
+            message: fault.message.clone(),
+        });
+    }
+    invalid.extend(referrers.into_iter().map(|(target, referrers)| Invalid {
+        key: target.clone(),
+        index: None,
+        field: String::new(),
+        message: still_used(&referrers),
+    }));
+    invalid
+}
+
+fn still_used(referrers: &[String]) -> String {
+    let named = &referrers[..referrers.len().min(REFERRERS_NAMED)];
+    let more = match referrers.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = named.join(", ");
+    format!("is still used by {named}{more}: delete or change that first, or in the same change")
 }

@@ -72,7 +72,21 @@ pub fn change_update(base: &Bundle, bundle: &Bundle) -> v1::DomainUpdate {
 /// # Errors
 /// A message that is not well formed, a change from something else than `base`, or a result whose digest
 /// is not the one promised.
-pub fn apply_update(base: Option<&Bundle>, update: v1::DomainUpdate) -> Result<Bundle, InvalidMessage> {
+pub fn apply_update(base: Option<&Bundle>, mut update: v1::DomainUpdate) -> Result<Bundle, InvalidMessage> {
+    let promised = std::mem::take(&mut update.digest);
+    let bundle = read_update(base, update)?;
+    if digest(&bundle)[..] != promised[..] {
+        let message = "does not match what the update makes: ask for the whole bundle";
+        return Err(InvalidMessage::new("digest", message));
+    }
+    Ok(bundle)
+}
+
+/// The bundle that an update makes, whatever its digest.
+///
+/// # Errors
+/// As [`apply_update`].
+pub fn read_update(base: Option<&Bundle>, update: v1::DomainUpdate) -> Result<Bundle, InvalidMessage> {
     let v1::DomainUpdate {
         domain_id,
         name,
@@ -83,7 +97,7 @@ pub fn apply_update(base: Option<&Bundle>, update: v1::DomainUpdate) -> Result<B
         policy,
         interfaces,
         removed_interface_ids,
-        digest: promised,
+        digest: _,
     } = update;
     if domain_id == 0 {
         return Err(InvalidMessage::new("domain_id", "is 0, which stands for no domain"));
@@ -108,10 +122,6 @@ pub fn apply_update(base: Option<&Bundle>, update: v1::DomainUpdate) -> Result<B
         interfaces: merge(held, interfaces, &removed_interface_ids)?,
     };
     check_interfaces(&bundle)?;
-    if digest(&bundle)[..] != promised[..] {
-        let message = "does not match what the update makes: ask for the whole bundle";
-        return Err(InvalidMessage::new("digest", message));
-    }
     Ok(bundle)
 }
 

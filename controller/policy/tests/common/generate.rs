@@ -1,14 +1,18 @@
 //! Generated domains with every feature of the language, and the flows that tell a right bundle from a wrong one.
 
 use proptest::prelude::*;
-use ringfence_policy::object::{
-    AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement, SegmentSpec,
-    Spec, WorkloadSpec,
+use ringfence_policy::{
+    evaluate::Flow,
+    model::Domain,
+    object::{
+        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement,
+        SegmentSpec, Spec, WorkloadSpec,
+    },
 };
 
 use super::{ground, object};
 
-pub mod flows;
+mod flows;
 mod policies;
 
 const ROLES: [&str; 3] = ["web", "app", "db"];
@@ -75,6 +79,16 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
             objects
         },
     )
+}
+
+/// See [`flows::some`].
+pub fn flows(domain: &Domain) -> Vec<Flow> {
+    flows::some(domain)
+}
+
+/// See [`flows::moments`].
+pub fn moments(domain: &Domain) -> Vec<u64> {
+    flows::moments(domain)
 }
 
 /// Objects of the domain, numbered.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use ringfence_policy::{
     bundle::Bundle,
     compile::Compilation,
@@ -52,8 +52,8 @@ pub(super) fn run(report: &mut Report) -> anyhow::Result<()> {
     for number in WORKLOADS..WORKLOADS + JOINS {
         let generation = u64::from(number);
         let joining = world::workload(DOMAIN, number, "a0", "h0");
-        let (change, changing) = timed(|| model.change(&[joining], &[]))?;
-        model = change.map_err(|invalid| anyhow!("a workload cannot join: {:?}", invalid.first()))?.model;
+        let (change, changing) = timed(|| world::changed(&model, &[joining]))?;
+        model = change?;
         let domain = in_force(&model)?;
         let mut ids = world::ids(&domain, 1);
         // A number once handed out stays, and a new one is greater.

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome, Error> {
         Command::Counters(args) => counters::run(args, &connect().await?, output).await,
         Command::Policy(Policy { command: PolicyCommand::Test(args) }) => policy_test::run(args, output),
         Command::Trace(args) if args.files.is_empty() => trace::online(args, &connect().await?, output).await,
-        Command::Trace(args) => trace::offline(args, output),
+        Command::Trace(args) => trace::offline(&args, output),
     }
 }
 

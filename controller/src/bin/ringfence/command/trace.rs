@@ -18,11 +18,11 @@ pub(super) async fn online(args: args::Trace, client: &Client, format: Format) -
 }
 
 /// Explains from files.
-pub(super) fn offline(args: args::Trace, format: Format) -> Result<Outcome, Error> {
+pub(super) fn offline(args: &args::Trace, format: Format) -> Result<Outcome, Error> {
     let world = World::read(&args.files)?;
     let traced =
-        trace::trace(&world.model, &request(&args), now()).map_err(|error| Error::Refused(error.to_string()))?;
-    show(traced.to_wire(0), &args, format)
+        trace::trace(&world.model, &request(args), now()).map_err(|error| Error::Refused(error.to_string()))?;
+    show(traced.to_wire(0), args, format)
 }
 
 fn request(args: &args::Trace) -> v1::TraceRequest {

@@ -11,6 +11,7 @@ use crate::output::columns;
 #[derive(Debug, Serialize)]
 pub(crate) struct Readings {
     interfaces: Vec<Interface>,
+    audit: Vec<Audit>,
     /// Hosts that did not answer.
     pub(crate) errors: Vec<HostError>,
 }
@@ -38,31 +39,77 @@ struct Interface {
     drops: BTreeMap<String, u64>,
 }
 
+/// Judgements on a host that a rule in audit would have turned, since the domain came there.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Audit {
+    host: String,
+    domain: String,
+    /// Empty: it is there no longer.
+    rule: String,
+    would: Would,
+    judgements: u64,
+}
+
+/// What a rule in audit would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Would {
+    Allow,
+    Deny,
+}
+
 impl Readings {
     /// Whether there is no interface.
     pub(crate) fn is_empty(&self) -> bool {
         self.interfaces.is_empty()
     }
 
-    /// A row for each device, by host and domain.
+    /// A row for each device, by host and domain, and one for each rule in audit that would have turned anything.
     pub(crate) fn table(&self) -> String {
-        columns(
+        let interfaces = columns(
             ["HOST", "DOMAIN", "INTERFACE", "DEVICE", "PASSED FROM", "PASSED TO", "DROPPED", "BY REASON"],
             self.interfaces.iter().map(Interface::row),
-        )
+        );
+        if self.audit.is_empty() {
+            return interfaces;
+        }
+        let audit = columns(["HOST", "DOMAIN", "RULE", "IN AUDIT", "JUDGEMENTS"], self.audit.iter().map(Audit::row));
+        format!("{interfaces}\n{audit}")
     }
 }
 
 impl From<v1::CountersResponse> for Readings {
     fn from(message: v1::CountersResponse) -> Self {
-        let v1::CountersResponse { interfaces, errors } = message;
+        let v1::CountersResponse { interfaces, errors, audit } = message;
+        let mut audit: Vec<_> = audit.into_iter().map(Audit::from).collect();
+        audit.sort();
         let mut interfaces: Vec<_> = interfaces.into_iter().map(Interface::from).collect();
         interfaces.sort_by(|a, b| a.order().cmp(&b.order()));
         let error = |message| {
             let v1::HostError { host, message } = message;
             HostError { host, message }
         };
-        Self { interfaces, errors: errors.into_iter().map(error).collect() }
+        Self { interfaces, audit, errors: errors.into_iter().map(error).collect() }
+    }
+}
+
+impl Audit {
+    fn row(&self) -> [String; 5] {
+        let Self { host, domain, rule, would, judgements } = self;
+        let rule = if rule.is_empty() { "(deleted)" } else { rule };
+        let would = match would {
+            Would::Allow => "would allow",
+            Would::Deny => "would deny",
+        };
+        [host.clone(), domain.clone(), rule.to_owned(), would.to_owned(), judgements.to_string()]
+    }
+}
+
+impl From<v1::RuleAudit> for Audit {
+    fn from(message: v1::RuleAudit) -> Self {
+        let v1::RuleAudit { host, domain, rule, allows, judgements } = message;
+        let would = if allows { Would::Allow } else { Would::Deny };
+        Self { host, domain, rule, would, judgements }
     }
 }
 
@@ -120,7 +167,30 @@ mod tests {
             drops: vec![drop("spoofed", 1), drop("policy_deny", 12), drop("too_big", 0)],
         };
         let errors = vec![v1::HostError { host: "h3".into(), message: "not connected".into() }];
-        Readings::from(v1::CountersResponse { interfaces: vec![overlay, workload], errors })
+        Readings::from(v1::CountersResponse { interfaces: vec![overlay, workload], errors, audit: Vec::new() })
+    }
+
+    #[test]
+    fn what_policies_in_audit_would_turn_is_told_by_rule() {
+        let audit = |rule: &str, allows, judgements| {
+            let (host, domain, rule) = ("h1".into(), "acme/prod".into(), rule.into());
+            v1::RuleAudit { host, domain, rule, allows, judgements }
+        };
+        let audit = vec![audit("trial/stop", false, 7), audit("", true, 2), audit("default/deny", false, 1)];
+        let readings = Readings::from(v1::CountersResponse { audit, ..Default::default() });
+        let table = readings.table();
+        let (_, rules) = table.split_once("\n\n").unwrap_or_default();
+        assert_eq!(
+            rules,
+            "HOST  DOMAIN     RULE          IN AUDIT     JUDGEMENTS\n\
+             h1    acme/prod  (deleted)     would allow  2\n\
+             h1    acme/prod  default/deny  would deny   1\n\
+             h1    acme/prod  trial/stop    would deny   7\n"
+        );
+        assert_eq!(
+            serde_json::json!(readings)["audit"][2],
+            serde_json::json!({"host": "h1", "domain": "acme/prod", "rule": "trial/stop", "would": "deny", "judgements": 7})
+        );
     }
 
     #[test]

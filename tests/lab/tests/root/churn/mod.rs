@@ -96,9 +96,9 @@ fn ground() -> String {
 fn workloads(numbers: std::ops::Range<usize>, round: usize) -> String {
     let mut text = String::new();
     for number in numbers {
-        let role = if (number + round) % 2 == 0 { "web" } else { "app" };
+        let role = if (number + round).is_multiple_of(2) { "web" } else { "app" };
         let [high, low] = u16::try_from(number + 256).unwrap().to_be_bytes();
-        let host = if number % 2 == 0 { "h1" } else { "h2" };
+        let host = if number.is_multiple_of(2) { "h1" } else { "h2" };
         write!(
             text,
             "---\n\
