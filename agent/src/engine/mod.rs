@@ -21,10 +21,12 @@ use crate::{
 
 pub(crate) mod frame;
 mod private;
+mod share;
 mod stage;
 mod tuple;
 
 use frame::Packet;
+pub use share::Share;
 pub(crate) use stage::Entry;
 use stage::Stage;
 
@@ -169,9 +171,7 @@ impl Engine {
     /// # Errors
     /// An engine without a bundle.
     pub fn judge_by_maps(&self, flow: &Flow) -> Result<Verdict, EngineError> {
-        let stage = self.stage()?;
-        let judgement = self.image.judge(stage.bundle().domain_id, flow);
-        Ok(stage.verdict(&judgement.run, stage.votes(flow)))
+        Ok(self.stage()?.judge(&self.image, flow))
     }
 
     /// Sends the first packet of a flow. An end that is no workload's is beyond the uplink, whether the bundle has one or

@@ -21,7 +21,7 @@ use crate::{
             RF_STATEFUL_TO,
         },
     },
-    lower::{LinkRef, Site},
+    lower::{LinkRef, Site, image::Image},
 };
 
 /// The host.
@@ -64,6 +64,7 @@ pub(crate) struct Entry {
 }
 
 impl Stage {
+    /// One host that runs every workload and has the uplink.
     pub(super) fn new(bundle: &Bundle) -> Self {
         let mut bundle = bundle.clone();
         let mut links = BTreeMap::from([(UPLINK.to_owned(), LinkRef { ifindex: UPLINK_IFINDEX, mtu: MTU })]);
@@ -75,6 +76,11 @@ impl Stage {
             links.insert(interface.device.clone(), LinkRef { ifindex, mtu: MTU });
         }
         let site = Site { host: HERE.to_owned(), overlay_mtu: MTU, links, ..Site::default() };
+        Self::over(bundle, site)
+    }
+
+    /// The bundle as it is, on one of its hosts.
+    pub(super) fn over(bundle: Bundle, site: Site) -> Self {
         let subnets = bundle.topology.networks.iter().flat_map(|network| &network.subnets);
         let gateways = subnets.map(|subnet| subnet.gateway).collect();
         let numbered = || bundle.interfaces.iter().enumerate();
@@ -84,6 +90,15 @@ impl Stage {
         let rules = rules.map(|rule| (rule.id, (rule.name.clone(), !rule.stateless, rule.log))).collect();
         let (own, pairs) = (own.collect(), pairs.collect());
         Self { bundle, site, own, gateways, pairs, rules }
+    }
+
+    /// Whether the host has a workload at an end, or the uplink beyond which the end is.
+    pub(super) fn has(&self, end: End) -> bool {
+        match self.owner(end) {
+            Some((place, _)) => self.bundle.interfaces.get(place).is_some_and(|it| it.host == self.site.host),
+            None if end == End::Host => false,
+            None => self.bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == self.site.host),
+        }
     }
 
     pub(super) fn bundle(&self) -> &Bundle {
@@ -126,6 +141,11 @@ impl Stage {
     /// Whether the side of the source and that of the destination vote.
     pub(super) fn votes(&self, flow: &Flow) -> [bool; 2] {
         [flow.source, flow.destination].map(|end| self.owner(end).is_some())
+    }
+
+    /// What maps say of a flow.
+    pub(super) fn judge(&self, image: &Image, flow: &Flow) -> Verdict {
+        self.verdict(&image.judge(self.bundle.domain_id, flow).run, self.votes(flow))
     }
 
     /// What a run says, in the words of the definition, given which sides vote.

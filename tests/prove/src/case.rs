@@ -283,10 +283,10 @@ fn moved(address: IpAddr, by: i8) -> Option<IpAddr> {
     })
 }
 
-/// Whether a packet can go from one to the other.
+/// Whether a packet can go from one to the other; to the same address none is ever sent.
 fn fit(one: End, other: End) -> bool {
     match (one, other) {
-        (End::Address(one), End::Address(other)) => one.is_ipv4() == other.is_ipv4(),
+        (End::Address(one), End::Address(other)) => one.is_ipv4() == other.is_ipv4() && one != other,
         (End::Host, End::Host) => false,
         _ => true,
     }

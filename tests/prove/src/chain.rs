@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use ringfence_agent::engine::{Answer, Engine, EngineError, Reply};
+use ringfence_agent::engine::{Answer, Engine, EngineError, Reply, Share};
 use ringfence_policy::evaluate::{Traffic, Verdict, evaluate, reply_passes};
 
 use crate::{
@@ -65,6 +65,8 @@ pub enum ChainError {
 pub struct Chain<'a> {
     engine: &'a mut Engine,
     ground: &'a Ground,
+    /// What each host is given of it, where workloads run on several.
+    shares: Vec<Share>,
     at: u64,
 }
 
@@ -75,7 +77,9 @@ impl<'a> Chain<'a> {
     /// The programs' maps cannot be written.
     pub fn new(engine: &'a mut Engine, ground: &'a Ground, at: u64) -> Result<Self, ChainError> {
         engine.load(&ground.bundle, at)?;
-        Ok(Self { engine, ground, at })
+        let hosts = ground.bundle.topology.hosts.iter();
+        let shares = hosts.map(|host| Share::new(&ground.bundle, &host.name, at)).collect::<Result<_, _>>();
+        Ok(Self { engine, ground, shares: shares.map_err(EngineError::from)?, at })
     }
 
     /// Asks every layer.
@@ -92,7 +96,8 @@ impl<'a> Chain<'a> {
         // The maps know gateways, but not what rules say of them: nothing goes there by policy.
         let of_gateway = [flow.source, flow.destination].map(|end| self.ground.is_gateways(end)) != [false; 2];
         let maps = if of_gateway { right.clone() } else { self.engine.judge_by_maps(flow)? };
-        if maps != right {
+        let shares = self.shares.iter().filter(|_| !of_gateway).filter_map(|share| share.judge(flow));
+        if let Some(maps) = shares.chain([maps]).find(|maps| *maps != right) {
             return Ok(Err(Difference::new(Link::Maps, &right, &maps)));
         }
         let exchange = self.engine.exchange(flow, case.source_port)?;

@@ -1,6 +1,6 @@
 //! Cases that are kept: files of the language, each with an expectation, that every layer must agree on for ever.
 //!
-//! They lie in `tests/corpus`; `ringfence policy test tests/corpus` reads them, too.
+//! They lie in `tests/corpus`; `ringfence policy test FILE` reads each, too.
 
 use std::{fs, io, path::Path};
 

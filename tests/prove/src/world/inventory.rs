@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence_policy::object::{AddressPairSpec, InterfaceSpec, NetworkSpec, Object, Spec, SubnetSpec, WorkloadSpec};
+use ringfence_policy::object::{
+    AddressPairSpec, InterfaceSpec, NetworkSpec, Object, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+};
 
 use super::object;
 use crate::random::Random;
@@ -39,6 +41,15 @@ const PAIRS: [&str; 18] = [
 
 /// The label that no rule asks for.
 const SERIAL: &str = "serial";
+
+pub(super) fn uplink() -> UplinkSpec {
+    UplinkSpec {
+        host: "h1".to_owned(),
+        device: "out".to_owned(),
+        addresses: vec!["192.0.2.2/24".to_owned()],
+        next_hops: vec!["192.0.2.1".to_owned()],
+    }
+}
 
 pub(super) fn networks(random: &mut Random) -> Vec<Object> {
     let count = random.between(1, NETWORKS.len());

@@ -29,7 +29,9 @@ impl World {
     pub fn generate(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let default = random.one([None, Some("deny"), Some("allow"), Some("allow")]).map(str::to_owned);
-        let domain = DomainSpec { default, ..DomainSpec::default() };
+        // Which host judges for the outside is told apart from those that run workloads.
+        let uplink = random.chance(50).then(inventory::uplink);
+        let domain = DomainSpec { default, uplink };
         let mut objects = vec![
             Object { domain: String::new(), name: "acme".to_owned(), spec: Spec::Tenant },
             Object { domain: String::new(), name: DOMAIN.to_owned(), spec: Spec::Domain(domain) },

@@ -76,6 +76,18 @@ pub(super) const BUGS: &[Bug] = &[
         wrong: "(net, self.by_prefix.get(&net).copied().unwrap_or(vacant))",
     },
     Bug {
+        name: "a host has no rows toward its own workloads",
+        file: "agent/src/lower/policy.rs",
+        right: "local.contains(&row.from_class) || local.contains(&row.to_class)",
+        wrong: "local.contains(&row.from_class)",
+    },
+    Bug {
+        name: "a host has no rows for the address pairs of its workloads",
+        file: "agent/src/lower/policy.rs",
+        right: "if classed.votes { pairs.owner",
+        wrong: "if classed.votes && !classed.votes { pairs.owner",
+    },
+    Bug {
         name: "prefixes are written to one slot",
         file: "agent/src/lower/assign.rs",
         right: "for slot in [0, 1] {\n                self.image.prefixes",

@@ -107,7 +107,19 @@ fn told(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }
 
-/// A copy of the tree, built into the tree's own target folder.
+/// The manifest with a version of its own, so that cargo takes nothing built of the copy for the tree's.
+fn apart(manifest: &[u8]) -> Vec<u8> {
+    let mut apart = String::new();
+    for line in String::from_utf8_lossy(manifest).lines() {
+        match line.strip_prefix("version = \"").and_then(|rest| rest.strip_suffix('"')) {
+            Some(version) => apart.push_str(&format!("version = \"{version}-planted\"\n")),
+            None => apart.push_str(&format!("{line}\n")),
+        }
+    }
+    apart.into_bytes()
+}
+
+/// A copy of the tree, built into the tree's own target folder, where it finds what the tree depends on.
 struct Copy {
     root: PathBuf,
     target: PathBuf,
@@ -127,7 +139,10 @@ impl Copy {
         let listed = output("git ls-files", Command::new("git").arg("ls-files").current_dir(&tree))?;
         for file in String::from_utf8_lossy(&listed.stdout).lines() {
             let path = tree.join(file);
-            let Ok(text) = fs::read(&path) else { continue };
+            let Ok(mut text) = fs::read(&path) else { continue };
+            if file == "Cargo.toml" {
+                text = apart(&text);
+            }
             // What is as it was keeps its time, so that it is not built again.
             if fs::read(copy.root.join(file)).ok().as_ref() != Some(&text) {
                 copy.write_bytes(file, &text)?;
