@@ -16,6 +16,8 @@ const PORTS: [u16; 8] = [0, 1, 80, 81, 443, 8080, 65_534, 65_535];
 const TYPES: [u8; 6] = [8, 0, 3, 13, 14, 255];
 /// The same of ICMPv6.
 const TYPES6: [u8; 5] = [128, 129, 1, 139, 255];
+/// Echo requests and their answers.
+const ECHO: [&str; 4] = ["icmp/8", "icmp/0", "icmp6/128", "icmp6/129"];
 /// Protocols, those with words of their own included.
 const PROTOCOLS: [u8; 9] = [6, 17, 132, 1, 58, 47, 50, 2, 255];
 
@@ -23,18 +25,22 @@ pub(super) fn policy(random: &mut Random, mut peer: impl FnMut(&mut Random) -> P
     let tier = random.one([None, Some("guard"), Some("tenant"), Some("baseline")]).map(str::to_owned);
     let mode = random.one([None, None, Some("enforce"), Some("audit")]).map(str::to_owned);
     let stateless = random.chance(25);
-    let rules = (0..random.between(1, 4)).map(|n| rule(random, n, &mut peer)).collect();
+    // Questions and their answers are told apart by type alone, and where nothing is tracked both are judged.
+    let echo = random.chance(if stateless { 40 } else { 10 });
+    let rules = (0..random.between(1, 4)).map(|n| rule(random, n, echo, &mut peer)).collect();
     PolicySpec { tier, mode, stateless, rules }
 }
 
-fn rule(random: &mut Random, n: usize, peer: &mut impl FnMut(&mut Random) -> PeerSpec) -> RuleSpec {
+fn rule(random: &mut Random, n: usize, echo: bool, peer: &mut impl FnMut(&mut Random) -> PeerSpec) -> RuleSpec {
     let mut peers = |random: &mut Random| -> Vec<PeerSpec> {
         // Most rules have a side that many flows match, so that several rules meet.
         let count = random.one([0, 0, 0, 1, 1, 2]);
         if count == 0 { vec![PeerSpec::Name("any".to_owned())] } else { (0..count).map(|_| peer(random)).collect() }
     };
     let (from, to) = (peers(random), peers(random));
-    let traffic = (0..random.one([1, 1, 1, 2])).map(|_| traffic(random)).collect();
+    let traffic = (0..random.one([1, 1, 1, 2]))
+        .map(|_| if echo && random.chance(70) { random.one(ECHO).to_owned() } else { traffic(random) })
+        .collect();
     let (not_before, not_after) = window(random);
     RuleSpec {
         name: format!("r{n}"),
