@@ -96,3 +96,46 @@ fn prefixes_that_overlap_without_end_are_refused_in_time() {
     assert!(told.starts_with("domain acme/prod: its rules overlap in more than 32000000 places"), "{told}");
     assert!(told.contains("{cidr: 0.0.0.0/0, except: [100.0."), "{told}");
 }
+
+/// Rules between the same peers, each with a port and a window of its own.
+fn timed_rules(count: u32) -> Vec<Object> {
+    let rule = |number: u32| RuleSpec {
+        name: format!("r{number}"),
+        from: vec![PeerSpec::Name("any".into())],
+        to: vec![PeerSpec::Name("any".into())],
+        action: "allow".into(),
+        traffic: vec![format!("tcp/{}", number * 2)],
+        not_before: Some(format!("2026-12-01T{:02}:{:02}:00Z", number / 60 % 24, number % 60)),
+        not_after: Some(format!("2027-12-01T{:02}:{:02}:00Z", number / 60 % 24, number % 60)),
+        ..RuleSpec::default()
+    };
+    let mut objects = ground();
+    objects.push(workload("web-1", "web", "front", 1, "10.1.0.11"));
+    let rules = (0..count).map(rule).collect();
+    objects.push(object("windows", Spec::Policy(PolicySpec { rules, ..PolicySpec::default() })));
+    objects
+}
+
+#[test]
+fn windows_and_ports_that_cut_too_finely_are_refused_by_the_rules() {
+    let start = Instant::now();
+    assert!(try_bundle(&domain(&timed_rules(100))).is_ok());
+    let Err(CompileError::TooManyRuns(told)) = try_bundle(&domain(&timed_rules(1400))) else { panic!("compiled") };
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(
+        told.starts_with(
+            "domain acme/prod: its rules cut ports and times into more than 1000000 pieces: use fewer ports"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("the rules to look at first are windows/r"), "{told}");
+}
+
+#[test]
+fn what_is_compiled_fits_into_a_message_that_agents_take() {
+    // As finely cut as may be: an agent takes 256 MiB.
+    let bundle = bundle(&domain(&timed_rules(180)));
+    let runs: usize = bundle.policy.profiles.iter().map(ringfence_policy::bundle::Profile::runs).sum();
+    let bytes = prost::Message::encoded_len(&ringfence_policy::wire::whole_update(&bundle));
+    assert!(bytes / runs * 1_000_000 < 64 << 20, "{bytes} bytes for {runs} runs");
+}

@@ -119,6 +119,20 @@ fn a_workload_that_joins_its_class_costs_its_own_entries() {
     assert_eq!((update.topology, update.policy, update.interfaces.len()), (None, None, 1));
 }
 
+/// So many that the compiler keeps their classes from one state to the next; above they are made again.
+#[test]
+fn one_that_joins_many_costs_its_own_entries_too() {
+    let mut objects = shop();
+    objects.extend((100..140).map(|n| workload(&format!("web-{n}"), "web", "front", n, &format!("10.1.0.{n}"))));
+    let mut journey = Journey::new(&objects);
+    for n in [140, 141] {
+        let (before, after) =
+            journey.must(&[workload(&format!("web-{n}"), "web", "front", n, &format!("10.1.0.{n}"))], &[]);
+        assert!(after.policy.is_same(&before.policy));
+        assert_eq!(change_update(&before, &after).interfaces.len(), 1);
+    }
+}
+
 #[test]
 fn one_that_moves_within_its_classes_costs_the_same_and_the_hosts_it_names() {
     let mut journey = Journey::new(&shop());

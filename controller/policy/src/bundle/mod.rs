@@ -220,6 +220,14 @@ pub struct RuleName {
     pub log: bool,
 }
 
+impl Profile {
+    /// How many runs it has.
+    pub fn runs(&self) -> usize {
+        let Self { tcp, udp, sctp, icmp, icmp6, other } = self;
+        [tcp, udp, sctp, icmp, icmp6, other].into_iter().map(Vec::len).sum()
+    }
+}
+
 impl Row {
     /// The profile at a moment, in seconds since 1970-01-01T00:00:00Z.
     pub fn profile_at(&self, at: u64) -> u32 {

@@ -15,9 +15,20 @@ pub(super) const CLASSES_MAX: usize = 4096;
 /// Rows that a host holds; one host may need all of a domain's.
 pub(super) const ROWS_MAX: usize = 1_000_000;
 
+/// Runs of all profiles of a domain, at all moments: four times what a host holds of all its domains at one.
+pub(super) const RUNS_MAX: usize = 1_000_000;
+
 /// Matches that the compiler goes through: of rules with classes and with pairs of them, of peers with prefixes. What
 /// fits a host stays far below; one commit cannot keep the controller busy for longer, or fill its memory.
 const MATCHES_MAX: usize = 32_000_000;
+
+/// More than may be.
+pub(super) enum Beyond {
+    /// [`MATCHES_MAX`].
+    Matches,
+    /// [`RUNS_MAX`]: the names of the rules that cut numbers and moments into the most.
+    Runs(String),
+}
 
 /// What is left of [`MATCHES_MAX`].
 pub(super) struct Budget(usize);
@@ -27,15 +38,15 @@ impl Budget {
         Self(MATCHES_MAX)
     }
 
-    /// Goes through some matches; `None`: there are more than may be.
-    pub(super) fn spend(&mut self, matches: usize) -> Option<()> {
-        self.0 = self.0.checked_sub(matches)?;
-        Some(())
+    /// Goes through some matches.
+    pub(super) fn spend(&mut self, matches: usize) -> Result<(), Beyond> {
+        self.0 = self.0.checked_sub(matches).ok_or(Beyond::Matches)?;
+        Ok(())
     }
 }
 
 /// How many culprits an error names.
-const NAMED: usize = 5;
+pub(super) const NAMED: usize = 5;
 
 /// Names what tells most of these classes apart.
 pub(super) fn too_many_classes(domain: &Domain, peers: &Peers, classes: &BTreeSet<Class>) -> CompileError {
@@ -61,6 +72,15 @@ pub(super) fn too_many_matches(domain: &Domain, culprits: &str) -> CompileError 
     CompileError::TooManyMatches(format!(
         "domain {}: its rules overlap in more than {MATCHES_MAX} places: use narrower peers, fewer rules for the same \
          traffic, or fewer prefixes inside others; those to look at first are {culprits}",
+        domain.name(),
+    ))
+}
+
+/// Names what cuts numbers and moments.
+pub(super) fn too_many_runs(domain: &Domain, rules: &str) -> CompileError {
+    CompileError::TooManyRuns(format!(
+        "domain {}: its rules cut ports and times into more than {RUNS_MAX} pieces: use fewer ports, ranges and time windows \
+         between the same peers; the rules to look at first are {rules}",
         domain.name(),
     ))
 }

@@ -14,11 +14,22 @@ use crate::{
     model::{Domain, Workload},
 };
 
+/// Workloads of a domain from which on its classes are kept: a smaller one's are made again in less time than it takes
+/// to tell of a change, and there are many of those.
+const KEPT_FROM: usize = 16;
+
 /// A bundle with what it was compiled from. Cheap to clone.
 #[derive(Clone)]
 pub struct Compilation {
     domain: Arc<Domain>,
     bundle: Bundle,
+    /// `None`: it is made again when it is needed.
+    parts: Option<Parts>,
+}
+
+/// What the next state is compiled with.
+#[derive(Clone)]
+struct Parts {
     classes: Arc<Classes>,
     members: Members,
 }
@@ -38,7 +49,22 @@ impl Compilation {
         generation: u64,
     ) -> Result<Self, CompileError> {
         let (bundle, classes, members) = anew(domain, ids, hosts, generation)?;
-        Ok(Self { domain: domain.clone(), bundle, classes: Arc::new(classes), members })
+        Ok(Self::keeping(domain, bundle, Parts { classes: Arc::new(classes), members }))
+    }
+
+    fn keeping(domain: &Arc<Domain>, bundle: Bundle, parts: Parts) -> Self {
+        let parts = (domain.workloads.len() >= KEPT_FROM).then_some(parts);
+        Self { domain: domain.clone(), bundle, parts }
+    }
+
+    /// The parts kept, or made again.
+    fn parts(&self) -> Result<Parts, CompileError> {
+        if let Some(parts) = &self.parts {
+            return Ok(parts.clone());
+        }
+        let mut members = Members::default();
+        self.bundle.interfaces.iter().for_each(|interface| members.add(interface));
+        Ok(Parts { classes: Arc::new(Classes::new(&self.domain)?), members })
     }
 
     /// Compiles the next state of this domain: what [`Compilation::new`] would make of it, provided that what is in
@@ -81,7 +107,8 @@ impl Compilation {
         if changed.iter().flat_map(|(_, before, after)| before.iter().chain(after)).any(|workload| pairs(workload)) {
             return Ok(None);
         }
-        let mut members = self.members.clone();
+        let Parts { classes, members: before } = self.parts()?;
+        let mut members = before.clone();
         let mut interfaces = self.bundle.interfaces.clone();
         let gone: HashSet<&str> = changed.iter().filter(|(_, before, _)| before.is_some()).map(|(n, ..)| *n).collect();
         if !gone.is_empty() {
@@ -95,13 +122,13 @@ impl Compilation {
         }
         for (name, _, after) in changed {
             let Some(workload) = after else { continue };
-            let Some(compiled) = wiring::interfaces(domain, ids, &self.classes, (name, workload))? else {
+            let Some(compiled) = wiring::interfaces(domain, ids, &classes, (name, workload))? else {
                 return Ok(None);
             };
             compiled.iter().for_each(|interface| members.add(interface));
             interfaces.extend(compiled);
         }
-        if !members.same_classes(&self.members) {
+        if !members.same_classes(&before) {
             return Ok(None);
         }
         interfaces.sort_by_key(|interface| interface.id);
@@ -116,7 +143,7 @@ impl Compilation {
             policy: self.bundle.policy.clone(),
             interfaces,
         };
-        Ok(Some(Self { domain: domain.clone(), bundle, classes: self.classes.clone(), members }))
+        Ok(Some(Self::keeping(domain, bundle, Parts { classes, members })))
     }
 }
 

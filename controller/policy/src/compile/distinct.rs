@@ -3,7 +3,7 @@
 use std::{collections::HashMap, hash::Hash};
 
 use super::{
-    bounds::Budget,
+    bounds::{Beyond, Budget},
     classes::Class,
     peers::{Peers, Places},
 };
@@ -56,13 +56,13 @@ impl Lists {
         })
     }
 
-    /// The lists that match a class; `None`: too many.
-    pub(super) fn holding(&self, class: &Class, budget: &mut Budget) -> Option<Vec<usize>> {
+    /// The lists that match a class.
+    pub(super) fn holding(&self, class: &Class, budget: &mut Budget) -> Result<Vec<usize>, Beyond> {
         let by_peer = || class.peers.iter().map(|peer| &self.by_peer[*peer as usize]);
         budget.spend(by_peer().map(Vec::len).sum())?;
         let mut lists: Vec<usize> = by_peer().flatten().copied().collect();
         lists.sort_unstable();
         lists.dedup();
-        Some(lists)
+        Ok(lists)
     }
 }

@@ -63,6 +63,9 @@ pub enum CompileError {
     /// Rules that overlap so much that it would take too long.
     #[error("{0}")]
     TooManyMatches(String),
+    /// Numbers and moments are cut into too many pieces.
+    #[error("{0}")]
+    TooManyRuns(String),
     /// The ids lack a part of the domain.
     #[error("domain {domain}: no id was handed out for {part}")]
     MissingId {

@@ -169,7 +169,7 @@ fn by_address(domain: &Domain, list: &[Peer]) -> Result<Nested<Places>, CompileE
         places.retain(|place| !turn.cease.contains(place));
         places.sort_unstable();
         places.dedup();
-        if budget.spend(places.len()).is_none() {
+        if budget.spend(places.len()).is_err() {
             let widest = places.iter().filter_map(|place| list.get(*place as usize));
             return Err(bounds::too_many_matches(domain, &bounds::first_of(widest)));
         }

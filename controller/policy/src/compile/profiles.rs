@@ -1,8 +1,12 @@
 //! Profiles, each of them once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
 
 use super::{
+    bounds::{Beyond, Budget, NAMED, RUNS_MAX},
     order::{Ordered, OrderedRule},
     tables::{self, Pair},
 };
@@ -34,38 +38,47 @@ pub(super) struct Profiles<'a> {
     default_allows: bool,
     by_content: HashMap<Profile, u32>,
     by_question: HashMap<Asked, Timeline>,
+    /// Of all of them.
+    runs: usize,
 }
 
 impl<'a> Profiles<'a> {
     pub(super) fn new(ordered: &'a Ordered<'a>, default_allows: bool) -> Self {
-        Self { ordered, default_allows, by_content: HashMap::new(), by_question: HashMap::new() }
+        Self { ordered, default_allows, by_content: HashMap::new(), by_question: HashMap::new(), runs: 0 }
     }
 
     /// What the rules asked come to.
-    pub(super) fn of(&mut self, asked: Asked) -> Timeline {
+    pub(super) fn of(&mut self, asked: Asked, budget: &mut Budget) -> Result<Timeline, Beyond> {
         if let Some(timeline) = self.by_question.get(&asked) {
-            return timeline.clone();
+            return Ok(timeline.clone());
         }
         let rules: Vec<_> = asked.rules.iter().filter_map(|place| self.ordered.rules.get(*place)).collect();
         let windows = rules.iter().map(|ordered| ordered.rule.window);
         let moments = windows.flat_map(|window| [window.not_before, window.not_after]).flatten();
         let moments: BTreeSet<u64> = moments.filter(|moment| *moment > 0).collect();
-        let mut timeline = Timeline { profile: self.at(0, &rules, &asked), later: Vec::new() };
+        let mut timeline = Timeline { profile: self.at(0, &rules, &asked, budget)?, later: Vec::new() };
         let mut before = timeline.profile;
         for moment in moments {
-            let profile = self.at(moment, &rules, &asked);
+            let profile = self.at(moment, &rules, &asked, budget)?;
             if profile != before {
                 timeline.later.push((moment, profile));
                 before = profile;
             }
         }
         self.by_question.insert(asked, timeline.clone());
-        timeline
+        Ok(timeline)
     }
 
     /// The place of the profile at a moment.
-    fn at(&mut self, moment: u64, rules: &[&'a OrderedRule<'a>], asked: &Asked) -> u32 {
+    fn at(
+        &mut self,
+        moment: u64,
+        rules: &[&'a OrderedRule<'a>],
+        asked: &Asked,
+        budget: &mut Budget,
+    ) -> Result<u32, Beyond> {
         let in_force: Vec<_> = rules.iter().copied().filter(|ordered| ordered.rule.window.holds(moment)).collect();
+        budget.spend(rules.len() + in_force.iter().map(|ordered| ordered.rule.traffic.len()).sum::<usize>())?;
         let pair = Pair {
             from_votes: asked.from_votes,
             to_votes: asked.to_votes,
@@ -73,7 +86,22 @@ impl<'a> Profiles<'a> {
             default_allows: self.default_allows,
         };
         let next = u32::try_from(self.by_content.len()).unwrap_or(u32::MAX);
-        *self.by_content.entry(tables::profile(&in_force, &pair)).or_insert(next)
+        let profile = tables::profile(&in_force, &pair);
+        let runs = profile.runs();
+        let place = *self.by_content.entry(profile).or_insert(next);
+        if place == next {
+            self.runs += runs;
+        }
+        if self.runs > RUNS_MAX { Err(Beyond::Runs(self.finest(rules))) } else { Ok(place) }
+    }
+
+    /// Names the rules that cut numbers and moments into the most pieces.
+    fn finest(&self, rules: &[&OrderedRule<'_>]) -> String {
+        let mut rules = rules.to_vec();
+        let pieces = |ordered: &OrderedRule<'_>| ordered.rule.traffic.len() + ordered.rule.window.ends();
+        rules.sort_by_key(|ordered| Reverse(pieces(ordered)));
+        let named = rules.iter().take(NAMED).filter_map(|rule| self.ordered.names.get(rule.ordinal as usize));
+        named.map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// The profiles by their places.

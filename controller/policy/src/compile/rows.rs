@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     CompileError,
-    bounds::{Budget, ROWS_MAX, culprits, too_many_matches, too_many_rows},
+    bounds::{Beyond, Budget, ROWS_MAX, culprits, too_many_matches, too_many_rows, too_many_runs},
     classes::{Class, Classes},
     distinct::{Distinct, Lists},
     order::Ordered,
@@ -29,12 +29,15 @@ pub(super) fn compile(
     let numbered = classes.numbered();
     let mut budget = Budget::new();
     let told_apart = || culprits(&classes.peers, numbered.iter().map(|(_, class)| *class));
-    let overlap = || too_many_matches(domain, &told_apart());
-    let matching = Matching::new(ordered, classes, &numbered, &mut budget).ok_or_else(overlap)?;
+    let refused = |beyond: Beyond| match beyond {
+        Beyond::Matches => too_many_matches(domain, &told_apart()),
+        Beyond::Runs(rules) => too_many_runs(domain, &rules),
+    };
+    let matching = Matching::new(ordered, classes, &numbered, &mut budget).map_err(refused)?;
     let mut profiles = Profiles::new(ordered, domain.default_allows);
     let mut rows = Vec::new();
     for (source, members) in &matching.sources {
-        let reached = matching.reached_from(source, &mut profiles, &mut budget).ok_or_else(overlap)?;
+        let reached = matching.reached_from(source, &mut profiles, &mut budget).map_err(refused)?;
         if rows.len() + members.len() * reached.len() > ROWS_MAX {
             return Err(too_many_rows(domain, &matching.widest(ordered), &told_apart()));
         }
@@ -86,8 +89,12 @@ struct Matching {
 }
 
 impl Matching {
-    /// `None`: there are too many.
-    fn new(ordered: &Ordered<'_>, classes: &Classes, numbered: &[(u32, &Class)], budget: &mut Budget) -> Option<Self> {
+    fn new(
+        ordered: &Ordered<'_>,
+        classes: &Classes,
+        numbered: &[(u32, &Class)],
+        budget: &mut Budget,
+    ) -> Result<Self, Beyond> {
         let peers = &classes.peers;
         let (mut from, mut to, mut groups) = (Lists::new(peers), Lists::new(peers), Distinct::new());
         for (place, ordered) in (0..).zip(&ordered.rules) {
@@ -111,11 +118,11 @@ impl Matching {
         for (place, (destination, _)) in destinations.iter().enumerate() {
             destination.lists.iter().for_each(|list| reached[*list].push(place));
         }
-        Some(Self { sources: sources.list, destinations, groups: by_from, reached })
+        Ok(Self { sources: sources.list, destinations, groups: by_from, reached })
     }
 
-    /// The rules that match from a source, by the place of the destination; `None`: too many.
-    fn matched_from(&self, source: &Source, budget: &mut Budget) -> Option<BTreeMap<usize, Vec<usize>>> {
+    /// The rules that match from a source, by the place of the destination.
+    fn matched_from(&self, source: &Source, budget: &mut Budget) -> Result<BTreeMap<usize, Vec<usize>>, Beyond> {
         let mut matched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (group, rules) in source.lists.iter().flat_map(|list| &self.groups[*list]) {
             let from = source.votes && group.binds.binds(Side::From);
@@ -127,25 +134,25 @@ impl Matching {
                 }
             }
         }
-        Some(matched)
+        Ok(matched)
     }
 
-    /// The classes that rules match from a source, with what those come to; `None`: too many.
+    /// The classes that rules match from a source, with what those come to.
     fn reached_from(
         &self,
         source: &Source,
         profiles: &mut Profiles<'_>,
         budget: &mut Budget,
-    ) -> Option<Vec<(u32, Timeline)>> {
+    ) -> Result<Vec<(u32, Timeline)>, Beyond> {
         let mut reached = Vec::new();
         for (place, mut rules) in self.matched_from(source, budget)? {
             let (Destination { votes, ports, .. }, members) = &self.destinations[place];
             rules.sort_unstable();
             let asked = Asked { rules, from_votes: source.votes, to_votes: *votes, ports: ports.clone() };
-            let timeline = profiles.of(asked);
+            let timeline = profiles.of(asked, budget)?;
             reached.extend(members.iter().map(|class| (*class, timeline.clone())));
         }
-        Some(reached)
+        Ok(reached)
     }
 
     /// The rule that matches the most pairs of classes.

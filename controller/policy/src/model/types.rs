@@ -220,6 +220,11 @@ impl Binds {
 }
 
 impl Window {
+    /// How many moments it names.
+    pub(crate) fn ends(self) -> usize {
+        usize::from(self.not_before.is_some()) + usize::from(self.not_after.is_some())
+    }
+
     /// Whether a moment is inside.
     pub fn holds(self, at: u64) -> bool {
         self.not_before.is_none_or(|start| start <= at) && self.not_after.is_none_or(|end| at < end)
