@@ -174,10 +174,11 @@ pub fn reply_passes(domain: &Domain, opened: &Verdict, reply: &Flow, at: u64) ->
 /// Every rule that binds a side and matches a flow at a moment, in the order in which they are asked, those in
 /// audit included.
 pub fn matching<'a>(domain: &'a Domain, flow: &Flow, at: u64, side: Side) -> Vec<Matched<'a>> {
+    let ends = [flow.source, flow.destination].map(|end| Party::new(domain, end));
     let mut matching = Vec::new();
     for (policy_name, policy) in domain.policies() {
         for (index, rule) in policy.rules.iter().enumerate() {
-            if rule.binds.binds(side) && rule.window.holds(at) && rule_matches(domain, rule, flow) {
+            if rule.binds.binds(side) && rule.window.holds(at) && rule_matches(domain, rule, &ends, flow.traffic) {
                 matching.push(Matched { policy_name, policy, index, rule });
             }
         }
@@ -208,23 +209,37 @@ pub fn decide<'a>(domain: &Domain, matched: impl IntoIterator<Item = Matched<'a>
     Decision { allows: domain.default_allows(), rule: domain.default_rule().into(), stateful: true, log: false }
 }
 
-fn rule_matches(domain: &Domain, rule: &Rule, flow: &Flow) -> bool {
-    rule.from.iter().any(|peer| peer_matches(domain, peer, flow.source))
-        && rule.to.iter().any(|peer| peer_matches(domain, peer, flow.destination))
-        && rule.traffic.iter().any(|traffic| traffic_matches(domain, traffic, flow))
+/// An end, and whose it is: found out once for all rules.
+struct Party<'a> {
+    end: End,
+    owner: Option<(&'a str, &'a Workload)>,
+    is_gateway: bool,
 }
 
-fn peer_matches(domain: &Domain, peer: &Peer, end: End) -> bool {
-    let End::Address(address) = end else { return matches!(peer, Peer::Any | Peer::Host) };
-    let owner = || owner(domain, end);
-    let selected = |selector: &Selector| owner().is_some_and(|(_, workload)| selector.matches(&workload.labels));
+impl<'a> Party<'a> {
+    fn new(domain: &'a Domain, end: End) -> Self {
+        let is_gateway = matches!(end, End::Address(address) if is_gateway(domain, address));
+        Self { end, owner: owner(domain, end), is_gateway }
+    }
+}
+
+fn rule_matches(domain: &Domain, rule: &Rule, [source, destination]: &[Party<'_>; 2], flow: Traffic) -> bool {
+    rule.from.iter().any(|peer| peer_matches(domain, peer, source))
+        && rule.to.iter().any(|peer| peer_matches(domain, peer, destination))
+        && rule.traffic.iter().any(|traffic| traffic_matches(traffic, flow, destination))
+}
+
+fn peer_matches(domain: &Domain, peer: &Peer, party: &Party<'_>) -> bool {
+    let Party { end, owner, is_gateway } = party;
+    let End::Address(address) = *end else { return matches!(peer, Peer::Any | Peer::Host) };
+    let selected = |selector: &Selector| owner.is_some_and(|(_, workload)| selector.matches(&workload.labels));
     match peer {
         Peer::Any => is_unicast(address),
-        Peer::Outside => is_unicast(address) && owner().is_none() && !is_gateway(domain, address),
+        Peer::Outside => is_unicast(address) && owner.is_none() && !is_gateway,
         Peer::Host => false,
         Peer::Segment(name) => domain.segment(name).is_some_and(selected),
         Peer::Labels(selector) => selected(selector),
-        Peer::Workload(name) => owner().is_some_and(|(owner, _)| owner == name),
+        Peer::Workload(name) => owner.is_some_and(|(owner, _)| owner == name),
         Peer::Cidr { prefix, except } => {
             prefix.contains(&address) && !except.iter().any(|except| except.contains(&address))
         }
@@ -234,16 +249,16 @@ fn peer_matches(domain: &Domain, peer: &Peer, end: End) -> bool {
     }
 }
 
-fn traffic_matches(domain: &Domain, rule: &crate::model::Traffic, flow: &Flow) -> bool {
+fn traffic_matches(rule: &crate::model::Traffic, flow: Traffic, destination: &Party<'_>) -> bool {
     use crate::model::Traffic as Of;
-    match (rule, flow.traffic) {
+    match (rule, flow) {
         (Of::Any, _) => true,
         (Of::Tcp(ports), Traffic::Tcp(port))
         | (Of::Udp(ports), Traffic::Udp(port))
         | (Of::Sctp(ports), Traffic::Sctp(port)) => match ports {
             Ports::Range(range) => range.contains(port),
             Ports::Named(name) => {
-                owner(domain, flow.destination).is_some_and(|(_, workload)| workload.ports.get(name) == Some(&port))
+                destination.owner.is_some_and(|(_, workload)| workload.ports.get(name) == Some(&port))
             }
         },
         (Of::Icmp(types), Traffic::Icmp(kind, code)) | (Of::Icmp6(types), Traffic::Icmp6(kind, code)) => match types {
