@@ -29,9 +29,9 @@ pub(super) struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     workload: Arc<str>,
-    interface: usize,
+    interface: u32,
     /// Among the interface's addresses or pairs.
-    part: usize,
+    part: u32,
 }
 
 impl Held {
@@ -64,7 +64,7 @@ impl Held {
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let name: Arc<str> = key.name.as_str().into();
-        for (index, interface) in workload.interfaces.iter().enumerate() {
+        for (index, interface) in (0..).zip(&workload.interfaces) {
             if !has_network(&interface.network) {
                 let target =
                     ObjectKey { kind: Kind::Network, domain: key.domain.clone(), name: interface.network.clone() };
@@ -83,7 +83,7 @@ impl Held {
         claims.take(macs, *mac, 0, mac_field, |holder| {
             format!("{mac} is the MAC address of {holder} in network {name}: choose another")
         });
-        for (part, address) in interface.addresses.iter().enumerate() {
+        for (part, address) in (0..).zip(&interface.addresses) {
             if let Some(network) = network
                 && let Err(message) = check_address(*address, name, network)
             {
@@ -93,7 +93,7 @@ impl Held {
                 format!("{address} is the address of {holder}: choose another")
             });
         }
-        for (part, pair) in interface.pairs.iter().enumerate() {
+        for (part, pair) in (0..).zip(&interface.pairs) {
             let prefix = pair.prefix;
             claims.take(&mut self.pairs, prefix, part, pair_field, |holder| {
                 format!(
@@ -109,7 +109,7 @@ struct Claims<'a> {
     key: &'a ObjectKey,
     name: &'a Arc<str>,
     /// Of the interface.
-    index: usize,
+    index: u32,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -119,8 +119,8 @@ impl Claims<'_> {
         &mut self,
         held: &mut HashMap<K, Place>,
         wanted: K,
-        part: usize,
-        field: fn(usize, usize) -> String,
+        part: u32,
+        field: fn(u32, u32) -> String,
         told: impl FnOnce(Holder) -> String,
     ) {
         match held.entry(wanted) {
@@ -137,15 +137,15 @@ impl Claims<'_> {
     }
 }
 
-fn mac_field(interface: usize, _: usize) -> String {
+fn mac_field(interface: u32, _: u32) -> String {
     format!("interfaces[{interface}].mac")
 }
 
-fn address_field(interface: usize, part: usize) -> String {
+fn address_field(interface: u32, part: u32) -> String {
     format!("interfaces[{interface}].addresses[{part}]")
 }
 
-fn pair_field(interface: usize, part: usize) -> String {
+fn pair_field(interface: u32, part: u32) -> String {
     format!("interfaces[{interface}].addressPairs[{part}].prefix")
 }
 

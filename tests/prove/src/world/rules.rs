@@ -27,8 +27,29 @@ pub(super) fn policy(random: &mut Random, mut peer: impl FnMut(&mut Random) -> P
     let stateless = random.chance(25);
     // Questions and their answers are told apart by type alone, and where nothing is tracked both are judged.
     let echo = random.chance(if stateless { 40 } else { 10 });
-    let rules = (0..random.between(1, 4)).map(|n| rule(random, n, echo, &mut peer)).collect();
+    let mut rules: Vec<RuleSpec> = (0..random.between(1, 4)).map(|n| rule(random, n, echo, &mut peer)).collect();
+    if echo && random.chance(50) {
+        rules.extend(questions_without_answers(random));
+    }
     PolicySpec { tier, mode, stateless, rules }
+}
+
+/// Echo requests pass, on one side or both, and their answers do not, unless it is for their connection.
+fn questions_without_answers(random: &mut Random) -> [RuleSpec; 2] {
+    let (question, answer) = random.one([("icmp/8", "icmp/0"), ("icmp6/128", "icmp6/129")]);
+    let any = || vec![PeerSpec::Name("any".to_owned())];
+    let rule = |name: &str, action: &str, traffic: &str, side: Option<&str>| RuleSpec {
+        name: name.to_owned(),
+        from: any(),
+        to: any(),
+        action: action.to_owned(),
+        traffic: vec![traffic.to_owned()],
+        priority: Some(0),
+        side: side.map(str::to_owned),
+        ..RuleSpec::default()
+    };
+    let side = random.one([None, Some("from"), Some("to")]);
+    [rule("question", "allow", question, side), rule("answer", "deny", answer, None)]
 }
 
 fn rule(random: &mut Random, n: usize, echo: bool, peer: &mut impl FnMut(&mut Random) -> PeerSpec) -> RuleSpec {
