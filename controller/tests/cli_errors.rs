@@ -217,7 +217,7 @@ fn an_option_that_is_none_is_said_with_what_to_write() {
             "'--wait-timeout <TIME>': write a whole number and a unit: 500ms, 5s, 2m",
         ),
         ("trace a b tcp/1 --live --at now", "the argument '--live' cannot be used with '--at <MOMENT>'"),
-        ("trace a b tcp/1 --live -f shop.yaml", "the argument '--live' cannot be used with '--file <PATH>...'"),
+        ("trace a b tcp/1 --live -f shop.yaml", "the argument '--live' cannot be used with '--file <PATH>'"),
     ] {
         let run = Run::of(ringfence(line).output().unwrap());
         let first = run.stderr.lines().next().unwrap();

@@ -87,7 +87,7 @@ fn an_object_that_moved_to_another_file_set_is_its() {
 #[test]
 fn a_set_without_a_name_of_its_own_prunes_nothing() {
     let controller = shop_without_edge();
-    for (paths, name) in [("-f -", "stdin"), ("-f .", "."), ("-f shop.yaml .", ".,shop.yaml")] {
+    for (paths, name) in [("-f -", "stdin"), ("-f .", "."), ("-f shop.yaml -f .", ".,shop.yaml")] {
         let Run { code, stderr, .. } = controller.run_with_stdin(&format!("apply {paths} --prune"), SHOP);
         assert_eq!(code, 2);
         assert_eq!(
