@@ -198,7 +198,6 @@ fn what_is_named_wrongly_is_said_with_what_to_write() {
         ),
         ("get workload web-9 --domain acme/prod", "there is no Workload web-9 in acme/prod\n"),
         ("get address-sets web-9", "there is no AddressSet web-9\n"),
-        ("apply -f shop.yaml --prune --source=", "--prune deletes what a set of files made: give --source a name\n"),
     ] {
         let run = controller.run(line);
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (2, "", said), "{line}");

@@ -30,17 +30,9 @@ pub(crate) enum ReadError {
         /// The directory.
         path: String,
     },
-    /// What a set without a name of its own would delete may be another's.
-    #[error(
-        "--prune deletes what a set of files made, and {name:?} names no set but whatever is there: give it a name with --source"
-    )]
-    NoName {
-        /// What it would be called.
-        name: String,
-    },
-    /// A name by which everything without a source would be deleted.
-    #[error("--prune deletes what a set of files made: give --source a name")]
-    EmptyName,
+    /// A set called by its paths may be another's of the same paths: elsewhere, or of other people.
+    #[error("--prune deletes what a set of files made and has no longer: name the set with --source NAME")]
+    NoName,
     /// There were files, and in them nothing but what `policy test` reads.
     #[error("{paths}: only expectations are in there, which `ringfence policy test` reads")]
     OnlyExpectations {
@@ -101,13 +93,6 @@ pub(crate) fn set_name(paths: &[PathBuf]) -> String {
     let here = env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
     let names: BTreeSet<String> = paths.iter().map(|path| canonical_name(path, &here)).collect();
     names.into_iter().collect::<Vec<_>>().join(",")
-}
-
-/// The same, for a set whose name decides what is deleted: the current directory and standard input are called the same
-/// whatever is there.
-pub(crate) fn own_name(paths: &[PathBuf]) -> Result<String, ReadError> {
-    let name = set_name(paths);
-    if name.split(',').any(|part| part == "." || part == STDIN) { Err(ReadError::NoName { name }) } else { Ok(name) }
 }
 
 /// The name of a path seen from a directory; what is not there keeps the name it was given.

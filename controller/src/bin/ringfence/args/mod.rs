@@ -73,10 +73,11 @@ pub(crate) struct Apply {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Delete, in the same step, the objects that this set of files made and that are no longer in it. If others still
-    /// use one of them, nothing is changed.
+    /// use one of them, nothing is changed. Needs --source: sets of the same paths may be of different people.
     #[arg(long)]
     pub(crate) prune: bool,
-    /// The name of this set of files, kept with its objects. Without it: the paths, from the current directory on.
+    /// The name of this set of files, kept with its objects: the same at every apply. Without it: the paths, from the
+    /// current directory on.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     #[command(flatten)]
