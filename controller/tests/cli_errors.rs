@@ -159,7 +159,7 @@ fn files_that_are_not_there_or_say_nothing_are_named() {
     for (path, said) in [
         ("missing.yaml", "cannot read missing.yaml: No such file or directory (os error 2)"),
         ("empty.yaml", "empty.yaml: no object is in there; a file needs at least `kind:` and `name:`"),
-        ("folder", "folder: no *.yaml or *.yml file is in this directory"),
+        ("folder", "folder: no *.yaml or *.yml file is in this directory or below it"),
     ] {
         for command in ["apply -f", "delete -f", "policy test", "trace a b tcp/1 -f"] {
             let run = offline.run(&format!("{command} {path}"));

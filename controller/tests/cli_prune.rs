@@ -85,6 +85,21 @@ fn an_object_that_moved_to_another_file_set_is_its() {
 }
 
 #[test]
+fn what_stands_in_folders_of_a_folder_is_of_the_set() {
+    let controller = Controller::start();
+    let apply = "apply -f cloud --source cloud --prune --no-wait";
+    let segment = SEGMENT_EDGE.trim_start_matches("---\n");
+    controller.file("cloud/shop.yaml", SHOP);
+    controller.file("cloud/edge.yaml", segment);
+    assert_eq!(controller.run(apply).code, 0);
+    std::fs::remove_file(controller.file("cloud/edge.yaml", "")).unwrap();
+    controller.file("cloud/segments/Edge.YML", segment);
+    let run = controller.run(apply);
+    assert!(run.stdout.ends_with("9 unchanged; the store is at revision 1\n"), "{}{}", run.stdout, run.stderr);
+    assert_eq!(segments(&controller), ["app", "edge", "web"]);
+}
+
+#[test]
 fn a_set_that_is_not_named_prunes_nothing() {
     let controller = shop_without_edge();
     let before = controller.revision();

@@ -1,5 +1,7 @@
 //! The files a user names, and the name of the set they are.
 
+mod read;
+
 use std::{
     collections::BTreeSet,
     env, fs, io,
@@ -8,6 +10,7 @@ use std::{
 
 use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, SourceFile};
 
+use self::read::read;
 use crate::{error::Error, fault::Report};
 
 /// Standard input, as it is named in messages.
@@ -25,7 +28,7 @@ pub(crate) enum ReadError {
         cause: io::Error,
     },
     /// A directory was given that has no policy file.
-    #[error("{path}: no *.yaml or *.yml file is in this directory")]
+    #[error("{path}: no *.yaml or *.yml file is in this directory or below it")]
     EmptyDirectory {
         /// The directory.
         path: String,
@@ -65,7 +68,7 @@ pub(crate) struct FileSet {
 }
 
 impl FileSet {
-    /// Reads and parses files, directories (their `*.yaml` and `*.yml`, sorted) and `-`, standard input.
+    /// Reads and parses files, directories (every `*.yaml` and `*.yml` in and below them, sorted) and `-`, standard input.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut files: Vec<SourceFile> = Vec::new();
         for path in paths {
@@ -111,64 +114,10 @@ fn display_name(path: &Path) -> String {
     if plain.as_os_str().is_empty() { ".".to_owned() } else { plain.display().to_string() }
 }
 
-fn read(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
-    let fault = |path: &Path| {
-        let path = display_name(path);
-        move |cause| ReadError::Io { path, cause }
-    };
-    let file = |path: &Path, text| SourceFile { name: display_name(path), text };
-    if path == Path::new("-") {
-        return Ok(vec![file(path, io::read_to_string(io::stdin()).map_err(fault(path))?)]);
-    }
-    if !path.is_dir() {
-        return Ok(vec![file(path, fs::read_to_string(path).map_err(fault(path))?)]);
-    }
-    let mut inside = Vec::new();
-    for entry in fs::read_dir(path).map_err(fault(path))? {
-        let entry = entry.map_err(fault(path))?.path();
-        let is_yaml = entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml && !entry.is_dir() {
-            inside.push(entry);
-        }
-    }
-    if inside.is_empty() {
-        return Err(ReadError::EmptyDirectory { path: display_name(path) });
-    }
-    inside.sort();
-    inside.iter().map(|path| Ok(file(path, fs::read_to_string(path).map_err(fault(path))?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn names(files: &[SourceFile], below: &Path) -> Vec<String> {
-        files.iter().map(|file| file.name.replace(&format!("{}/", below.display()), "")).collect()
-    }
-
-    #[test]
-    fn a_directory_is_its_yaml_files_sorted() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "notes.txt", "c.yaml.bak"] {
-            fs::write(dir.path().join(name), name).unwrap();
-        }
-        fs::create_dir(dir.path().join("d.yaml")).unwrap();
-        assert_eq!(names(&read(dir.path()).unwrap(), dir.path()), ["a.yml", "b.yaml"]);
-    }
-
-    #[test]
-    fn a_directory_without_yaml_is_an_error_that_names_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = read(dir.path()).unwrap_err().to_string();
-        assert!(error.contains(dir.path().to_str().unwrap()), "{error}");
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = read(Path::new("./no/such.yaml")).unwrap_err().to_string();
-        assert!(error.starts_with("cannot read no/such.yaml: "), "{error}");
-    }
 
     #[test]
     fn a_set_is_named_by_its_paths_whatever_their_order() {

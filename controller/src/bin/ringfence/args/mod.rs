@@ -65,7 +65,7 @@ With -o json or yaml:
    \"rollout\": null if not waited for, else
      {\"done\", \"domains\": [{\"domain\", \"generation\", \"hosts\": [{\"host\", \"connected\", \"acked\", \"nacked\"}]}]}}")]
 pub(crate) struct Apply {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input. May be
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input. May be
     /// given again.
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
@@ -152,7 +152,7 @@ pub(crate) enum View {
     override_usage = "ringfence delete [OPTIONS] --file <PATH>\n       ringfence delete [OPTIONS] <KIND> <NAME> [--domain <TENANT/DOMAIN>]"
 )]
 pub(crate) struct Delete {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input. May be
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input. May be
     /// given again.
     #[arg(short, long = "file", value_name = "PATH", required_unless_present = "kind", conflicts_with_all = ["kind", "name", "domain"])]
     pub(crate) files: Vec<PathBuf>,

@@ -39,7 +39,7 @@ With -o json, one object a line for each flow:
   {\"domain\", \"from\", \"to\", \"traffic\", \"expect\": allow|deny|ambiguous, \"got\": allow|deny|ambiguous,
    \"rule\": the rule that decided, or null, \"reason\": why, \"ok\"}")]
 pub(crate) struct PolicyTest {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input.
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// Who judges the flows.
