@@ -141,6 +141,19 @@ fn what_cannot_be_asked_ends_with_2_and_its_place() {
 }
 
 #[test]
+fn a_flow_between_addresses_that_no_workload_has_is_an_error_and_no_denial() {
+    let run = test("", &["from: 203.0.113.9, to: 10.1.0.99, traffic: tcp/5432, expect: deny"], "");
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert_eq!(
+        run.stderr,
+        "expect.yaml:5:29: Expectation acme/prod/shop: flows[0].to: 203.0.113.9 to 10.1.0.99, tcp/5432: neither end is a \
+         workload of acme/prod, so no policy is asked: name a workload, or an address that one has\n \
+         5 |   - {from: 203.0.113.9, to: 10.1.0.99, traffic: tcp/5432, expect: deny}\n   \
+         |                             ^\n1 error; nothing was asked\n"
+    );
+}
+
+#[test]
 fn an_expectation_of_a_domain_that_is_not_there_is_told() {
     let offline = Offline::new();
     offline.file("all.yaml", &format!("{SHOP}---\n{}", expecting(&[AS_POLICY_SAYS]).replace("acme/prod", "acme/lab")));
