@@ -265,6 +265,26 @@ fn the_kernel_says_what_the_model_says() {
 }
 
 #[test]
+fn what_is_dropped_before_policy_is_asked_is_told_and_no_rule_is_advised() {
+    if !is_root() {
+        return;
+    }
+    let open = "---\nkind: Policy\ndomain: acme/prod\nname: open\nrules:\n  - {name: all, from: [any], to: [any], action: \
+                allow, traffic: [any]}\n";
+    let run = test(open, &["from: web-1, to: 10.1.0.99, traffic: tcp/22, expect: allow"], "--engine kernel");
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""));
+    assert_eq!(
+        run.stdout,
+        "expect.yaml:5:59: Expectation acme/prod/shop: flows[0].expect: web-1 to 10.1.0.99, tcp/22: expected allow, got \
+         deny: dropped before policy is asked: no_route\n \
+         5 |   - {from: web-1, to: 10.1.0.99, traffic: tcp/22, expect: allow}\n   \
+         |                                                           ^^^^^\n   \
+         correct the expectation: expect: deny\n\
+         1 flow: 0 as expected, 1 not\n"
+    );
+}
+
+#[test]
 fn without_root_the_kernel_cannot_be_asked() {
     let offline = Offline::new();
     let path = offline.file("all.yaml", &format!("{SHOP}---\n{}", expecting(&[AS_POLICY_SAYS])));

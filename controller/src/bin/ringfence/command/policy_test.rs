@@ -80,7 +80,7 @@ fn ask(
         Ok::<_, JudgeError>(judged.verdict)
     })?;
     let stray = (!answer.ok).then(|| {
-        let advice = advice(domain, flow, &answer, flow.at.unwrap_or(now));
+        let advice = advice(domain, flow, &answer, flow.at.unwrap_or(now), before.is_some());
         stray(document, place, flow, &answer, advice)
     });
     Ok(Tested::new(domain.name(), flow, &answer, before, stray))
