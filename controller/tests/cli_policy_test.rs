@@ -285,6 +285,47 @@ fn what_is_dropped_before_policy_is_asked_is_told_and_no_rule_is_advised() {
 }
 
 #[test]
+fn a_domain_that_the_programs_cannot_hold_is_told_once_and_not_for_each_flow() {
+    if !is_root() {
+        return;
+    }
+    let offline = Offline::new();
+    offline.file("shop.yaml", &format!("{SHOP}{}", too_many_classes()));
+    offline.file("one.yaml", &expecting(&[AS_POLICY_SAYS, AS_POLICY_SAYS]));
+    offline.file("two.yaml", &expecting(&[AS_POLICY_SAYS]).replace("name: shop", "name: more"));
+    let run = offline.run("policy test shop.yaml one.yaml two.yaml --engine kernel");
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    let told = "one.yaml:2:9: Expectation acme/prod/shop: domain: domain acme/prod: its rules tell more than 4096 classes of \
+                interface addresses apart: use fewer overlapping segments, prefixes and port names; those that split most are ";
+    assert!(run.stderr.starts_with(told), "{}", run.stderr);
+    let end = "\n 2 | domain: acme/prod\n   |         ^\n1 error; nothing was asked\n";
+    assert!(run.stderr.ends_with(end) && run.stderr.lines().count() == 4, "{}", run.stderr);
+}
+
+/// A policy that tells more workloads apart than a host does: each by the bits of its number.
+fn too_many_classes() -> String {
+    let bits = 0..13;
+    let peers: Vec<_> = bits.clone().map(|bit| format!("{{labels: {{b{bit}: \"1\"}}}}")).collect();
+    let mut text = format!(
+        "---\nkind: Network\ndomain: acme/prod\nname: wide\nsubnets: [{{cidr: 10.64.0.0/16, gateway: 10.64.0.1}}]\n---\nkind: \
+         Policy\ndomain: acme/prod\nname: many\nrules: [{{name: r, from: [{}], to: [outside], action: allow, traffic: \
+         [any]}}]\n",
+        peers.join(", ")
+    );
+    for n in 0..4100 {
+        let labels: Vec<_> = bits.clone().filter(|bit| n >> bit & 1 == 1).map(|bit| format!("b{bit}: \"1\"")).collect();
+        let (high, low) = (n / 256, n % 256);
+        text.push_str(&format!(
+            "---\nkind: Workload\ndomain: acme/prod\nname: w-{n}\nlabels: {{{}}}\ninterfaces: [{{name: eth0, network: wide, \
+             mac: \"02:00:00:01:{high:02x}:{low:02x}\", addresses: [10.64.{}.{low}], host: h1}}]\n",
+            labels.join(", "),
+            high + 1
+        ));
+    }
+    text
+}
+
+#[test]
 fn without_root_the_kernel_cannot_be_asked() {
     let offline = Offline::new();
     let path = offline.file("all.yaml", &format!("{SHOP}---\n{}", expecting(&[AS_POLICY_SAYS])));
