@@ -169,6 +169,19 @@ fn files_that_are_not_there_or_say_nothing_are_named() {
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_named_with_the_place() {
+    let offline = Offline::new();
+    // As an editor of another age saves "é"; the first one of its line is whole.
+    let path = offline.file("latin.yaml", "");
+    std::fs::write(path, b"kind: Tenant\n# \xc3\xa9 and \xe9\nname: acme\n").unwrap();
+    for command in ["apply -f", "delete -f", "policy test", "trace a b tcp/1 -f"] {
+        let run = offline.run(&format!("{command} latin.yaml"));
+        let said = "latin.yaml:2:9: is not UTF-8: save the file as UTF-8\n";
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (2, "", said), "{command}");
+    }
+}
+
+#[test]
 fn what_is_named_wrongly_is_said_with_what_to_write() {
     let controller = Controller::start();
     controller.file("shop.yaml", SHOP);

@@ -8,7 +8,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, SourceFile};
+use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, Location, SourceFile};
 
 use self::read::read;
 use crate::{error::Error, fault::Report};
@@ -27,6 +27,9 @@ pub(crate) enum ReadError {
         /// Why not.
         cause: io::Error,
     },
+    /// A text in another encoding, or no text.
+    #[error("{0}: is not UTF-8: save the file as UTF-8")]
+    NotUtf8(Location),
     /// A directory was given that has no policy file.
     #[error("{path}: no *.yaml or *.yml file is in this directory or below it")]
     EmptyDirectory {

@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use ringfence_policy::text::SourceFile;
+use ringfence_policy::text::{Location, SourceFile};
 
 use super::{ReadError, display_name};
 
 /// A file, the policy files in and below a directory, sorted by path, or `-`, standard input.
 pub(super) fn read(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
     if path == Path::new("-") {
-        let text = io::read_to_string(io::stdin()).map_err(fault(path))?;
-        return Ok(vec![SourceFile { name: display_name(path), text }]);
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(fault(path))?;
+        return Ok(vec![decode(path, bytes)?]);
     }
     if !path.is_dir() {
         return Ok(vec![file(path)?]);
@@ -59,7 +61,22 @@ fn is_yaml(path: &Path) -> bool {
 }
 
 fn file(path: &Path) -> Result<SourceFile, ReadError> {
-    Ok(SourceFile { name: display_name(path), text: fs::read_to_string(path).map_err(fault(path))? })
+    decode(path, fs::read(path).map_err(fault(path))?)
+}
+
+/// Its text, or where it ceases to be one: columns count characters, as those of every other complaint do.
+fn decode(path: &Path, bytes: Vec<u8>) -> Result<SourceFile, ReadError> {
+    let name = display_name(path);
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceFile { name, text }),
+        Err(error) => {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let good = String::from_utf8_lossy(good);
+            let (lines, last) = (good.matches('\n').count(), good.rsplit('\n').next().unwrap_or_default());
+            let at = |passed: usize| u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(1);
+            Err(ReadError::NotUtf8(Location { file: name, line: at(lines), column: at(last.chars().count()) }))
+        }
+    }
 }
 
 fn fault(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
