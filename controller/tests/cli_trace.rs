@@ -61,6 +61,19 @@ fn files_say_what_matches_on_each_side_what_decides_and_what_would_without_it() 
 }
 
 #[test]
+fn files_may_be_named_before_the_question_and_more_than_once() {
+    let offline = offline();
+    let (cloud, policies) = SHOP.rsplit_once("---\n").unwrap();
+    offline.file("cloud.yaml", cloud);
+    offline.file("policies/shop.yaml", policies);
+    let run = offline.run("trace -f cloud.yaml -f policies/ web-1 app-1 tcp/8080 --at 2026-12-01T06:00:00Z");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let told = "web-1 to app-1, tcp/8080 in acme/prod, from files, at 2026-12-01T06:00:00Z\n\n10.1.0.11 to 10.1.0.12: \
+                allowed\n";
+    assert!(run.stdout.starts_with(told), "{}", run.stdout);
+}
+
+#[test]
 fn a_side_without_a_vote_is_told_and_the_default_is_not_taken_away() {
     let run = offline().run("trace 203.0.113.9 app-1 udp/53 -f shop.yaml");
     let flow = "203.0.113.9 to 10.1.0.12: denied\n  from side: no workload, no vote\n  to side, app-1: denied by \

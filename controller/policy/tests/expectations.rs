@@ -125,9 +125,20 @@ fn a_rule_must_decide_every_pair_and_the_one_where_another_does_is_told() {
 }
 
 #[test]
-fn between_ends_that_are_no_workloads_nothing_passes_by_no_rule() {
-    let got = answer(&[OPEN], "from: 203.0.113.9, to: 203.0.113.10, traffic: tcp/1, expect: deny").unwrap();
-    assert_eq!((got.got, got.ok, got.rule), (Outcome::Deny, true, None));
+fn what_no_policy_is_asked_about_is_no_expectation() {
+    for (from, to) in [("203.0.113.9", "203.0.113.10"), ("10.2.0.99", "10.1.0.1"), ("host", "10.2.0.99")] {
+        let error = answer(&[OPEN], &format!("from: {from}, to: {to}, traffic: tcp/1, expect: deny")).unwrap_err();
+        assert_eq!(error.field(), "to");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{from} to {to}, tcp/1: neither end is a workload of acme/prod, so no policy is asked: name a workload, or \
+                 an address that one has"
+            )
+        );
+    }
+    assert!(answer(&[OPEN], "from: 203.0.113.9, to: 10.2.0.13, traffic: tcp/1, expect: allow").unwrap().ok);
+    assert!(answer(&[OPEN], "from: host, to: 10.2.0.13, traffic: tcp/1, expect: allow").unwrap().ok);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{ExpectedFlow, Family, Outcome, Place, Port, Question};
 use crate::{
-    evaluate::{End, Flow, Traffic, Verdict},
+    evaluate::{End, Flow, Traffic, Verdict, owner},
     model::{Domain, Interface, Workload},
 };
 
@@ -57,6 +57,21 @@ pub enum AskError {
     /// Neither end has an address to ask with.
     #[error("the host is both ends: write a workload or an address for one of them")]
     OnlyHosts,
+    /// No side votes, whatever the policies say: an expected deny would hold for ever.
+    #[error(
+        "{from} to {to}, {traffic}: neither end is a workload of {domain}, so no policy is asked: name a workload, or an \
+         address that one has"
+    )]
+    Unjudged {
+        /// The source as written.
+        from: String,
+        /// The destination as written.
+        to: String,
+        /// The traffic.
+        traffic: String,
+        /// `tenant/domain`.
+        domain: String,
+    },
 }
 
 /// A flow that was asked, and what both sides said.
@@ -74,7 +89,7 @@ pub struct Answer {
     /// What all address pairs come to.
     pub got: Outcome,
     /// The rule that decides: the one expected if it does, else that of the first pair that tells against what was
-    /// expected; `None`: ambiguous, or nobody voted.
+    /// expected; `None`: ambiguous, or no policy was asked.
     pub rule: Option<String>,
     /// Whether it is what was expected, rule included.
     pub ok: bool,
@@ -88,7 +103,7 @@ impl AskError {
         match self {
             Self::NoWorkload { field, .. } | Self::NoInterface { field, .. } => field,
             Self::NoPort { .. } => "traffic",
-            Self::NoPair { .. } | Self::OnlyHosts => "to",
+            Self::NoPair { .. } | Self::OnlyHosts | Self::Unjudged { .. } => "to",
         }
     }
 }
@@ -105,7 +120,14 @@ impl ExpectedFlow {
         mut judge: impl FnMut(&Flow, u64) -> Result<Verdict, E>,
     ) -> Result<Answer, E> {
         let at = self.at.unwrap_or(now);
-        let asked = self.questions(domain)?.into_iter().map(|flow| Ok(Asked { flow, verdict: judge(&flow, at)? }));
+        let flows = self.questions(domain)?;
+        let is_owned = |end| owner(domain, end).is_some();
+        if !flows.iter().any(|flow| is_owned(flow.source) || is_owned(flow.destination)) {
+            let Self { from, to, traffic, .. } = self;
+            let (from, to, traffic) = (from.to_string(), to.to_string(), traffic.to_string());
+            return Err(AskError::Unjudged { from, to, traffic, domain: domain.name().into() }.into());
+        }
+        let asked = flows.into_iter().map(|flow| Ok(Asked { flow, verdict: judge(&flow, at)? }));
         Ok(self.answer(asked.collect::<Result<_, E>>()?))
     }
 
@@ -232,7 +254,7 @@ fn workload<'a>(domain: &'a Domain, field: &'static str, name: &str) -> Result<&
 fn destination<'a>(domain: &'a Domain, place: &Place) -> Option<&'a Workload> {
     match place {
         Place::Workload(name) | Place::Interface { workload: name, .. } => domain.workload(name),
-        Place::Address(address) => crate::evaluate::owner(domain, (*address).into()).map(|(_, workload)| workload),
+        Place::Address(address) => owner(domain, (*address).into()).map(|(_, workload)| workload),
         Place::Host => None,
     }
 }

@@ -8,8 +8,9 @@ use ringfence_policy::{
     model::{Action, DEFAULT_PRIORITY, Domain, Tier},
 };
 
-/// Lines that say what to change, each by itself enough. `at`: when the flow was asked.
-pub(crate) fn advice(domain: &Domain, flow: &ExpectedFlow, answer: &Answer, at: u64) -> Vec<String> {
+/// Lines that say what to change, each by itself enough. `at`: when the flow was asked; `before`: whether some packet of
+/// it ended before policy was asked, where no rule can help it on.
+pub(crate) fn advice(domain: &Domain, flow: &ExpectedFlow, answer: &Answer, at: u64, before: bool) -> Vec<String> {
     let got = answer.got;
     let correction = match &answer.rule {
         Some(rule) => format!("or correct the expectation: expect: {got}, rule: {rule}"),
@@ -18,6 +19,7 @@ pub(crate) fn advice(domain: &Domain, flow: &ExpectedFlow, answer: &Answer, at: 
     match flow.expect {
         expected if expected == got => vec![correction.replacen("or c", "c", 1)],
         Outcome::Ambiguous => vec![correction.replacen("or c", "c", 1)],
+        Outcome::Allow if before => vec![correction.replacen("or c", "c", 1)],
         Outcome::Allow => vec![change(domain, flow, answer, at, Action::Allow), correction],
         Outcome::Deny => vec![change(domain, flow, answer, at, Action::Deny), correction],
     }

@@ -25,6 +25,9 @@ pub(crate) enum JudgeError {
     /// The domain has no compiled form.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// It is larger than a host.
+    #[error("a host cannot hold this domain: {0}")]
+    Full(EngineError),
     /// Its networks cannot be numbered.
     #[error(transparent)]
     Number(#[from] IdError),
@@ -87,5 +90,8 @@ fn load(programs: &mut Programs, domain: &Domain, at: u64) -> Result<(), JudgeEr
     let allocation = Ids::default().allocate(&touched)?;
     let ids = allocation.domains.into_values().flatten().next().unwrap_or_default();
     let bundle = compile(domain, &ids, &BTreeMap::new(), 1)?;
-    Ok(programs.load(&bundle, at)?)
+    programs.load(&bundle, at).map_err(|error| match error {
+        EngineError::Full(_) => JudgeError::Full(error),
+        error => JudgeError::Engine(error),
+    })
 }

@@ -1,13 +1,16 @@
 //! The files a user names, and the name of the set they are.
 
+mod read;
+
 use std::{
     collections::BTreeSet,
     env, fs, io,
     path::{Component, Path, PathBuf},
 };
 
-use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, SourceFile};
+use ringfence_policy::text::{self, Contents, Document, ExpectationDocument, Location, SourceFile};
 
+use self::read::read;
 use crate::{error::Error, fault::Report};
 
 /// Standard input, as it is named in messages.
@@ -24,23 +27,18 @@ pub(crate) enum ReadError {
         /// Why not.
         cause: io::Error,
     },
+    /// A text in another encoding, or no text.
+    #[error("{0}: is not UTF-8: save the file as UTF-8")]
+    NotUtf8(Location),
     /// A directory was given that has no policy file.
-    #[error("{path}: no *.yaml or *.yml file is in this directory")]
+    #[error("{path}: no *.yaml or *.yml file is in this directory or below it")]
     EmptyDirectory {
         /// The directory.
         path: String,
     },
-    /// What a set without a name of its own would delete may be another's.
-    #[error(
-        "--prune deletes what a set of files made, and {name:?} names no set but whatever is there: give it a name with --source"
-    )]
-    NoName {
-        /// What it would be called.
-        name: String,
-    },
-    /// A name by which everything without a source would be deleted.
-    #[error("--prune deletes what a set of files made: give --source a name")]
-    EmptyName,
+    /// A set called by its paths may be another's of the same paths: elsewhere, or of other people.
+    #[error("--prune deletes what a set of files made and has no longer: name the set with --source NAME")]
+    NoName,
     /// There were files, and in them nothing but what `policy test` reads.
     #[error("{paths}: only expectations are in there, which `ringfence policy test` reads")]
     OnlyExpectations {
@@ -73,7 +71,7 @@ pub(crate) struct FileSet {
 }
 
 impl FileSet {
-    /// Reads and parses files, directories (their `*.yaml` and `*.yml`, sorted) and `-`, standard input.
+    /// Reads and parses files, directories (every `*.yaml` and `*.yml` in and below them, sorted) and `-`, standard input.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut files: Vec<SourceFile> = Vec::new();
         for path in paths {
@@ -103,13 +101,6 @@ pub(crate) fn set_name(paths: &[PathBuf]) -> String {
     names.into_iter().collect::<Vec<_>>().join(",")
 }
 
-/// The same, for a set whose name decides what is deleted: the current directory and standard input are called the same
-/// whatever is there.
-pub(crate) fn own_name(paths: &[PathBuf]) -> Result<String, ReadError> {
-    let name = set_name(paths);
-    if name.split(',').any(|part| part == "." || part == STDIN) { Err(ReadError::NoName { name }) } else { Ok(name) }
-}
-
 /// The name of a path seen from a directory; what is not there keeps the name it was given.
 fn canonical_name(path: &Path, here: &Path) -> String {
     match path.canonicalize() {
@@ -126,64 +117,10 @@ fn display_name(path: &Path) -> String {
     if plain.as_os_str().is_empty() { ".".to_owned() } else { plain.display().to_string() }
 }
 
-fn read(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
-    let fault = |path: &Path| {
-        let path = display_name(path);
-        move |cause| ReadError::Io { path, cause }
-    };
-    let file = |path: &Path, text| SourceFile { name: display_name(path), text };
-    if path == Path::new("-") {
-        return Ok(vec![file(path, io::read_to_string(io::stdin()).map_err(fault(path))?)]);
-    }
-    if !path.is_dir() {
-        return Ok(vec![file(path, fs::read_to_string(path).map_err(fault(path))?)]);
-    }
-    let mut inside = Vec::new();
-    for entry in fs::read_dir(path).map_err(fault(path))? {
-        let entry = entry.map_err(fault(path))?.path();
-        let is_yaml = entry.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml && !entry.is_dir() {
-            inside.push(entry);
-        }
-    }
-    if inside.is_empty() {
-        return Err(ReadError::EmptyDirectory { path: display_name(path) });
-    }
-    inside.sort();
-    inside.iter().map(|path| Ok(file(path, fs::read_to_string(path).map_err(fault(path))?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn names(files: &[SourceFile], below: &Path) -> Vec<String> {
-        files.iter().map(|file| file.name.replace(&format!("{}/", below.display()), "")).collect()
-    }
-
-    #[test]
-    fn a_directory_is_its_yaml_files_sorted() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "notes.txt", "c.yaml.bak"] {
-            fs::write(dir.path().join(name), name).unwrap();
-        }
-        fs::create_dir(dir.path().join("d.yaml")).unwrap();
-        assert_eq!(names(&read(dir.path()).unwrap(), dir.path()), ["a.yml", "b.yaml"]);
-    }
-
-    #[test]
-    fn a_directory_without_yaml_is_an_error_that_names_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = read(dir.path()).unwrap_err().to_string();
-        assert!(error.contains(dir.path().to_str().unwrap()), "{error}");
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = read(Path::new("./no/such.yaml")).unwrap_err().to_string();
-        assert!(error.starts_with("cannot read no/such.yaml: "), "{error}");
-    }
 
     #[test]
     fn a_set_is_named_by_its_paths_whatever_their_order() {

@@ -54,8 +54,8 @@ pub(crate) enum Command {
 /// Adds and changes the objects in files: all of them or, on any error, none.
 ///
 /// What is wrong is shown with file, line and column, and nothing is changed. What the files do not name stays as it
-/// is, unless --prune is given. Afterwards the rollout is shown until every host concerned enforces the change; where nothing changed there is
-/// none to wait for, and `ringfence status` says how the hosts are.
+/// is, unless --prune is given. Afterwards the rollout is shown until every host concerned enforces the change; where
+/// nothing changed there is none to wait for, and `ringfence status` says how the hosts are.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 With -o json or yaml:
@@ -65,17 +65,19 @@ With -o json or yaml:
    \"rollout\": null if not waited for, else
      {\"done\", \"domains\": [{\"domain\", \"generation\", \"hosts\": [{\"host\", \"connected\", \"acked\", \"nacked\"}]}]}}")]
 pub(crate) struct Apply {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
-    #[arg(short, long = "file", value_name = "PATH", required = true, num_args = 1..)]
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input. May be
+    /// given again.
+    #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Check and compile everything, and store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Delete, in the same step, the objects that this set of files made and that are no longer in it. If others still
-    /// use one of them, nothing is changed.
+    /// use one of them, nothing is changed. Needs --source: sets of the same paths may be of different people.
     #[arg(long)]
     pub(crate) prune: bool,
-    /// The name of this set of files, kept with its objects. Without it: the paths, from the current directory on.
+    /// The name of this set of files, kept with its objects: the same at every apply. Without it: the paths, from the
+    /// current directory on.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     #[command(flatten)]
@@ -147,11 +149,12 @@ pub(crate) enum View {
 /// the rollout is shown as by `apply`, and -o json and yaml have the same shape.
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "ringfence delete [OPTIONS] --file <PATH>...\n       ringfence delete [OPTIONS] <KIND> <NAME> [--domain <TENANT/DOMAIN>]"
+    override_usage = "ringfence delete [OPTIONS] --file <PATH>\n       ringfence delete [OPTIONS] <KIND> <NAME> [--domain <TENANT/DOMAIN>]"
 )]
 pub(crate) struct Delete {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
-    #[arg(short, long = "file", value_name = "PATH", num_args = 1.., required_unless_present = "kind", conflicts_with_all = ["kind", "name", "domain"])]
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input. May be
+    /// given again.
+    #[arg(short, long = "file", value_name = "PATH", required_unless_present = "kind", conflicts_with_all = ["kind", "name", "domain"])]
     pub(crate) files: Vec<PathBuf>,
     /// The kind of the object.
     #[arg(value_enum, requires = "name")]
@@ -322,7 +325,7 @@ mod tests {
     #[test]
     fn delete_takes_files_or_one_object_and_not_both() {
         let parse = |line: &str| Args::try_parse_from(line.split(' '));
-        assert!(parse("ringfence delete -f a.yaml b.yaml").is_ok());
+        assert!(parse("ringfence delete -f a.yaml -f b.yaml").is_ok());
         assert!(parse("ringfence delete network front --domain acme/prod").is_ok());
         assert!(parse("ringfence delete").is_err());
         assert!(parse("ringfence delete network").is_err());

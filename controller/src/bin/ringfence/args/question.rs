@@ -39,7 +39,7 @@ With -o json, one object a line for each flow:
   {\"domain\", \"from\", \"to\", \"traffic\", \"expect\": allow|deny|ambiguous, \"got\": allow|deny|ambiguous,
    \"rule\": the rule that decided, or null, \"reason\": why, \"ok\"}")]
 pub(crate) struct PolicyTest {
-    /// A file, a directory (all its *.yaml and *.yml, sorted) or `-` for standard input.
+    /// A file, a directory (every *.yaml and *.yml in and below it) or `-` for standard input.
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// Who judges the flows.
@@ -67,7 +67,7 @@ pub(crate) enum EngineName {
 Examples:
   ringfence trace web-1 db-1 tcp/5432
   ringfence trace 203.0.113.9 web-1/eth0 tcp/https --domain acme/prod --live
-  ringfence trace web-1 app-1 icmp -f policies/ --at 2027-01-01T00:00:00Z
+  ringfence trace -f policies/ web-1 app-1 icmp --at 2027-01-01T00:00:00Z
 
 With -o json or yaml:
   {\"domain\", \"generation\": null if read from files, \"at\",
@@ -98,7 +98,7 @@ pub(crate) struct Trace {
     /// Ask the host's programs, too.
     #[arg(long, conflicts_with = "files")]
     pub(crate) live: bool,
-    /// Files to explain from, in place of the controller's state: a file, a directory or `-`.
-    #[arg(short, long = "file", value_name = "PATH", num_args = 1..)]
+    /// Files to explain from, in place of the controller's state: a file, a directory or `-`. May be given again.
+    #[arg(short, long = "file", value_name = "PATH")]
     pub(crate) files: Vec<PathBuf>,
 }

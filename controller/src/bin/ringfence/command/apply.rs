@@ -26,13 +26,12 @@ impl Prepared {
     /// Reads the files.
     pub(super) fn read(args: Apply) -> Result<Self, Error> {
         let Apply { files, dry_run, prune, source, wait } = args;
+        // By an empty name everything without a source would go.
+        if prune && source.as_ref().is_none_or(String::is_empty) {
+            return Err(ReadError::NoName.into());
+        }
         let set = FileSet::read(&files)?;
-        let source = match source {
-            Some(source) if prune && source.is_empty() => return Err(ReadError::EmptyName.into()),
-            Some(source) => source,
-            None if prune => files::own_name(&files)?,
-            None => files::set_name(&files),
-        };
+        let source = source.unwrap_or_else(|| files::set_name(&files));
         Ok(Self { set, source, dry_run, prune, wait })
     }
 

@@ -1,6 +1,6 @@
 //! `ringfence policy test`.
 
-use std::{sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread};
 
 use ringfence_policy::{
     expectation::{Answer, ExpectedFlow},
@@ -40,12 +40,17 @@ fn ask_all(world: &World, engine: EngineName) -> Result<Vec<Tested>, Error> {
     let now = now();
     let mut tested = Vec::new();
     let mut errors = Vec::new();
+    // Told once: what is wrong with a domain is wrong for each of its flows.
+    let mut not_held = BTreeSet::new();
     for document in &world.expectations {
         let Some(domain) = world.model.domains().get(&document.expectation.domain) else {
             let message = format!("there is no domain {} in these files: add it", document.expectation.domain);
             errors.push(error(document, "domain".to_owned(), message));
             continue;
         };
+        if not_held.contains(domain.name()) {
+            continue;
+        }
         for (place, flow) in document.expectation.flows.iter().enumerate() {
             match ask(&mut engine, domain, document, place, flow, now) {
                 Ok(flow) => tested.push(flow),
@@ -54,7 +59,11 @@ fn ask_all(world: &World, engine: EngineName) -> Result<Vec<Tested>, Error> {
                     errors.push(error(document, field, fault.to_string()));
                 }
                 Err(JudgeError::Engine(fault)) => return Err(fault.into()),
-                Err(fault) => errors.push(error(document, "domain".to_owned(), fault.to_string())),
+                Err(fault @ (JudgeError::Compile(_) | JudgeError::Number(_) | JudgeError::Full(_))) => {
+                    errors.push(error(document, "domain".to_owned(), fault.to_string()));
+                    not_held.insert(domain.name());
+                    break;
+                }
             }
         }
     }
@@ -80,7 +89,7 @@ fn ask(
         Ok::<_, JudgeError>(judged.verdict)
     })?;
     let stray = (!answer.ok).then(|| {
-        let advice = advice(domain, flow, &answer, flow.at.unwrap_or(now));
+        let advice = advice(domain, flow, &answer, flow.at.unwrap_or(now), before.is_some());
         stray(document, place, flow, &answer, advice)
     });
     Ok(Tested::new(domain.name(), flow, &answer, before, stray))

@@ -64,7 +64,7 @@ impl Tested {
             expect: flow.expect.to_string(),
             got: answer.got.to_string(),
             rule: answer.rule.clone(),
-            reason: before.unwrap_or_else(|| reason(domain, answer)),
+            reason: before.unwrap_or_else(|| reason(answer)),
             ok: answer.ok,
             stray,
         }
@@ -112,21 +112,21 @@ fn report(tested: &[Tested], files: &[SourceFile]) -> String {
 }
 
 /// Why the answer is what it is.
-fn reason(domain: &str, answer: &Answer) -> String {
+fn reason(answer: &Answer) -> String {
     match (answer.got, answer.asked.first()) {
         (Outcome::Ambiguous, _) => {
             let pairs = answer.asked.iter().map(|asked| {
                 let pair = format!("{} to {}", end(asked.flow.source), end(asked.flow.destination));
-                format!("{pair}: {}", sides(domain, &asked.verdict))
+                format!("{pair}: {}", sides(&asked.verdict))
             });
             pairs.collect::<Vec<_>>().join("; ")
         }
-        (_, first) => first.map(|asked| sides(domain, &asked.verdict)).unwrap_or_default(),
+        (_, first) => first.map(|asked| sides(&asked.verdict)).unwrap_or_default(),
     }
 }
 
 /// Which sides decide it, by which rules.
-fn sides(domain: &str, verdict: &Verdict) -> String {
+fn sides(verdict: &Verdict) -> String {
     let allows = verdict.allows();
     let votes = [("from", &verdict.from), ("to", &verdict.to)];
     let voting = votes.into_iter().filter_map(|(side, vote)| Some((side, &vote.as_ref()?.enforced)));
@@ -134,7 +134,7 @@ fn sides(domain: &str, verdict: &Verdict) -> String {
         .filter(|(_, decision)| decision.allows == allows)
         .map(|(side, decision)| format!("{} by {} on the {side} side", said(allows), decision.rule))
         .collect();
-    if telling.is_empty() { format!("neither end is a workload of {domain}") } else { telling.join(", ") }
+    telling.join(", ")
 }
 
 fn said(allows: bool) -> &'static str {
