@@ -12,9 +12,12 @@ use super::{
     differences, gone,
     view::View,
 };
-use crate::bpf::{
-    Domain, Ip, PrefixKey, SubnetKey, bucket,
-    consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+use crate::{
+    bpf::{
+        Domain, Ip, PrefixKey, SubnetKey, bucket,
+        consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+    },
+    reconcile::action::Action,
 };
 
 /// Bits of the address in a key that stands for one address.
@@ -51,6 +54,21 @@ impl Stale {
         stale
     }
 
+    /// What the last steps on entries raise once more. Between the switch and them a flow is judged with the entry of an
+    /// address that has none in the new state, or with nobody as the holder of its stretch. All of it is among what
+    /// [`Stale::find`] raises.
+    pub(super) fn by_the_finish(view: &View<'_>, finished: &[Action]) -> Self {
+        let mut stale = Self::default();
+        for step in finished {
+            match step {
+                Action::DeleteAddr(key) => stale.places.extend(view.observed.addrs.get(key).map(|addr| addr.epoch)),
+                Action::PutSubnet(key, _) | Action::DeleteSubnet(key) => stale.subnet(key),
+                _ => {}
+            }
+        }
+        stale
+    }
+
     /// How packets leave a domain; an MTU is no part of a verdict.
     fn ways_out(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.domains, &view.target.domains);
@@ -62,18 +80,23 @@ impl Stale {
 
     fn subnets(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.subnets, &view.target.subnets);
-        for (SubnetKey { prefixlen, domain_id, ip }, ..) in differences(observed, target) {
-            self.addresses_of(domain_id, prefixlen - RF_SUBNET_FIXED_BITS, &ip);
-        }
+        differences(observed, target).for_each(|(key, ..)| self.subnet(&key));
+    }
+
+    fn subnet(&mut self, SubnetKey { prefixlen, domain_id, ip }: &SubnetKey) {
+        self.addresses_of(*domain_id, prefixlen.saturating_sub(RF_SUBNET_FIXED_BITS), ip);
     }
 
     fn prefixes(&mut self, view: &View<'_>, classes: &Classes) {
         let (observed, target) = (&view.observed.prefixes, &view.target.prefixes);
-        let other = view
-            .prefixes_in_force(classes.domain_id)
-            .filter(|key| observed.get(key).and_then(|class| classes.now(*class)) != target.get(key).copied());
+        // One that came or went leaves its addresses to another, whether or not anything of its class stays.
+        let is_other = |key: &&PrefixKey| {
+            let called = observed.get(key).map(|class| classes.now(*class));
+            called != target.get(key).map(|class| Some(*class))
+        };
+        let other = view.prefixes_in_force(classes.domain_id).filter(is_other);
         for PrefixKey { prefixlen, domain_id, ip, .. } in other {
-            self.addresses_of(*domain_id, prefixlen - RF_PREFIX_FIXED_BITS, ip);
+            self.addresses_of(*domain_id, prefixlen.saturating_sub(RF_PREFIX_FIXED_BITS), ip);
         }
     }
 
