@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     bpf::{
-        Domain, Ip, PrefixKey, SubnetKey, bucket,
-        consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+        Domain, Iface, Ip, PrefixKey, SubnetKey, bucket,
+        consts::{RF_IFACE_NO_PORT_SECURITY, RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
     },
+    lower::lasting,
     reconcile::action::Action,
 };
 
@@ -41,6 +42,7 @@ impl Stale {
         }
         stale.ways_out(view);
         stale.subnets(view);
+        stale.open(view);
         stale.left(view);
         // No connection of a domain that is fresh is current.
         for domain_id in differ.difference(&view.fresh) {
@@ -76,6 +78,17 @@ impl Stale {
         let otherwise = |(index, domain): &(u32, Domain)| observed.get(index).map(judged) != Some(judged(domain));
         self.domains.extend(changed(observed, target).filter(otherwise).map(|(_, domain)| domain.id));
         self.domains.extend(gone(observed, target).filter_map(|index| observed.get(&index)).map(|domain| domain.id));
+    }
+
+    /// Connections of addresses that are nobody's stand behind an interface without port security: they are reached by
+    /// the domain alone.
+    fn open(&mut self, view: &View<'_>) {
+        let is_open = |iface: &Iface| iface.flags & RF_IFACE_NO_PORT_SECURITY != 0;
+        let ifaces = differences(&view.observed.ifaces, &view.target.ifaces);
+        let other = ifaces.filter_map(|(_, held, wanted)| {
+            held.filter(|held| is_open(held) && wanted.map(lasting) != Some(lasting(held)))
+        });
+        self.domains.extend(other.map(|iface| iface.domain_id));
     }
 
     fn subnets(&mut self, view: &View<'_>) {

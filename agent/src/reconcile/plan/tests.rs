@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::Index, strategy::ValueTree};
 
 use super::{Action, Start, plan};
 use crate::{
-    bpf::DeviceKind,
+    bpf::{DeviceKind, Iface},
     lower::{Site, assign, image::Image, lasting, lower},
     testing::{
         bundles::{State, site, states},
@@ -159,8 +159,15 @@ fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     let profiles: BTreeSet<u32> = image.rows.values().flat_map(|row| row.profile).collect();
     let spans = profiles.iter().filter_map(|index| image.profiles.get(index)).flat_map(|profile| profile.table);
     let runs: BTreeSet<u32> = spans.flat_map(|span| span.start..span.start + span.count).collect();
+    let mut now = image.clone();
     for step in steps {
+        now.apply(step);
         match step {
+            Action::PutIface(index, iface) if *iface == Iface::default() => {
+                let refers = |held: u32| held == *index;
+                assert!(!now.addrs.values().any(|addr| refers(addr.iface)), "interface {index} is in use");
+                assert!(!now.subnets.values().any(|subnet| refers(subnet.iface)), "interface {index} is in use");
+            }
             Action::PutIface(index, iface) if ifaces.contains(index) => {
                 assert_eq!(lasting(&image.ifaces[index]), lasting(iface));
             }

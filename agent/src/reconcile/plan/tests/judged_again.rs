@@ -219,6 +219,26 @@ fn what_lay_in_a_prefix_that_is_gone_with_its_class_is_judged_again() {
 }
 
 #[test]
+fn what_stood_behind_an_interface_that_becomes_secure_is_judged_again_and_its_index_means_nothing() {
+    let closed = of_classes(2, [2, 3]);
+    let mut open = closed.clone();
+    open.bundles[0].interfaces[0] =
+        CompiledInterface { port_security: false, ..(*open.bundles[0].interfaces[0]).clone() }.into();
+    let mut gone = closed.clone();
+    gone.bundles[0].interfaces.remove(0);
+    for after in [closed, gone] {
+        let mut kernel = Kernel::default();
+        kernel.bring(&open);
+        let (index, _) = kernel.image.ifaces.iter().find(|(_, iface)| iface.id == 1).unwrap();
+        let index = *index;
+        let (_, domains) = judged_again(&kernel, &after);
+        assert_eq!(domains, [0]);
+        kernel.bring(&after);
+        assert_eq!(kernel.image.ifaces.get(&index), None);
+    }
+}
+
+#[test]
 fn what_is_judged_while_an_address_turns_into_a_pair_is_judged_again() {
     let address = IpAddr::from([10, 0, 0, 50]);
     let last = |change: fn(&mut CompiledInterface, IpAddr)| {
