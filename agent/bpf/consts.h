@@ -42,6 +42,8 @@
 #define RF_HOST_HERE 0
 #define RF_HOST_NONE 0xffffffffU
 #define RF_HOST_V6 1
+/* Of a subnet: no interface has this index, nor ever will. */
+#define RF_IFACE_NOBODY 0xffffffffU
 
 /* ---- the domain word: bits 0-31 epoch, bit 32 slot ---- */
 #define RF_WORD_SLOT_SHIFT 32

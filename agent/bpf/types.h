@@ -130,8 +130,10 @@ struct rf_prefix_key {
  * holds the IPv4 addresses mapped into IPv6: the agent cuts such a one up.
  */
 struct rf_subnet {
-	__u32 vni;   /* of the network; of a pair: of its interface's network */
-	__u32 iface; /* index; 0: a subnet */
+	__u32 vni; /* of the network; of a pair: of its interface's network */
+	/* Index; 0: a subnet. RF_IFACE_NOBODY: it changes hands, and until it has
+	 * nobody has it, nor may speak from it. */
+	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
 	__u8 pad[2];
 };

@@ -24,7 +24,6 @@ mod policy;
 mod tests;
 mod time;
 
-#[cfg(test)]
 pub(crate) use assign::lasting;
 pub use assign::{Full, assign};
 use desired::{Desired, Role};

@@ -48,6 +48,8 @@ impl Image {
         match *action {
             Action::PutDevice(key, value) => drop(self.devices.insert(key, value)),
             Action::DeleteDevice(key) => drop(self.devices.remove(&key)),
+            // All zero is absent in an array.
+            Action::PutIface(key, value) if value == Iface::default() => drop(self.ifaces.remove(&key)),
             Action::PutIface(key, value) => drop(self.ifaces.insert(key, value)),
             Action::PutHost(key, value) => drop(self.hosts.insert(key, value)),
             Action::PutDomain(key, value) => drop(self.domains.insert(key, value)),
@@ -63,7 +65,6 @@ impl Image {
             Action::PutRow(key, value) => drop(self.rows.insert(key, value)),
             Action::DeleteRow(key) => drop(self.rows.remove(&key)),
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),
-            // All zero is absent in an array.
             Action::PutRun(key, value) if value == Run::default() => drop(self.runs.remove(&key)),
             Action::PutRun(key, value) => drop(self.runs.insert(key, value)),
             Action::StoreWord(key, value) => drop(self.words.insert(key, value)),

@@ -52,8 +52,8 @@ impl Classes {
         Self {
             domain_id,
             now: followed.chain([RF_CLASS_NONE, RF_CLASS_HOST].map(|class| (class, class))).collect(),
-            here_before: here(view.observed, domain_id, |addr| view.class_in_force(addr, domain_id)),
-            here_now: here(view.target, domain_id, |addr| addr.class_id[0]),
+            here_before: here(view, view.observed, domain_id, |addr| view.class_in_force(addr, domain_id)),
+            here_now: here(view, view.target, domain_id, |addr| addr.class_id[0]),
         }
     }
 
@@ -104,17 +104,17 @@ pub(super) fn addrs(addrs: &BTreeMap<AddrKey, Addr>, domain_id: u32) -> impl Ite
 
 /// Classes of a domain of which flows may be judged on this host: its interfaces', and all prefixes' where the uplink is,
 /// or an interface with an address pair or without port security.
-fn here(image: &Image, domain_id: u32, class: impl Fn(&Addr) -> u32) -> BTreeSet<u32> {
+fn here(view: &View<'_>, image: &Image, domain_id: u32, class: impl Fn(&Addr) -> u32) -> BTreeSet<u32> {
     let local = |index: u32| image.ifaces.get(&index).filter(|iface| iface.host == RF_HOST_HERE);
     let own = addrs(&image.addrs, domain_id).filter(|(_, addr)| local(addr.iface).is_some());
     let mut classes: BTreeSet<u32> = own.map(|(_, addr)| class(addr)).collect();
     let is_open = |addr: &Addr| local(addr.iface).is_some_and(|iface| iface.flags & RF_IFACE_NO_PORT_SECURITY != 0);
-    let beyond = image.domains.values().any(|domain| domain.id == domain_id && domain.uplink_host == RF_HOST_HERE)
-        || image.subnets.iter().any(|(key, subnet)| key.domain_id == domain_id && local(subnet.iface).is_some())
+    let domain = view.index(domain_id).and_then(|index| image.domains.get(&index));
+    let beyond = domain.is_some_and(|domain| domain.uplink_host == RF_HOST_HERE)
+        || view.subnets(domain_id).any(|key| image.subnets.get(key).is_some_and(|held| local(held.iface).is_some()))
         || addrs(&image.addrs, domain_id).any(|(_, addr)| is_open(addr));
     if beyond {
-        let prefixes = image.prefixes.iter().filter(|(key, _)| key.domain_id == domain_id);
-        classes.extend(prefixes.map(|(_, class)| *class));
+        classes.extend(view.prefixes_in_force(domain_id).filter_map(|key| image.prefixes.get(key)));
     }
     classes
 }

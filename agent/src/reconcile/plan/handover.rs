@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::gone;
 use crate::{
     bpf::{Device, DeviceKind, Iface},
     lower::image::Image,
@@ -27,10 +28,10 @@ pub(super) fn handed_over(observed: &Image, target: &Image) -> BTreeSet<u32> {
         .collect()
 }
 
-/// Entries that the target has not lose their device, so that whoever bears it next gets nothing of theirs.
-pub(super) fn forgotten(observed: &Image, target: &Image) -> impl Iterator<Item = Action> {
-    let left = observed.ifaces.iter().filter(|(index, iface)| iface.ifindex != 0 && !target.ifaces.contains_key(index));
-    left.map(|(index, iface)| Action::PutIface(*index, Iface { ifindex: 0, ..*iface }))
+/// Entries that the target has not are emptied: whoever bears their device next gets nothing of theirs, and a connection
+/// that still bears the index finds no interface there.
+pub(super) fn forgotten<'a>(observed: &'a Image, target: &'a Image) -> impl Iterator<Item = Action> + use<'a> {
+    gone(&observed.ifaces, &target.ifaces).map(|index| Action::PutIface(index, Iface::default()))
 }
 
 fn bearer(image: &Image, device: &Device) -> Bearer {

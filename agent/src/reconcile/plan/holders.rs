@@ -1,11 +1,11 @@
 //! Subnets and address pairs, which are not kept by slot: whoever holds a stretch of addresses is judged by its class, so
-//! one that changes hands is on-link and nobody's from before the switch until after it.
+//! one that changes hands is withheld from before the switch until after it: nobody has it, and nobody may speak from it.
 
 use std::collections::BTreeMap;
 
 use super::{differences, view::View};
 use crate::{
-    bpf::{Subnet, SubnetKey},
+    bpf::{Subnet, SubnetKey, consts::RF_IFACE_NOBODY},
     reconcile::action::Action,
 };
 
@@ -21,7 +21,9 @@ impl<'a> Holders<'a> {
         let staged = differences(observed, target).filter_map(|(key, held, wanted)| {
             let owners = view.owners(held.map_or(0, |held| held.iface), wanted.map_or(0, |wanted| wanted.iface));
             let subnet = *wanted.or(held)?;
-            let staged = if owners.0 == owners.1 { subnet } else { vacant(subnet) };
+            // A plan that was cut off may have withheld it; the class in force may still be a pair's.
+            let is_steady = owners.0 == owners.1 && held.is_none_or(|held| held.iface != RF_IFACE_NOBODY);
+            let staged = if is_steady { subnet } else { withheld(subnet) };
             (held != Some(&staged)).then_some((key, staged))
         });
         let staged = staged.collect();
@@ -45,7 +47,7 @@ impl<'a> Holders<'a> {
     }
 }
 
-/// On-link and nobody's.
-fn vacant(subnet: Subnet) -> Subnet {
-    Subnet { vni: subnet.vni, ..Subnet::default() }
+/// Of no interface that there is, so that not even one without port security takes it for unused.
+fn withheld(subnet: Subnet) -> Subnet {
+    Subnet { vni: subnet.vni, iface: RF_IFACE_NOBODY, ..Subnet::default() }
 }

@@ -7,7 +7,8 @@
 //! 3. **Judge again**: epochs of the addresses that mean something else now are raised (`stale`). After the switch, since a
 //!    program reads epochs first and the word after: one that races is judged again needlessly, never by what is gone.
 //! 4. **Finish**, after a grace period: the other slot is brought to the same, and what no slot needs is removed. A last
-//!    grace period, and indexes that became free may be handed out by the next plan.
+//!    grace period, and indexes that became free may be handed out by the next plan. What lost its entry or its holder
+//!    only here was judged by it after the switch, too, and is judged again.
 //! 5. **Hand over**: devices that were let go get their new bearer; no packet for the former is under way any more.
 //!
 //! In between the plans both slots are equal. An array entry that nothing refers to stays as it is.
@@ -15,7 +16,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
-use crate::{bpf::Device, lower::image::Image};
+use crate::{
+    bpf::Device,
+    lower::image::{Image, Word},
+};
 
 mod classes;
 mod handover;
@@ -61,6 +65,7 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
     let judged_again = stale.places.into_iter().map(Action::BumpEpoch);
     let mut finished = slots.finished();
     finished.extend(holders.finished());
+    let late_stale = Stale::by_the_finish(&view, &finished);
     let removed = remove_forwarding(observed, target);
 
     let late = target.devices.iter().map(|(ifindex, device)| (*ifindex, *device));
@@ -80,12 +85,25 @@ pub fn plan(observed: &Image, target: &Image, start: Start) -> Vec<Action> {
         steps.extend(finished);
         steps.extend(removed);
         steps.push(Action::Grace);
+        // After it: a program may have found the ends of a flow before an entry went, and read the epochs thereafter.
+        steps.extend(raised_again(&view, &switched, &late_stale.domains));
+        steps.extend(late_stale.places.into_iter().map(Action::BumpEpoch));
         put_devices(&Image::default(), late, &mut steps);
     }
     if steps == [Action::Grace] {
         steps.clear();
     }
     steps
+}
+
+/// The words of domains that stay, one epoch on from what they switched to.
+fn raised_again(view: &View<'_>, switched: &BTreeMap<u32, Word>, domains: &BTreeSet<u32>) -> Vec<Action> {
+    let indexes = domains.iter().filter_map(|id| view.index(*id));
+    let words = indexes.filter(|index| view.target.domains.contains_key(index)).filter_map(|index| {
+        let Word { slot, epoch } = switched.get(&index).copied()?;
+        Some(Action::StoreWord(index, Word { slot, epoch: epoch.wrapping_add(1) }))
+    });
+    words.collect()
 }
 
 /// The kernel hands out numbers of gone devices again, so these go first; with them those that change hands.

@@ -12,9 +12,13 @@ use super::{
     differences, gone,
     view::View,
 };
-use crate::bpf::{
-    Domain, Ip, PrefixKey, SubnetKey, bucket,
-    consts::{RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+use crate::{
+    bpf::{
+        Domain, Iface, Ip, PrefixKey, SubnetKey, bucket,
+        consts::{RF_IFACE_NO_PORT_SECURITY, RF_PREFIX_FIXED_BITS, RF_SUBNET_FIXED_BITS},
+    },
+    lower::lasting,
+    reconcile::action::Action,
 };
 
 /// Bits of the address in a key that stands for one address.
@@ -38,6 +42,7 @@ impl Stale {
         }
         stale.ways_out(view);
         stale.subnets(view);
+        stale.open(view);
         stale.left(view);
         // No connection of a domain that is fresh is current.
         for domain_id in differ.difference(&view.fresh) {
@@ -51,6 +56,21 @@ impl Stale {
         stale
     }
 
+    /// What the last steps on entries raise once more. Between the switch and them a flow is judged with the entry of an
+    /// address that has none in the new state, or with nobody as the holder of its stretch. All of it is among what
+    /// [`Stale::find`] raises.
+    pub(super) fn by_the_finish(view: &View<'_>, finished: &[Action]) -> Self {
+        let mut stale = Self::default();
+        for step in finished {
+            match step {
+                Action::DeleteAddr(key) => stale.places.extend(view.observed.addrs.get(key).map(|addr| addr.epoch)),
+                Action::PutSubnet(key, _) | Action::DeleteSubnet(key) => stale.subnet(key),
+                _ => {}
+            }
+        }
+        stale
+    }
+
     /// How packets leave a domain; an MTU is no part of a verdict.
     fn ways_out(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.domains, &view.target.domains);
@@ -60,20 +80,36 @@ impl Stale {
         self.domains.extend(gone(observed, target).filter_map(|index| observed.get(&index)).map(|domain| domain.id));
     }
 
+    /// Connections of addresses that are nobody's stand behind an interface without port security: they are reached by
+    /// the domain alone.
+    fn open(&mut self, view: &View<'_>) {
+        let is_open = |iface: &Iface| iface.flags & RF_IFACE_NO_PORT_SECURITY != 0;
+        let ifaces = differences(&view.observed.ifaces, &view.target.ifaces);
+        let other = ifaces.filter_map(|(_, held, wanted)| {
+            held.filter(|held| is_open(held) && wanted.map(lasting) != Some(lasting(held)))
+        });
+        self.domains.extend(other.map(|iface| iface.domain_id));
+    }
+
     fn subnets(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.subnets, &view.target.subnets);
-        for (SubnetKey { prefixlen, domain_id, ip }, ..) in differences(observed, target) {
-            self.addresses_of(domain_id, prefixlen - RF_SUBNET_FIXED_BITS, &ip);
-        }
+        differences(observed, target).for_each(|(key, ..)| self.subnet(&key));
+    }
+
+    fn subnet(&mut self, SubnetKey { prefixlen, domain_id, ip }: &SubnetKey) {
+        self.addresses_of(*domain_id, prefixlen.saturating_sub(RF_SUBNET_FIXED_BITS), ip);
     }
 
     fn prefixes(&mut self, view: &View<'_>, classes: &Classes) {
         let (observed, target) = (&view.observed.prefixes, &view.target.prefixes);
-        let other = view
-            .prefixes_in_force(classes.domain_id)
-            .filter(|key| observed.get(key).and_then(|class| classes.now(*class)) != target.get(key).copied());
+        // One that came or went leaves its addresses to another, whether or not anything of its class stays.
+        let is_other = |key: &&PrefixKey| {
+            let called = observed.get(key).map(|class| classes.now(*class));
+            called != target.get(key).map(|class| Some(*class))
+        };
+        let other = view.prefixes_in_force(classes.domain_id).filter(is_other);
         for PrefixKey { prefixlen, domain_id, ip, .. } in other {
-            self.addresses_of(*domain_id, prefixlen - RF_PREFIX_FIXED_BITS, ip);
+            self.addresses_of(*domain_id, prefixlen.saturating_sub(RF_PREFIX_FIXED_BITS), ip);
         }
     }
 

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::Index, strategy::ValueTree};
 
 use super::{Action, Start, plan};
 use crate::{
-    bpf::DeviceKind,
+    bpf::{DeviceKind, Iface, consts::RF_IFACE_NOBODY},
     lower::{Site, assign, image::Image, lasting, lower},
     testing::{
         bundles::{State, site, states},
@@ -83,8 +83,8 @@ fn check_each_step(kernel: &mut Kernel, steps: &[Action]) {
     }
 }
 
-/// A stretch of addresses is held by whom the state holds by which its domain is judged, or by nobody; never by nobody if
-/// both states have the same holder.
+/// A stretch of addresses is held by whom the state holds by which its domain is judged, or withheld from everybody; never
+/// withheld if both states have the same holder.
 fn check_holders(kernel: &Kernel, steps: &[Action]) {
     let mut now = kernel.clone();
     let mut end = kernel.clone();
@@ -93,7 +93,8 @@ fn check_holders(kernel: &Kernel, steps: &[Action]) {
     let mut switched = BTreeSet::new();
     for (place, step) in steps.iter().enumerate() {
         if let Action::StoreWord(index, _) = step {
-            switched.extend(end.image.domains.get(index).map(|domain| domain.id));
+            let domain = [&end, kernel].into_iter().find_map(|state| state.image.domains.get(index));
+            switched.extend(domain.map(|domain| domain.id));
         }
         now.take(step);
         let held = holders(&now.image);
@@ -102,6 +103,13 @@ fn check_holders(kernel: &Kernel, steps: &[Action]) {
             let is_steady = before.get(key) == after.get(key);
             let is_right = held.get(key) == of_state.get(key) || !is_steady && !held.contains_key(key);
             assert!(is_right, "after step {place} of {steps:#?}\n{key:?} is held by {:?}", held.get(key));
+            let of_state = if switched.contains(&key.domain_id) { &end } else { kernel };
+            let [entry, expected] = [&now, of_state].map(|kernel| kernel.image.subnets.get(key));
+            let is_shut = is_steady
+                || held.contains_key(key)
+                || entry == expected
+                || entry.is_some_and(|subnet| subnet.iface == RF_IFACE_NOBODY);
+            assert!(is_shut, "after step {place} of {steps:#?}\n{key:?} is free to be used");
         }
     }
 }
@@ -159,8 +167,15 @@ fn check_nothing_in_use_changes(image: &Image, steps: &[Action]) {
     let profiles: BTreeSet<u32> = image.rows.values().flat_map(|row| row.profile).collect();
     let spans = profiles.iter().filter_map(|index| image.profiles.get(index)).flat_map(|profile| profile.table);
     let runs: BTreeSet<u32> = spans.flat_map(|span| span.start..span.start + span.count).collect();
+    let mut now = image.clone();
     for step in steps {
+        now.apply(step);
         match step {
+            Action::PutIface(index, iface) if *iface == Iface::default() => {
+                let refers = |held: u32| held == *index;
+                assert!(!now.addrs.values().any(|addr| refers(addr.iface)), "interface {index} is in use");
+                assert!(!now.subnets.values().any(|subnet| refers(subnet.iface)), "interface {index} is in use");
+            }
             Action::PutIface(index, iface) if ifaces.contains(index) => {
                 assert_eq!(lasting(&image.ifaces[index]), lasting(iface));
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    bpf::{Addr, PrefixKey, RowKey},
+    bpf::{Addr, PrefixKey, RowKey, SubnetKey},
     lower::image::Image,
 };
 
@@ -15,6 +15,8 @@ pub(super) struct View<'a> {
     domains: BTreeMap<u32, (u32, u32)>,
     /// By domain id: keys of either end in the slot in force.
     prefixes: BTreeMap<u32, BTreeSet<PrefixKey>>,
+    /// By domain id: keys of either end.
+    subnets: BTreeMap<u32, BTreeSet<SubnetKey>>,
     /// Ids of the domains that the observed maps do not know.
     pub(super) fresh: BTreeSet<u32>,
 }
@@ -29,11 +31,15 @@ impl<'a> View<'a> {
             .collect();
         let held: BTreeSet<u32> = observed.domains.values().map(|domain| domain.id).collect();
         let fresh = target.domains.values().map(|domain| domain.id).filter(|id| !held.contains(id)).collect();
-        let mut view = Self { observed, target, domains, prefixes: BTreeMap::new(), fresh };
+        let none = (BTreeMap::new(), BTreeMap::new());
+        let mut view = Self { observed, target, domains, prefixes: none.0, subnets: none.1, fresh };
         for key in observed.prefixes.keys().chain(target.prefixes.keys()) {
             if key.slot == view.slot(key.domain_id) {
                 view.prefixes.entry(key.domain_id).or_default().insert(*key);
             }
+        }
+        for key in observed.subnets.keys().chain(target.subnets.keys()) {
+            view.subnets.entry(key.domain_id).or_default().insert(*key);
         }
         view
     }
@@ -56,6 +62,11 @@ impl<'a> View<'a> {
     /// Keys of a domain's prefixes in the slot in force, of either end.
     pub(super) fn prefixes_in_force(&self, domain_id: u32) -> impl Iterator<Item = &PrefixKey> {
         self.prefixes.get(&domain_id).into_iter().flatten()
+    }
+
+    /// Keys of a domain's subnets and address pairs, of either end.
+    pub(super) fn subnets(&self, domain_id: u32) -> impl Iterator<Item = &SubnetKey> {
+        self.subnets.get(&domain_id).into_iter().flatten()
     }
 
     /// The class of an observed address in the slot in force.

@@ -1,11 +1,13 @@
 //! An interface without port security sends as nobody, but never as somebody else.
 
-use ringfence_agent::bpf::consts::RF_TABLE_UDP;
+use ringfence_agent::bpf::consts::{RF_IFACE_NOBODY, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{Mac, Packet, arp, ethernet};
 use crate::net::ip;
-use crate::world::{DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, World};
+use crate::world::{
+    DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, Workload, World,
+};
 
 const FROM: Hook = Hook::FromWorkload;
 const ANY_MAC: Mac = [2, 0xab, 0, 0, 0, 7];
@@ -78,6 +80,21 @@ fn addresses_of_others_stay_theirs() {
             world.drops(FROM, web.ifindex, &frame, Reason::SourceAddress);
         }
     }
+}
+
+#[test]
+fn what_changes_hands_is_not_its_to_take() {
+    let mut world = world();
+    let (web, app) = (world.web, world.app);
+    world.classed("10.9.0.0", 16, 1);
+    world.pair(&Workload { index: RF_IFACE_NOBODY, ..world.cache }, "10.9.0.0", 16, [0; 6]);
+    let frame = Packet::udp(ip("10.9.0.7"), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+    world.drops(FROM, web.ifindex, &frame, Reason::SourceAddress);
+    let asks = arp(1, (web.mac, [10, 9, 0, 7]), ([0; 6], [10, 1, 0, 12]));
+    world.drops(FROM, web.ifindex, &ethernet([0xff; 6], web.mac, 0x0806, &asks), Reason::ArpSender);
+    world.allow(2, 1, RF_TABLE_UDP);
+    let there = world.routed(&app, Packet::udp(app.v4, ip("10.9.0.7"), (53, 4000)));
+    world.drops(FROM, app.ifindex, &there, Reason::NoRoute);
 }
 
 #[test]

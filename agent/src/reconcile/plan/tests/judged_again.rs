@@ -1,10 +1,15 @@
 //! Every flow whose verdict or whose ends changed is judged again, and no other.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use proptest::{collection::vec, prelude::*};
 use ringfence_policy::{
-    bundle::{Bundle, CLASS_HOST, CompiledInterface, CompiledPolicy, Outcome, Profile, Row, Run},
+    bundle::{
+        Bundle, CLASS_HOST, ClassedPrefix, CompiledInterface, CompiledPair, CompiledPolicy, Outcome, Profile, Row, Run,
+    },
     evaluate::{End, Flow, Traffic},
 };
 
@@ -59,8 +64,32 @@ fn epoch(image: &Image, domain_id: u32) -> Option<u32> {
     Some(image.word(*index).epoch)
 }
 
-/// A flow that was judged on this host before and is judged otherwise after has a stale connection.
+/// Whether what a flow is judged by may be otherwise after a step.
+fn is_judged_by(step: &Action) -> bool {
+    let is_entry = matches!(step, Action::PutAddr(..) | Action::DeleteAddr(_));
+    let is_holder = matches!(step, Action::PutSubnet(..) | Action::DeleteSubnet(_));
+    is_entry || is_holder || matches!(step, Action::StoreWord(..) | Action::BumpEpoch(_))
+}
+
+/// Flows that are judged otherwise after the steps have a stale connection, and no epoch is raised before the switch.
 pub(super) fn check_judged_again(before: &Kernel, after: &Kernel, steps: &[Action]) {
+    check_stale(before, after, steps);
+    let mut slots: BTreeMap<u32, u32> = before.image.words.iter().map(|(index, word)| (*index, word.slot)).collect();
+    let switches = |step: &Action| match step {
+        Action::StoreWord(index, word) => slots.insert(*index, word.slot).unwrap_or(0) != word.slot,
+        _ => false,
+    };
+    let switches: Vec<bool> = steps.iter().map(switches).collect();
+    let last_switch = switches.iter().rposition(|switches| *switches);
+    let first_bump = steps.iter().position(|step| matches!(step, Action::BumpEpoch(_)));
+    assert!(
+        first_bump.is_none_or(|bump| last_switch.is_none_or(|switch| switch < bump)),
+        "an epoch is raised before the switch"
+    );
+}
+
+/// A flow that is judged on this host now, whatever step this is, and otherwise at the end has a stale connection then.
+fn check_stale(before: &Kernel, after: &Kernel, steps: &[Action]) {
     let raised = |place: u32| before.epochs.get(&place) != after.epochs.get(&place);
     let (old, new) = (&before.image, &after.image);
     for domain_id in [1, 2] {
@@ -87,12 +116,6 @@ pub(super) fn check_judged_again(before: &Kernel, after: &Kernel, steps: &[Actio
             );
         }
     }
-    let last_word = steps.iter().rposition(|step| matches!(step, Action::StoreWord(..)));
-    let first_bump = steps.iter().position(|step| matches!(step, Action::BumpEpoch(_)));
-    assert!(
-        first_bump.is_none_or(|bump| last_word.is_none_or(|word| word < bump)),
-        "an epoch is raised before the switch"
-    );
 }
 
 /// Places whose epoch is raised, and domains whose is.
@@ -179,6 +202,78 @@ fn who_stays_in_a_class_does_not_notice_that_most_others_change_places() {
     assert!(!places.is_empty());
 }
 
+#[test]
+fn what_lay_in_a_prefix_that_is_gone_with_its_class_is_judged_again() {
+    let with = |prefixes: Vec<ClassedPrefix>| {
+        let mut state = of_classes(2, [2, 3]);
+        let mut policy = (*state.bundles[0].policy).clone();
+        policy.prefixes = prefixes;
+        state.bundles[0].policy = policy.into();
+        state
+    };
+    let prefix = "203.0.113.0/24".parse().unwrap();
+    let mut kernel = Kernel::default();
+    kernel.bring(&with(vec![ClassedPrefix { prefix, class_id: 9, votes: false }]));
+    let (_, domains) = judged_again(&kernel, &with(Vec::new()));
+    assert_eq!(domains.len(), 1);
+}
+
+#[test]
+fn what_stood_behind_an_interface_that_becomes_secure_is_judged_again_and_its_index_means_nothing() {
+    let closed = of_classes(2, [2, 3]);
+    let mut open = closed.clone();
+    open.bundles[0].interfaces[0] =
+        CompiledInterface { port_security: false, ..(*open.bundles[0].interfaces[0]).clone() }.into();
+    let mut gone = closed.clone();
+    gone.bundles[0].interfaces.remove(0);
+    for after in [closed, gone] {
+        let mut kernel = Kernel::default();
+        kernel.bring(&open);
+        let (index, _) = kernel.image.ifaces.iter().find(|(_, iface)| iface.id == 1).unwrap();
+        let index = *index;
+        let (_, domains) = judged_again(&kernel, &after);
+        assert_eq!(domains, [0]);
+        kernel.bring(&after);
+        assert_eq!(kernel.image.ifaces.get(&index), None);
+    }
+}
+
+#[test]
+fn what_is_judged_while_an_address_turns_into_a_pair_is_judged_again() {
+    let address = IpAddr::from([10, 0, 0, 50]);
+    let last = |change: fn(&mut CompiledInterface, IpAddr)| {
+        let mut state = of_classes(2, [2, 3]);
+        let mut interface = (*state.bundles[0].interfaces[6]).clone();
+        change(&mut interface, address);
+        state.bundles[0].interfaces[6] = interface.into();
+        state
+    };
+    let own = last(|interface, address| interface.addresses.push((address, 3)));
+    let mut paired = last(|interface, address| {
+        interface.pairs.push(CompiledPair { prefix: address.into(), mac: interface.mac });
+    });
+    let mut policy = (*paired.bundles[0].policy).clone();
+    policy.prefixes.push(ClassedPrefix { prefix: address.into(), class_id: 3, votes: true });
+    paired.bundles[0].policy = policy.into();
+    let mut kernel = Kernel::default();
+    kernel.bring(&own);
+    let steps = kernel.steps_to(&paired, Start::Settled);
+    let mut end = kernel.clone();
+    steps.iter().for_each(|step| end.take(step));
+    let [source, destination] = [IpAddr::from([10, 0, 0, 101]), address].map(End::Address);
+    let flow = Flow { source, destination, traffic: TRAFFIC[0] };
+    let stands = |kernel: &Kernel| kernel.image.addrs.get(&AddrKey { domain_id: 1, ip: Ip::from(address) }).copied();
+    let mut cut = 0;
+    for step in &steps {
+        kernel.take(step);
+        if let Some(addr) = stands(&kernel).filter(|_| kernel.image.judge(1, &flow).run.verdict == 0) {
+            cut += 1;
+            assert_ne!(kernel.epochs.get(&addr.epoch), end.epochs.get(&addr.epoch), "after {step:?} of {steps:#?}");
+        }
+    }
+    assert!(cut > 0 && end.image.judge(1, &flow).run.verdict != 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -229,5 +324,25 @@ proptest! {
         let state = history.into_iter().map(|state| State { at: 50, ..state }).inspect(|state| kernel.bring(state)).last();
         let steps = kernel.steps_to(&State { at: later, ..state.unwrap() }, Start::Settled);
         prop_assert_eq!(steps, vec![]);
+    }
+}
+
+proptest! {
+    // Every flow at every step takes its time.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn what_is_judged_at_any_step_and_otherwise_at_the_end_is_judged_again(from in states(), to in states()) {
+        let mut kernel = Kernel::default();
+        kernel.bring(&from);
+        let steps = kernel.steps_to(&to, Start::Settled);
+        let mut end = kernel.clone();
+        steps.iter().for_each(|step| end.take(step));
+        for step in &steps {
+            kernel.take(step);
+            if is_judged_by(step) {
+                check_stale(&kernel, &end, &steps);
+            }
+        }
     }
 }
