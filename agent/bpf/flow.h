@@ -93,11 +93,12 @@ static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
 	return RF_REASON_NONE;
 }
 
-/* Says in a question which of its ends is the host's stack. */
+/* Says in a question which of its ends is the host's stack, and which vote. */
 static __always_inline void rf_question_ends(struct rf_question *q, const struct rf_end *opener,
 					     const struct rf_end *asked)
 {
 	q->host = (opener->whose == RF_WHOSE_HOST) | (asked->whose == RF_WHOSE_HOST) << 1;
+	q->votes = rf_votes(opener, asked);
 }
 
 /*

@@ -26,7 +26,8 @@ struct rf_question {
 	struct rf_ip ip[2]; /* of who opens, of who is asked */
 	__u16 number;
 	__u8 table;
-	__u8 host; /* bit 0 of who opens, 1 of who is asked: it is the host's stack */
+	__u8 host;  /* bit 0 of who opens, 1 of who is asked: it is the host's stack */
+	__u8 votes; /* RF_ALLOW_*: the sides that vote */
 };
 
 static __always_inline struct rf_addr *rf_find_addr(__u32 domain_id, const struct rf_ip *ip)
@@ -144,7 +145,8 @@ static __always_inline struct rf_profile *rf_find_profile(__u32 domain_id, const
 }
 
 /*
- * Puts a question to one slot. What no run speaks for is denied by both sides.
+ * Puts a question to one slot. What no run speaks for is denied by both sides, and
+ * no run speaks for a flow on which nobody votes.
  *
  * Global, as rf_judge is: the verifier looks at it once and not on every way to
  * it. The price is that it takes any pointer for one that may be NULL.
@@ -160,7 +162,7 @@ __noinline int rf_ask(const struct rf_question *q, __u32 slot, struct rf_answer 
 	a->class_id[0] = rf_class(q, slot, 0);
 	a->class_id[1] = rf_class(q, slot, 1);
 	profile = rf_find_profile(q->domain_id, a->class_id, slot);
-	if (profile && q->table < RF_TABLES)
+	if (profile && q->votes && q->table < RF_TABLES)
 		run = rf_find_run(&profile->table[q->table], q->number);
 	if (run) {
 		a->allows = run->verdict & RF_ALLOW_BOTH;

@@ -1,20 +1,22 @@
 //! An interface without port security sends as nobody, but never as somebody else.
 
 use ringfence_agent::bpf::consts::{RF_IFACE_NOBODY, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Action, Hook, Reason};
+use ringfence_agent::bpf::{Hook, Reason, SubnetKey};
 
 use crate::builder::{Mac, Packet, arp, ethernet};
-use crate::net::ip;
+use crate::net::{ip, sh};
 use crate::world::{
-    DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, Workload, World,
+    DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, Workload, World, addr_key,
 };
 
 const FROM: Hook = Hook::FromWorkload;
 const ANY_MAC: Mac = [2, 0xab, 0, 0, 0, 7];
+/// Of web's device, on the host's side.
+const DEVICE_MAC: Mac = [0x02, 0xee, 0, 0, 0, 0x77];
 
 fn world() -> World {
     let mut world = World::new();
-    for (from, to) in [(OUTSIDE_CLASS, 2), (1, 2), (2, 1), (OUTSIDE_CLASS, OUTSIDE_CLASS)] {
+    for (from, to) in [(OUTSIDE_CLASS, 2), (1, 2), (2, 1)] {
         world.allow(from, to, RF_TABLE_UDP);
     }
     world.without_port_security(&world.web);
@@ -119,12 +121,37 @@ fn others_on_the_host_are_guarded_as_ever() {
 }
 
 #[test]
-fn it_may_send_from_nobodys_address_to_the_uplink() {
-    let world = world();
+fn nobody_votes_between_nobodys_address_and_the_uplink_or_the_host_so_it_is_denied() {
+    let mut world = world();
     let web = world.web;
-    let frame = Packet::udp(ip("203.0.113.66"), ip(OUTSIDE), (4000, 53)).macs(web.mac, GATEWAY_MAC).build();
-    let (_, decision) = world.passes(FROM, web.ifindex, &frame);
-    assert_eq!((decision.action, decision.from_class), (Action::RF_ACTION_UPLINK, OUTSIDE_CLASS));
+    // As a domain is that allows by default.
+    world.allow(0, 0, RF_TABLE_UDP);
+    sh("ip link set dev web address 02:ee:00:00:00:77");
+    let source = ip("203.0.113.66");
+    let outside = Packet::udp(source, ip(OUTSIDE), (4000, 53)).macs(web.mac, GATEWAY_MAC).build();
+    let host = Packet::udp(source, ip("192.168.9.1"), (4000, 53)).macs(web.mac, DEVICE_MAC).build();
+    for frame in [outside, host] {
+        let decision = world.drops(FROM, web.ifindex, &frame, Reason::PolicyDeny);
+        assert_eq!((decision.judged, decision.allows, decision.from_class), (1, 0, OUTSIDE_CLASS));
+    }
+    let own = Packet::udp(web.v4, ip(OUTSIDE), (4000, 53)).macs(web.mac, GATEWAY_MAC).build();
+    world.passes(FROM, web.ifindex, &own);
+}
+
+#[test]
+fn such_a_flow_to_a_workload_ends_when_the_workload_leaves() {
+    let mut world = world();
+    world.allow(0, 0, RF_TABLE_UDP);
+    let (web, app) = (world.web, world.app);
+    let asked = Packet::udp(ip("203.0.113.66"), app.v4, (4000, 53));
+    let asked = asked.macs(web.mac, GATEWAY_MAC).build();
+    world.passes(FROM, web.ifindex, &asked);
+    let maps = world.datapath.maps();
+    maps.addrs.delete(&addr_key(DOMAIN_ID, app.v4)).unwrap();
+    let subnet = SubnetKey { prefixlen: 32 + 96 + 24, domain_id: DOMAIN_ID, ip: ip("10.1.0.0").into() };
+    maps.subnets.delete(&subnet).unwrap();
+    world.bump_domain();
+    world.drops(FROM, web.ifindex, &asked, Reason::PolicyDeny);
 }
 
 #[test]

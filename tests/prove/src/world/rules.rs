@@ -34,22 +34,23 @@ pub(super) fn policy(random: &mut Random, mut peer: impl FnMut(&mut Random) -> P
     PolicySpec { tier, mode, stateless, rules }
 }
 
-/// Echo requests pass, on one side or both, and their answers do not, unless it is for their connection.
+/// Questions pass, on one side or both, and their answers do not, unless it is for their connection.
 fn questions_without_answers(random: &mut Random) -> [RuleSpec; 2] {
-    let (question, answer) = random.one([("icmp/8", "icmp/0"), ("icmp6/128", "icmp6/129")]);
+    let (question, answer) =
+        random.one([("icmp/8", "icmp/0"), ("icmp6/128", "icmp6/129"), ("tcp/80", "tcp"), ("udp/443", "udp")]);
     let any = || vec![PeerSpec::Name("any".to_owned())];
-    let rule = |name: &str, action: &str, traffic: &str, side: Option<&str>| RuleSpec {
+    let rule = |name: &str, action: &str, traffic: &str, priority: u32, side: Option<&str>| RuleSpec {
         name: name.to_owned(),
         from: any(),
         to: any(),
         action: action.to_owned(),
         traffic: vec![traffic.to_owned()],
-        priority: Some(0),
+        priority: Some(priority),
         side: side.map(str::to_owned),
         ..RuleSpec::default()
     };
     let side = random.one([None, Some("from"), Some("to")]);
-    [rule("question", "allow", question, side), rule("answer", "deny", answer, None)]
+    [rule("question", "allow", question, 0, side), rule("answer", "deny", answer, 1, None)]
 }
 
 fn rule(random: &mut Random, n: usize, echo: bool, peer: &mut impl FnMut(&mut Random) -> PeerSpec) -> RuleSpec {
