@@ -234,6 +234,9 @@ struct rf_conn {
 	__u32 epoch[2];	    /* values at its last judgement */
 	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
+	/* Id of the interface without port security that the end which is nobody's
+	 * stands behind: its index may be another's by now. 0: no end does. */
+	__u32 behind;
 	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
 	 * are. */
 	__u32 remote_host;
@@ -245,7 +248,7 @@ struct rf_conn {
 	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 whose[2];	   /* enum rf_whose of its address */
-	__u8 pad;
+	__u8 pad[5];
 };
 
 /* ---- counters and records ---------------------------------------------- */
