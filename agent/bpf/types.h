@@ -326,7 +326,8 @@ struct rf_config {
 	/* Judge afresh and write nothing but rf_decisions; of a packet from the overlay,
 	 * take the tunnel from its cb: VNI, then the address it came from. */
 	__u8 dry;
-	__u8 pad[3];
+	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
+	__u8 pad[2];
 };
 
 #pragma clang diagnostic pop

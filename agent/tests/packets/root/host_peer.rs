@@ -90,7 +90,7 @@ fn only_frames_for_the_workload_itself_reach_it() {
 
 #[test]
 fn what_answers_the_host_goes_to_its_stack_by_the_connection() {
-    let mut beside = Beside::new(|_| {});
+    let mut beside = Beside::new(|options| options.guard = true);
     let web = beside.web;
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     let answer = Packet::udp(web.v4, ip(HOST), (53, 4000));
@@ -148,6 +148,17 @@ fn what_the_host_answers_to_a_flow_that_became_stateless_is_judged_as_the_hosts(
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     beside.world.bump_domain();
     beside.world.passes(TO, web.ifindex, &answer);
+}
+
+#[test]
+fn where_no_guard_reads_a_mark_the_stack_sees_none() {
+    let mut beside = Beside::new(|_| {});
+    let web = beside.web;
+    beside.world.allow(CLASS, RF_CLASS_HOST, RF_TABLE_UDP);
+    let frame = beside.toward_host(Packet::udp(web.v4, ip(HOST), (4000, 53)));
+    let context = TestContext { ifindex: web.ifindex, mark: 7, ..TestContext::default() };
+    let output = beside.world.datapath.test_run(FROM, &frame, &context).unwrap();
+    assert_eq!((beside.world.decision().action, output.mark), (Action::RF_ACTION_STACK, 0));
 }
 
 #[test]
