@@ -70,7 +70,6 @@
 /* ---- classes that are no hash of what rules tell apart ---- */
 #define RF_CLASS_NONE 0
 #define RF_CLASS_HOST 1
-#define RF_CLASS_FIRST 2
 
 /* ---- flags of an interface ---- */
 #define RF_IFACE_NO_PORT_SECURITY 1

@@ -17,6 +17,7 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 					      __u64 now)
 {
 	struct rf_conn *conn = NULL;
+	enum rf_reason no_way;
 	__u32 side;
 	int current;
 
@@ -28,8 +29,10 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 		return NULL;
 	current = rf_conn_current(conn, pkt->domain);
 	if (current) {
-		rf_conn_ends(conn, side, &flow->ends);
+		no_way = rf_conn_ends(conn, side, &flow->ends);
 		flow->reason = rf_check_source(pkt, &flow->ends.from);
+		if (!flow->reason)
+			flow->reason = no_way;
 	} else {
 		flow->reason = rf_find_ends_again(pkt, conn, side, &flow->ends);
 	}

@@ -6,7 +6,7 @@
 #ifndef RINGFENCE_ENDS_H
 #define RINGFENCE_ENDS_H
 
-#include "owner.h"
+#include "place.h"
 
 /* Both ends of a packet. */
 struct rf_ends {
@@ -56,16 +56,22 @@ static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, const struct r
 static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
 						 const struct rf_end *source)
 {
-	int of_host = source->whose == RF_WHOSE_HOST;
+	int of_host = source->whose == RF_WHOSE_HOST, sends;
 
 	switch (pkt->from) {
 	case RF_DEVICE_WORKLOAD:
-		return rf_is_sender(pkt, source->iface) ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
+		if (source->behind)
+			sends = source->behind == pkt->iface_id &&
+				pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY;
+		else
+			sends = rf_is_sender(pkt, source->iface);
+		return sends ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
 	case RF_DEVICE_UPLINK:
 		return source->iface || of_host ? RF_REASON_SPOOFED : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:
-		return rf_outer_is(pkt, rf_host_of(pkt, source)) ? RF_REASON_NONE
-								 : RF_REASON_OUTER_SOURCE;
+		return !source->behind && rf_outer_is(pkt, rf_host_of(pkt, source))
+			       ? RF_REASON_NONE
+			       : RF_REASON_OUTER_SOURCE;
 	case RF_DEVICE_HOST:
 		return of_host ? RF_REASON_NONE : RF_REASON_FROM_HOST;
 	default:
@@ -85,7 +91,7 @@ static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, struct
 		if (rf_not_unicast(&pkt->src, pkt->is_v6))
 			return RF_REASON_SOURCE_ADDRESS;
 		if (rf_is_nobodys(end) && pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY)
-			rf_end_behind(end, pkt->iface);
+			rf_end_behind_sender(end, pkt);
 	} else if (end->whose == RF_WHOSE_GATEWAY || end->whose == RF_WHOSE_NETWORK ||
 		   rf_not_unicast(&pkt->src, pkt->is_v6)) {
 		/* A gateway sends nothing that would come in from anywhere, and an

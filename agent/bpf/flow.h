@@ -35,14 +35,22 @@ static __always_inline struct rf_flow *rf_flow_begin(void)
 	return flow;
 }
 
-/* The ends of a connection as those of a packet of that side. */
-static __always_inline void rf_conn_ends(const struct rf_conn *conn, __u32 side,
-					 struct rf_ends *ends)
+/* One end of a connection. */
+static __always_inline void rf_conn_end(const struct rf_conn *conn, __u32 side, struct rf_end *end)
 {
-	ends->from.iface = side ? conn->iface[1] : conn->iface[0];
-	ends->from.whose = side ? conn->whose[1] : conn->whose[0];
-	ends->to.iface = side ? conn->iface[0] : conn->iface[1];
-	ends->to.whose = side ? conn->whose[0] : conn->whose[1];
+	end->iface = side ? conn->iface[1] : conn->iface[0];
+	end->whose = side ? conn->whose[1] : conn->whose[0];
+	end->behind = end->iface && end->whose == RF_WHOSE_NOBODY ? conn->behind : 0;
+}
+
+/* The ends of a connection that is current as those of a packet of that side; why
+ * there is no way to the other one, if there is none. */
+static __noinline enum rf_reason rf_conn_ends(const struct rf_conn *conn, __u32 side,
+					      struct rf_ends *ends)
+{
+	rf_conn_end(conn, side, &ends->from);
+	rf_conn_end(conn, !side, &ends->to);
+	return ends->to.behind && rf_still_behind(&ends->to) ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
 }
 
 /* Puts into an entry where its ends are, given those of a packet of that side. */
@@ -57,6 +65,8 @@ static __always_inline void rf_conn_place(struct rf_conn *conn, const struct rf_
 	conn->whose[0] = side ? ends->to.whose : ends->from.whose;
 	conn->whose[1] = side ? ends->from.whose : ends->to.whose;
 	conn->origin_iface = conn->origin == side ? ends->from.iface : ends->to.iface;
+	/* Between two that are nobody's nobody votes, so only one can be. */
+	conn->behind = ends->from.behind ? ends->from.behind : ends->to.behind;
 	conn->remote_host = rf_host_of(pkt, far);
 }
 
@@ -68,13 +78,18 @@ static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
 						    struct rf_ends *ends)
 {
 	enum rf_reason reason = rf_find_source(pkt, &ends->from);
-	__u32 index = side ? conn->iface[0] : conn->iface[1];
-	__u32 whose = side ? conn->whose[0] : conn->whose[1];
-	struct rf_iface *iface;
+	struct rf_end was;
 
 	if (reason)
 		return reason;
-	if (whose == RF_WHOSE_HOST) {
+	rf_conn_end(conn, side, &was);
+	if (!rf_may_become(&was, &ends->from)) {
+		/* As it is where the entry is current. */
+		reason = rf_check_source(pkt, &was);
+		return reason ? reason : RF_REASON_INTERNAL;
+	}
+	rf_conn_end(conn, !side, &was);
+	if (was.whose == RF_WHOSE_HOST) {
 		rf_end_host(&ends->to);
 		return RF_REASON_NONE;
 	}
@@ -83,14 +98,10 @@ static __noinline enum rf_reason rf_find_ends_again(const struct rf_pkt *pkt,
 	reason = rf_find_destination(pkt, &ends->to);
 	if (ends->to.whose == RF_WHOSE_GATEWAY)
 		return RF_REASON_GATEWAY_SERVICE;
-	if (!index || !rf_is_nobodys(&ends->to))
+	if (!was.behind || !rf_is_nobodys(&ends->to))
 		return reason;
-	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	if (!iface || iface->domain_id != pkt->domain_id ||
-	    !(iface->flags & RF_IFACE_NO_PORT_SECURITY))
-		return reason;
-	rf_end_behind(&ends->to, index);
-	return RF_REASON_NONE;
+	ends->to = was;
+	return rf_still_behind(&ends->to) ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
 }
 
 /* Says in a question which of its ends is the host's stack, and which vote. */

@@ -225,7 +225,8 @@ static __noinline int rf_to_stack(struct __sk_buff *ctx, struct rf_flow *flow)
 	if (bpf_skb_change_type(ctx, RF_PACKET_HOST))
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_STACK, .ifindex = ctx->ifindex});
-	ctx->mark = rf_stack_mark();
+	/* Where nothing reads it, it would be in the way of the host's own marks. */
+	ctx->mark = rf_config.guard ? rf_stack_mark() : 0;
 	return RF_NEXT;
 }
 

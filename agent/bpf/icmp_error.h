@@ -5,50 +5,73 @@
 
 #include "flow.h"
 
-/* The entry of the flow whose packet an ICMP error quotes, and which side sent
- * that packet; -1 if the quote is none of a flow. */
-static __noinline int rf_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				struct rf_tuple *tuple)
+enum rf_quote {
+	RF_QUOTE_UNREADABLE = 0, /* cut short, not of a packet that could pass, or another's */
+	RF_QUOTE_UNTRACKED,	 /* of a packet that no connection is ever for */
+	RF_QUOTE_TRACKED,	 /* of one that may belong to a connection */
+};
+
+/* The IP header that is quoted at `offset`; where what it carries begins, or 0: it
+ * cannot be told. */
+static __always_inline __u32 rf_quoted_ip(struct __sk_buff *ctx, __u32 offset,
+					  struct rf_pkt *quoted)
+{
+	struct ipv6hdr ip6;
+	struct iphdr ip4;
+
+	if (quoted->is_v6) {
+		if (bpf_skb_load_bytes(ctx, offset, &ip6, sizeof(ip6)) || ip6.version != 6 ||
+		    rf_check_next_header(ip6.nexthdr))
+			return 0;
+		__builtin_memcpy(&quoted->src, &ip6.saddr, sizeof(quoted->src));
+		__builtin_memcpy(&quoted->dst, &ip6.daddr, sizeof(quoted->dst));
+		quoted->l4_proto = ip6.nexthdr;
+		return offset + sizeof(ip6);
+	}
+	if (bpf_skb_load_bytes(ctx, offset, &ip4, sizeof(ip4)) || ip4.version != 4 || ip4.ihl < 5 ||
+	    ip4.frag_off & bpf_htons(RF_IP_FRAGMENT))
+		return 0;
+	rf_ip_map4(&quoted->src, ip4.saddr);
+	rf_ip_map4(&quoted->dst, ip4.daddr);
+	quoted->l4_proto = ip4.protocol;
+	return offset + ip4.ihl * 4;
+}
+
+/* What an ICMP error quotes; the tuple of the packet, if it may be tracked. */
+static __noinline enum rf_quote rf_quoted(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					  struct rf_tuple *tuple)
 {
 	__u32 offset = pkt->l4_offset + sizeof(struct rf_icmp);
 	struct rf_pkt quoted = {.domain_id = pkt->domain_id, .is_v6 = pkt->is_v6};
 	struct rf_icmp l4; /* ports are at its start */
-	struct ipv6hdr ip6;
-	struct iphdr ip4;
 
-	if (pkt->is_v6) {
-		if (bpf_skb_load_bytes(ctx, offset, &ip6, sizeof(ip6)))
-			return -1;
-		__builtin_memcpy(&quoted.src, &ip6.saddr, sizeof(quoted.src));
-		__builtin_memcpy(&quoted.dst, &ip6.daddr, sizeof(quoted.dst));
-		quoted.l4_proto = ip6.nexthdr;
-		offset += sizeof(ip6);
-	} else {
-		if (bpf_skb_load_bytes(ctx, offset, &ip4, sizeof(ip4)))
-			return -1;
-		rf_ip_map4(&quoted.src, ip4.saddr);
-		rf_ip_map4(&quoted.dst, ip4.daddr);
-		quoted.l4_proto = ip4.protocol;
-		offset += ip4.ihl * 4;
-	}
-	/* It tells a sender of its own packet, nobody else. */
-	if (!rf_ip_equal(&quoted.src, &pkt->dst) ||
+	offset = rf_quoted_ip(ctx, offset, &quoted);
+	/* It tells a sender of its own packet, nobody else. What pads the frame is no
+	 * part of it. */
+	if (!offset || !rf_ip_equal(&quoted.src, &pkt->dst) ||
+	    offset + sizeof(l4) > RF_L3_OFFSET + pkt->l3_len ||
 	    bpf_skb_load_bytes(ctx, offset, &l4, sizeof(l4)))
-		return -1;
-	if (quoted.l4_proto == IPPROTO_TCP || quoted.l4_proto == IPPROTO_UDP ||
-	    quoted.l4_proto == RF_IPPROTO_SCTP) {
+		return RF_QUOTE_UNREADABLE;
+	switch (quoted.l4_proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case RF_IPPROTO_SCTP:
 		__builtin_memcpy(&quoted.sport, &l4, sizeof(quoted.sport));
 		quoted.dport = l4.checksum;
-	} else if (quoted.l4_proto == (pkt->is_v6 ? RF_IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
-		if (rf_icmp_role(l4.type, pkt->is_v6) == RF_ICMP_REQUEST)
+		break;
+	case IPPROTO_ICMP:
+	case RF_IPPROTO_ICMPV6:
+		if (pkt->is_v6 != (quoted.l4_proto == RF_IPPROTO_ICMPV6))
+			return RF_QUOTE_UNREADABLE;
+		if (rf_icmp_role(&l4, pkt->is_v6) == RF_ICMP_REQUEST)
 			quoted.sport = l4.id;
-		else if (rf_icmp_role(l4.type, pkt->is_v6) == RF_ICMP_REPLY)
+		else if (rf_icmp_role(&l4, pkt->is_v6) == RF_ICMP_REPLY)
 			quoted.dport = l4.id;
 		else
-			return -1;
+			return RF_QUOTE_UNTRACKED;
 	}
 	rf_tuple_make(tuple, &quoted);
-	return 0;
+	return RF_QUOTE_TRACKED;
 }
 
 /*
@@ -61,16 +84,23 @@ static __noinline int rf_ask_quoted(struct __sk_buff *ctx, const struct rf_pkt *
 				    struct rf_flow *flow, __u64 now)
 {
 	struct rf_conn *conn = NULL;
+	enum rf_quote quote;
 
 	flow->reason = rf_find_source(pkt, &flow->ends.from);
 	if (flow->reason)
 		return 1;
-	if (!rf_quoted(ctx, pkt, &flow->tuple))
+	quote = rf_quoted(ctx, pkt, &flow->tuple);
+	if (quote == RF_QUOTE_UNREADABLE) {
+		/* It may be about any flow, also one that is tracked. */
+		flow->reason = RF_REASON_NO_CONNECTION;
+		return 1;
+	}
+	if (quote == RF_QUOTE_TRACKED)
 		conn = rf_conn_find(&flow->tuple, now);
 	if (!conn)
 		return 0;
-	rf_conn_ends(conn, !flow->tuple.side, &flow->quoted);
-	if (!rf_conn_current(conn, pkt->domain) || conn->denied ||
+	if (rf_conn_ends(conn, !flow->tuple.side, &flow->quoted) ||
+	    !rf_conn_current(conn, pkt->domain) || conn->denied ||
 	    !rf_same_place(&flow->quoted.from, &flow->ends.from))
 		flow->reason = RF_REASON_NO_CONNECTION;
 	flow->ends.to = flow->quoted.to;

@@ -27,6 +27,13 @@ RF_MAP(rf_devices, BPF_MAP_TYPE_ARRAY, __u32, struct rf_device, RF_DEVICES_NEAR,
 RF_MAP(rf_devices_far, BPF_MAP_TYPE_HASH, __u32, struct rf_device, RF_DEVICES_FAR,
        BPF_F_NO_PREALLOC);
 
+static __always_inline struct rf_device *rf_find_device(__u32 ifindex)
+{
+	if (ifindex < RF_DEVICES_NEAR)
+		return bpf_map_lookup_elem(&rf_devices, &ifindex);
+	return bpf_map_lookup_elem(&rf_devices_far, &ifindex);
+}
+
 /* Indexed by what the agent hands out. */
 RF_MAP(rf_ifaces, BPF_MAP_TYPE_ARRAY, __u32, struct rf_iface, RF_IFACES, 0);
 RF_MAP(rf_hosts, BPF_MAP_TYPE_ARRAY, __u32, struct rf_host, RF_HOSTS, 0);

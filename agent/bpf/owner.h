@@ -11,8 +11,9 @@
 
 /* One end of a packet. */
 struct rf_end {
-	__u32 iface; /* index; 0: beyond the uplink, or whose it is says where */
-	__u32 whose; /* enum rf_whose */
+	__u32 iface;  /* index; 0: beyond the uplink, or whose it is says where */
+	__u32 whose;  /* enum rf_whose */
+	__u32 behind; /* id of the interface that it stands behind as nobody; 0: of none */
 };
 
 /* Whether an index is of the interface that sends. The agent gives an interface
@@ -44,6 +45,7 @@ static __noinline void rf_find_end(__u32 domain_id, const struct rf_ip *ip, stru
 	struct rf_addr *addr = rf_find_addr(domain_id, ip);
 	struct rf_subnet *subnet;
 
+	end->behind = 0;
 	if (addr) {
 		end->iface = addr->iface;
 		end->whose = addr->iface ? RF_WHOSE_IFACE : RF_WHOSE_GATEWAY;
@@ -69,24 +71,12 @@ static __always_inline int rf_is_nobodys(const struct rf_end *end)
 	return end->whose == RF_WHOSE_NOBODY || end->whose == RF_WHOSE_NETWORK;
 }
 
-/* Puts an address that is nobody's behind an interface that may send from it. */
-static __always_inline void rf_end_behind(struct rf_end *end, __u32 iface)
-{
-	end->iface = iface;
-	end->whose = RF_WHOSE_NOBODY;
-}
-
 /* The host's stack is known by the way of a packet, whatever address it uses. */
 static __always_inline void rf_end_host(struct rf_end *end)
 {
 	end->iface = 0;
 	end->whose = RF_WHOSE_HOST;
-}
-
-/* Whether two ends are in one place. */
-static __always_inline int rf_same_place(const struct rf_end *a, const struct rf_end *b)
-{
-	return a->iface == b->iface && (a->whose == RF_WHOSE_HOST) == (b->whose == RF_WHOSE_HOST);
+	end->behind = 0;
 }
 
 /* The MAC address that frames to an end bear in its network. Only a pair's needs

@@ -74,6 +74,21 @@ static __always_inline enum rf_reason rf_parse_ipv4(struct rf_cursor *cursor, st
 	return RF_REASON_NONE;
 }
 
+/* Extension headers are not stepped over. */
+static __always_inline enum rf_reason rf_check_next_header(__u8 next)
+{
+	switch (next) {
+	case RF_IPPROTO_FRAGMENT:
+		return RF_REASON_FRAGMENT;
+	case RF_IPPROTO_HOPOPTS:
+	case RF_IPPROTO_ROUTING:
+	case RF_IPPROTO_AH:
+	case RF_IPPROTO_DSTOPTS:
+		return RF_REASON_UNSUPPORTED_PROTOCOL;
+	}
+	return RF_REASON_NONE;
+}
+
 static __always_inline enum rf_reason rf_parse_ipv6(struct rf_cursor *cursor, struct rf_pkt *pkt)
 {
 	struct ipv6hdr *ip = rf_take(cursor, sizeof(*ip));
@@ -87,40 +102,36 @@ static __always_inline enum rf_reason rf_parse_ipv6(struct rf_cursor *cursor, st
 	pkt->l4_proto = ip->nexthdr;
 	pkt->ttl = ip->hop_limit;
 	pkt->l4_offset = RF_L3_OFFSET + sizeof(*ip);
-	switch (ip->nexthdr) {
-	case RF_IPPROTO_FRAGMENT:
-		return RF_REASON_FRAGMENT;
-	case RF_IPPROTO_HOPOPTS:
-	case RF_IPPROTO_ROUTING:
-	case RF_IPPROTO_AH:
-	case RF_IPPROTO_DSTOPTS:
-		return RF_REASON_UNSUPPORTED_PROTOCOL;
-	}
-	return RF_REASON_NONE;
+	return rf_check_next_header(ip->nexthdr);
 }
 
-static __always_inline enum rf_icmp_role rf_icmp_role(__u8 type, int is_v6)
+/* An echo's code is zero (RFC 792, RFC 4443 4.1). With another it is a message like
+ * any, since policy tells it from an echo and an echo's connection would not. */
+static __always_inline enum rf_icmp_role rf_icmp_role(const struct rf_icmp *icmp, int is_v6)
 {
+	enum rf_icmp_role request = icmp->code ? RF_ICMP_OTHER : RF_ICMP_REQUEST;
+	enum rf_icmp_role reply = icmp->code ? RF_ICMP_OTHER : RF_ICMP_REPLY;
+
 	if (is_v6) {
-		switch (type) {
+		switch (icmp->type) {
 		case 1 ... 4: /* unreachable, too big, time exceeded, parameter */
 			return RF_ICMP_ERROR;
 		case 128:
-			return RF_ICMP_REQUEST;
+			return request;
 		case 129:
-			return RF_ICMP_REPLY;
+			return reply;
 		}
 		return RF_ICMP_OTHER;
 	}
-	switch (type) {
+	switch (icmp->type) {
 	case 3: /* unreachable, and fragmentation needed */
 	case 11:
 	case 12:
 		return RF_ICMP_ERROR;
 	case 8:
-		return RF_ICMP_REQUEST;
+		return request;
 	case 0:
-		return RF_ICMP_REPLY;
+		return reply;
 	}
 	return RF_ICMP_OTHER;
 }
@@ -136,7 +147,7 @@ static __always_inline enum rf_reason rf_parse_icmp(struct rf_cursor *cursor, st
 		return RF_REASON_MALFORMED;
 	pkt->l4_header_len = sizeof(*icmp);
 	pkt->icmp_type = icmp->type;
-	pkt->icmp_role = rf_icmp_role(icmp->type, pkt->is_v6);
+	pkt->icmp_role = rf_icmp_role(icmp, pkt->is_v6);
 	pkt->table = pkt->is_v6 ? RF_TABLE_ICMP6 : RF_TABLE_ICMP;
 	pkt->number = icmp->type << 8 | icmp->code;
 	if (pkt->icmp_role == RF_ICMP_REQUEST)

@@ -16,13 +16,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline struct rf_device *rf_find_device(__u32 ifindex)
-{
-	if (ifindex < RF_DEVICES_NEAR)
-		return bpf_map_lookup_elem(&rf_devices, &ifindex);
-	return bpf_map_lookup_elem(&rf_devices_far, &ifindex);
-}
-
 static __always_inline int rf_is_group(const __u8 *mac)
 {
 	return mac[0] & 1;

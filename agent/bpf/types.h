@@ -236,6 +236,9 @@ struct rf_conn {
 	__u32 epoch[2];	    /* values at its last judgement */
 	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
 	__u32 origin_iface; /* the interface it is charged to; 0: outside */
+	/* Id of the interface without port security that the end which is nobody's
+	 * stands behind: its index may be another's by now. 0: no end does. */
+	__u32 behind;
 	/* For operators: host index of the side that is not here; RF_HOST_HERE: both
 	 * are. */
 	__u32 remote_host;
@@ -247,7 +250,7 @@ struct rf_conn {
 	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 whose[2];	   /* enum rf_whose of its address */
-	__u8 pad;
+	__u8 pad[5];
 };
 
 /* ---- counters and records ---------------------------------------------- */
@@ -325,7 +328,8 @@ struct rf_config {
 	/* Judge afresh and write nothing but rf_decisions; of a packet from the overlay,
 	 * take the tunnel from its cb: VNI, then the address it came from. */
 	__u8 dry;
-	__u8 pad[3];
+	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
+	__u8 pad[2];
 };
 
 #pragma clang diagnostic pop

@@ -157,6 +157,7 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.gateway_mac = options.gateway_mac;
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
+        rodata.rf_config.guard = u8::from(options.guard);
     }
 }
 

@@ -56,11 +56,15 @@ impl Datapath {
 impl DryRun {
     /// What the hook's program decides about `packet`, an Ethernet frame, on device `context.ifindex` of the calling
     /// thread's network namespace. A frame from the overlay needs `context.tunnel`.
+    ///
+    /// # Errors
+    /// [`BpfError::Link`] when the kernel refuses the run, [`BpfError::Map`] when it left no record of its own.
     pub fn decide(&mut self, hook: Hook, packet: &[u8], context: &TestContext) -> Result<Decision, BpfError> {
+        let before = self.decisions.get(&0)?.map(|decision| decision.count);
         // `Hook` has as many values as there are programs, in the same order.
         test_run::run(&self.programs[hook as usize].1, hook, packet, context)?;
-        // Every way through a program ends in a record.
-        self.decisions.get(&0)?.ok_or_else(|| BpfError::Map {
+        // Every way through a program ends in a record; one of an earlier packet is no answer.
+        self.decisions.get(&0)?.filter(|decision| Some(decision.count) != before).ok_or_else(|| BpfError::Map {
             map: DECISIONS,
             action: "find what was decided",
             source: io::ErrorKind::NotFound.into(),

@@ -52,7 +52,7 @@ impl Packet {
         let (ports, icmp) = match flow.traffic {
             Traffic::Tcp(port) | Traffic::Udp(port) | Traffic::Sctp(port) => ((source_port, port), None),
             Traffic::Icmp(kind, code) | Traffic::Icmp6(kind, code) => {
-                let echo = is_request(flow.traffic.protocol(), kind);
+                let echo = is_request(flow.traffic.protocol(), (kind, code));
                 ((if echo { source_port } else { 0 }, 0), Some((kind, code)))
             }
             Traffic::Other(TCP | UDP | SCTP) => return refused("write tcp/PORT, udp/PORT or sctp/PORT"),
@@ -67,9 +67,7 @@ impl Packet {
     pub(super) fn reply(&self) -> Option<Self> {
         let icmp = match self.icmp {
             None => None,
-            Some((kind, _)) if is_request(self.protocol, kind) => {
-                Some((if self.protocol == ICMP { 0 } else { 129 }, 0))
-            }
+            Some(kind) if is_request(self.protocol, kind) => Some((if self.protocol == ICMP { 0 } else { 129 }, 0)),
             Some(_) => return None,
         };
         let (source, destination) = (self.destination, self.source);
@@ -114,43 +112,67 @@ impl Packet {
                 let (kind, code) = self.icmp.unwrap_or_default();
                 // Of an echo and its reply the identifier is the asker's port.
                 let [high, low] = self.ports.0.max(self.ports.1).to_be_bytes();
-                return vec![kind, code, 0, 0, high, low, 0, 1];
+                let mut message = vec![kind, code, 0, 0, high, low, 0, 1];
+                if is_error(self.protocol, kind) {
+                    message.extend(self.quoted());
+                }
+                return message;
             }
         };
         [&ports, rest].concat()
+    }
+
+    /// What an error tells its receiver of: a datagram that it sent, of no connection.
+    fn quoted(&self) -> Vec<u8> {
+        let (source, destination) = self.addresses();
+        let datagram = [0, 0, 0, 0, 0, 8, 0, 0];
+        [ip_header(destination, source, UDP, datagram.len()), datagram.to_vec()].concat()
     }
 }
 
 /// The frame in which it enters.
 pub(crate) fn build(packet: &Packet, entry: &Entry) -> Vec<u8> {
     let l4 = packet.l4();
-    let mut frame = [entry.dst_mac, entry.src_mac].concat();
-    match packet.addresses() {
+    let (source, destination) = packet.addresses();
+    let ethertype = if source.is_ipv6() { [0x86, 0xdd] } else { [0x08, 0x00] };
+    let ip = ip_header(source, destination, packet.protocol, l4.len());
+    [&entry.dst_mac[..], &entry.src_mac, &ethertype, &ip, &l4].concat()
+}
+
+/// The header of a packet that carries so many bytes.
+fn ip_header(source: IpAddr, destination: IpAddr, protocol: u8, carried: usize) -> Vec<u8> {
+    match (source, destination) {
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-            frame.extend(length(l4.len()));
-            frame.extend([packet.protocol, TTL]);
-            frame.extend([source.octets(), destination.octets()].concat());
+            let mut header = vec![0x60, 0, 0, 0];
+            header.extend(length(carried));
+            header.extend([protocol, TTL]);
+            header.extend([source.octets(), destination.octets()].concat());
+            header
         }
         (source, destination) => {
             let octets = |address| match address {
                 IpAddr::V4(v4) => v4.octets(),
                 IpAddr::V6(_) => [0; 4],
             };
-            frame.extend([0x08, 0x00, 0x45, 0]);
-            frame.extend(length(20 + l4.len()));
-            frame.extend([0, 1, 0x40, 0, TTL, packet.protocol, 0, 0]);
-            frame.extend([octets(source), octets(destination)].concat());
+            let mut header = vec![0x45, 0];
+            header.extend(length(20 + carried));
+            header.extend([0, 1, 0x40, 0, TTL, protocol, 0, 0]);
+            header.extend([octets(source), octets(destination)].concat());
+            header
         }
     }
-    frame.extend(l4);
-    frame
 }
 
 fn length(bytes: usize) -> [u8; 2] {
     u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-fn is_request(protocol: u8, kind: u8) -> bool {
-    (protocol, kind) == (ICMP, 8) || (protocol, kind) == (ICMP6, 128)
+/// Of an ICMP type and code.
+fn is_request(protocol: u8, kind: (u8, u8)) -> bool {
+    matches!((protocol, kind), (ICMP, (8, 0)) | (ICMP6, (128, 0)))
+}
+
+/// Of an ICMP type.
+fn is_error(protocol: u8, kind: u8) -> bool {
+    matches!((protocol, kind), (ICMP, 3 | 11 | 12) | (ICMP6, 1..=4))
 }

@@ -207,8 +207,11 @@ impl Engine {
         if votes == [false, false] {
             return Ok((Answer::Judged { verdict: Verdict { from: None, to: None }, passes: false }, packet));
         }
+        let before = self.record()?.map(|record| record.count);
         let passes = self.send(flow, &packet)? != TC_ACT_SHOT;
-        let record = self.datapath.maps().decisions.get(&0)?.ok_or(EngineError::NoRecord(*flow))?;
+        // One of an earlier packet is no answer.
+        let record = self.record()?.filter(|record| Some(record.count) != before);
+        let record = record.ok_or(EngineError::NoRecord(*flow))?;
         let verdict = self.stage()?.verdict(&run(&record), votes);
         let answer = match Reason::from_number(record.reason) {
             _ if record.action == Fate::RF_ACTION_ANSWER => Answer::Answered,
@@ -219,6 +222,11 @@ impl Engine {
             None => return Err(EngineError::NoRecord(*flow)),
         };
         Ok((answer, packet))
+    }
+
+    /// What the programs recorded last.
+    fn record(&self) -> Result<Option<bpf::Decision>, EngineError> {
+        Ok(self.datapath.maps().decisions.get(&0)?)
     }
 
     /// Runs the program that sees the packet first; its result.

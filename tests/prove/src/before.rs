@@ -74,9 +74,9 @@ fn by_reason(ground: &Ground, flow: &Flow, verdict: &Verdict) -> Option<Instead>
     stray.then_some(Instead::Dropped(&[Reason::NoConnection]))
 }
 
-/// Whether it is what answers an echo request.
+/// Whether it is what answers an echo request. With another code than 0 neither is an echo.
 pub fn is_echo_reply(traffic: Traffic) -> bool {
-    matches!(traffic, Traffic::Icmp(0, _) | Traffic::Icmp6(129, _))
+    matches!(traffic, Traffic::Icmp(0, 0) | Traffic::Icmp6(129, 0))
 }
 
 /// Whether it opens nothing.
@@ -85,7 +85,7 @@ fn is_stray(traffic: Traffic) -> bool {
 }
 
 fn is_echo_request(traffic: Traffic) -> bool {
-    matches!(traffic, Traffic::Icmp(8, _) | Traffic::Icmp6(128, _))
+    matches!(traffic, Traffic::Icmp(8, 0) | Traffic::Icmp6(128, 0))
 }
 
 fn is_icmp_error(traffic: Traffic) -> bool {

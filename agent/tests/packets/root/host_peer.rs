@@ -90,7 +90,7 @@ fn only_frames_for_the_workload_itself_reach_it() {
 
 #[test]
 fn what_answers_the_host_goes_to_its_stack_by_the_connection() {
-    let mut beside = Beside::new(|_| {});
+    let mut beside = Beside::new(|options| options.guard = true);
     let web = beside.web;
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     let answer = Packet::udp(web.v4, ip(HOST), (53, 4000));
@@ -151,6 +151,17 @@ fn what_the_host_answers_to_a_flow_that_became_stateless_is_judged_as_the_hosts(
 }
 
 #[test]
+fn where_no_guard_reads_a_mark_the_stack_sees_none() {
+    let mut beside = Beside::new(|_| {});
+    let web = beside.web;
+    beside.world.allow(CLASS, RF_CLASS_HOST, RF_TABLE_UDP);
+    let frame = beside.toward_host(Packet::udp(web.v4, ip(HOST), (4000, 53)));
+    let context = TestContext { ifindex: web.ifindex, mark: 7, ..TestContext::default() };
+    let output = beside.world.datapath.test_run(FROM, &frame, &context).unwrap();
+    assert_eq!((beside.world.decision().action, output.mark), (Action::RF_ACTION_STACK, 0));
+}
+
+#[test]
 fn what_went_to_the_stack_is_not_admitted_where_the_stack_sends_it_on() {
     let beside = Beside::new(|_| {});
     let frame = beside.of_host(Packet::udp(beside.world.app.v4, beside.web.v4, (4000, 53)));
@@ -165,18 +176,37 @@ fn nobody_else_speaks_on_a_connection_of_the_host() {
     let mut beside = Beside::new(|_| {});
     let web = beside.web;
     beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
+    beside.world.allow(9, CLASS, RF_TABLE_UDP);
     let packet = Packet::udp(ip(OUTSIDE), web.v4, (4000, 53));
-    beside.world.passes(TO, web.ifindex, &beside.of_host(packet.clone()));
+    let of_host = beside.of_host(packet.clone());
+    beside.world.passes(TO, web.ifindex, &of_host);
     let outside = packet.macs(NEXT_HOP_MAC, UPLINK_MAC).build();
-    beside.world.drops(Hook::FromUplink, beside.world.uplink, &outside, Reason::Spoofed);
     let answer = Packet::udp(web.v4, ip(OUTSIDE), (53, 4000));
     let error = icmp_error(ip("192.0.2.77"), web.v4, &answer.ip()).macs(NEXT_HOP_MAC, UPLINK_MAC).build();
-    beside.world.drops(Hook::FromUplink, beside.world.uplink, &error, Reason::NoConnection);
-    // Nor the host on another's.
+    for judged in [0, 1] {
+        beside.world.drops(Hook::FromUplink, beside.world.uplink, &outside, Reason::Spoofed);
+        let (_, decision) = beside.world.passes(TO, web.ifindex, &of_host);
+        assert_eq!((decision.judged, decision.from_class), (judged, judged * RF_CLASS_HOST));
+        beside.world.drops(Hook::FromUplink, beside.world.uplink, &error, Reason::NoConnection);
+        beside.world.bump_domain();
+    }
+}
+
+#[test]
+fn the_host_does_not_speak_on_a_connection_of_others() {
+    let mut beside = Beside::new(|_| {});
+    let web = beside.web;
+    beside.world.allow(RF_CLASS_HOST, CLASS, RF_TABLE_UDP);
     beside.world.allow(9, CLASS, RF_TABLE_UDP);
-    let other = Packet::udp(ip(OUTSIDE), web.v4, (4001, 53));
-    beside.world.passes(Hook::FromUplink, beside.world.uplink, &other.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build());
-    beside.world.drops(TO, web.ifindex, &beside.of_host(other), Reason::FromHost);
+    let packet = Packet::udp(ip(OUTSIDE), web.v4, (4001, 53));
+    let outside = packet.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+    beside.world.passes(Hook::FromUplink, beside.world.uplink, &outside);
+    for judged in [0, 1] {
+        beside.world.drops(TO, web.ifindex, &beside.of_host(packet.clone()), Reason::FromHost);
+        let (_, decision) = beside.world.passes(Hook::FromUplink, beside.world.uplink, &outside);
+        assert_eq!(decision.judged, judged);
+        beside.world.bump_domain();
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! ICMP errors reach the sender of what they quote, from the other side of its flow.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{Packet, SYN, icmp_error};
@@ -76,5 +76,50 @@ fn a_router_beyond_the_uplink_may_tell_of_a_flow_there() {
         world.passes(FROM, web.ifindex, &world.routed(&web, asked));
         let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &error);
         assert_eq!(decision.ifindex, web.ifindex);
+    }
+}
+
+#[test]
+fn an_error_that_quotes_what_cannot_be_read_is_about_no_flow_whatever_policy_says_of_errors() {
+    let mut world = world();
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    for table in [RF_TABLE_ICMP, RF_TABLE_ICMP6] {
+        world.allow(3, 1, table);
+    }
+    let [v4, v6] = [(web.v4, app.v4), (web.v6, app.v6)].map(|(src, dst)| Packet::udp(src, dst, (4000, 53)).ip());
+    let changed = |packet: &[u8], at: usize, byte| {
+        let mut packet = packet.to_vec();
+        packet[at] = byte;
+        packet
+    };
+    let mut quotes = vec![
+        (web.v4, vec![]),
+        (web.v4, v4[..27].to_vec()),
+        (web.v6, v6[..47].to_vec()),
+        // Another version, a header that is too short, a later fragment, the other family's ICMP.
+        (web.v4, changed(&v4, 0, 0x65)),
+        (web.v4, changed(&v4, 0, 0x44)),
+        (web.v4, changed(&v4, 7, 1)),
+        (web.v4, changed(&v4, 9, 58)),
+        (web.v6, changed(&v6, 0, 0x40)),
+        (web.v6, changed(&v6, 6, 1)),
+        // Of a packet that its receiver did not send.
+        (web.v4, Packet::udp(app.v4, cache.v4, (4000, 53)).ip()),
+    ];
+    for extension in [0, 43, 44, 51, 60] {
+        quotes.push((web.v6, changed(&v6, 6, extension)));
+    }
+    for (to, quote) in quotes {
+        let from = if to.is_ipv4() { cache.v4 } else { cache.v6 };
+        let frame = world.routed(&cache, icmp_error(from, to, &quote));
+        world.drops(FROM, cache.ifindex, &frame, Reason::NoConnection);
+        // What pads a frame is no part of the packet.
+        let padded = [frame, vec![0; 60]].concat();
+        world.drops(FROM, cache.ifindex, &padded, Reason::NoConnection);
+    }
+    for (to, quote) in [(web.v4, v4), (web.v6, v6)] {
+        let from = if to.is_ipv4() { cache.v4 } else { cache.v6 };
+        let (_, decision) = world.passes(FROM, cache.ifindex, &world.routed(&cache, icmp_error(from, to, &quote)));
+        assert_eq!(decision.judged, 1, "of no flow that is tracked");
     }
 }

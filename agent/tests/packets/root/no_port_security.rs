@@ -1,9 +1,9 @@
 //! An interface without port security sends as nobody, but never as somebody else.
 
-use ringfence_agent::bpf::consts::{RF_IFACE_NOBODY, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Hook, Reason, SubnetKey};
+use ringfence_agent::bpf::consts::{RF_IFACE_NO_PORT_SECURITY, RF_IFACE_NOBODY, RF_TABLE_UDP};
+use ringfence_agent::bpf::{Addr, Device, Hook, Iface, Reason, SubnetKey};
 
-use crate::builder::{Mac, Packet, arp, ethernet};
+use crate::builder::{Mac, Packet, arp, ethernet, icmp_error};
 use crate::net::{ip, sh};
 use crate::world::{
     DOMAIN_ID, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE_CLASS, OUTSIDE6, UPLINK_MAC, Workload, World, addr_key,
@@ -11,6 +11,8 @@ use crate::world::{
 
 const FROM: Hook = Hook::FromWorkload;
 const ANY_MAC: Mac = [2, 0xab, 0, 0, 0, 7];
+/// An index that nothing has.
+const NEW_INDEX: u32 = 6;
 /// Of web's device, on the host's side.
 const DEVICE_MAC: Mac = [0x02, 0xee, 0, 0, 0, 0x77];
 
@@ -57,17 +59,78 @@ fn what_answers_an_address_that_is_nobodys_goes_back_to_who_sent_from_it() {
     }
 }
 
+/// Gives web's interface a new index and other flags, as the agent does: first all of it by the new index, then the old
+/// one loses its device. No domain is switched, and no address that is nobody's told of it.
+fn renew_web(world: &World, flags: u32) {
+    let (maps, web) = (world.datapath.maps(), world.web);
+    let old = maps.ifaces.get(&web.index).unwrap().unwrap();
+    maps.ifaces.put(&NEW_INDEX, &Iface { flags, ..old }).unwrap();
+    let device = maps.devices.get(web.ifindex).unwrap().unwrap();
+    maps.devices.put(web.ifindex, &Device { r#ref: NEW_INDEX, ..device }).unwrap();
+    for address in [web.v4, web.v6] {
+        let key = addr_key(DOMAIN_ID, address);
+        let addr = maps.addrs.get(&key).unwrap().unwrap();
+        maps.addrs.put(&key, &Addr { iface: NEW_INDEX, ..addr }).unwrap();
+        world.bump_address(DOMAIN_ID, address);
+    }
+}
+
 #[test]
 fn such_a_flow_ends_when_port_security_begins() {
+    for source in ["10.1.0.99", "203.0.113.66"] {
+        let world = world();
+        let (web, app) = (world.web, world.app);
+        let asked = Packet::udp(ip(source), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+        world.passes(FROM, web.ifindex, &asked);
+        renew_web(&world, 0);
+        let answer = world.routed(&app, Packet::udp(app.v4, ip(source), (53, 4000)));
+        for _ in ["current", "stale"] {
+            world.drops(FROM, web.ifindex, &asked, Reason::SourceAddress);
+            world.drops(FROM, app.ifindex, &answer, Reason::NoRoute);
+            world.bump_domain();
+        }
+    }
+}
+
+#[test]
+fn what_answers_such_a_flow_never_goes_to_who_has_its_index_next() {
+    let world = world();
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    let asked = Packet::udp(ip("203.0.113.66"), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+    world.passes(FROM, web.ifindex, &asked);
+    renew_web(&world, 0);
+    let maps = world.datapath.maps();
+    let other = maps.ifaces.get(&cache.index).unwrap().unwrap();
+    // Not even to one without port security.
+    let other = Iface { id: 4242, flags: RF_IFACE_NO_PORT_SECURITY, ..other };
+    maps.ifaces.put(&web.index, &other).unwrap();
+    let device = maps.devices.get(cache.ifindex).unwrap().unwrap();
+    maps.devices.put(cache.ifindex, &Device { r#ref: web.index, ..device }).unwrap();
+    let answer = world.routed(&app, Packet::udp(app.v4, ip("203.0.113.66"), (53, 4000)));
+    let spoofed = Packet::udp(ip("203.0.113.66"), app.v4, (4000, 53)).macs(cache.mac, GATEWAY_MAC).build();
+    let error = icmp_error(app.v4, ip("203.0.113.66"), &Packet::udp(ip("203.0.113.66"), app.v4, (4000, 53)).ip());
+    world.drops(FROM, app.ifindex, &world.routed(&app, error), Reason::NoConnection);
+    for _ in ["current", "stale"] {
+        world.drops(FROM, app.ifindex, &answer, Reason::NoRoute);
+        world.drops(FROM, cache.ifindex, &spoofed, Reason::SourceAddress);
+        world.bump_domain();
+    }
+}
+
+#[test]
+fn such_a_flow_goes_on_when_its_interface_gets_another_index() {
     let world = world();
     let (web, app) = (world.web, world.app);
-    let asked = Packet::udp(ip("10.1.0.99"), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+    let asked = Packet::udp(ip("203.0.113.66"), app.v4, (4000, 53)).macs(web.mac, app.mac).build();
+    let answer = world.routed(&app, Packet::udp(app.v4, ip("203.0.113.66"), (53, 4000)));
     world.passes(FROM, web.ifindex, &asked);
-    world.put_workload(1, DOMAIN_ID, &web);
-    world.bump_domain();
-    world.drops(FROM, web.ifindex, &asked, Reason::SourceAddress);
-    let answer = world.routed(&app, Packet::udp(app.v4, ip("10.1.0.99"), (53, 4000)));
-    world.drops(FROM, app.ifindex, &answer, Reason::NoRoute);
+    renew_web(&world, RF_IFACE_NO_PORT_SECURITY);
+    for judged in [0, 1] {
+        let (_, decision) = world.passes(FROM, app.ifindex, &answer);
+        assert_eq!((decision.ifindex, decision.judged), (web.ifindex, judged));
+        world.passes(FROM, web.ifindex, &asked);
+        world.bump_domain();
+    }
 }
 
 #[test]
@@ -107,8 +170,29 @@ fn a_flow_of_outside_is_no_way_in_for_it() {
     let packet = Packet::udp(ip(OUTSIDE), app.v4, (4000, 53));
     let outside = packet.clone().macs(NEXT_HOP_MAC, UPLINK_MAC).build();
     world.passes(Hook::FromUplink, world.uplink, &outside);
-    world.drops(FROM, web.ifindex, &packet.macs(web.mac, app.mac).build(), Reason::SourceAddress);
-    world.passes(Hook::FromUplink, world.uplink, &outside);
+    let behind = packet.macs(web.mac, app.mac).build();
+    for judged in [0, 1] {
+        world.drops(FROM, web.ifindex, &behind, Reason::SourceAddress);
+        let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &outside);
+        assert_eq!(decision.judged, judged);
+        world.bump_domain();
+    }
+}
+
+#[test]
+fn nor_is_a_flow_of_its_own_one_for_outside() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    let packet = Packet::udp(ip(OUTSIDE), app.v4, (4000, 53));
+    let behind = packet.clone().macs(web.mac, app.mac).build();
+    world.passes(FROM, web.ifindex, &behind);
+    let outside = packet.macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+    for judged in [0, 1] {
+        world.drops(Hook::FromUplink, world.uplink, &outside, Reason::Spoofed);
+        let (_, decision) = world.passes(FROM, web.ifindex, &behind);
+        assert_eq!(decision.judged, judged);
+        world.bump_domain();
+    }
 }
 
 #[test]

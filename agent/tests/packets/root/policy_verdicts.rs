@@ -1,9 +1,10 @@
 //! What policy says is what happens, by which rules, from when on.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{ACK, Packet, SYN};
+use crate::net::ip;
 use crate::world::{ALLOW, ALLOW_FROM, ALLOW_TO, DENY, DOMAIN, DOMAIN_ID, Workload, World, addr_key};
 
 const FROM: Hook = Hook::FromWorkload;
@@ -178,4 +179,36 @@ fn with_the_verdict_off_what_is_denied_passes() {
     let world = World::with(|options| options.verdict_off = true);
     let (_, decision) = world.passes(FROM, world.web.ifindex, &syn(&world, 80));
     assert_eq!((decision.judged, decision.allows), (1, 3));
+}
+
+#[test]
+fn an_echo_with_a_code_is_a_message_of_its_own_and_no_part_of_an_echos_connection() {
+    let mut world = World::new();
+    let (web, app) = (world.web, world.app);
+    for (table, kind, from, to) in [(RF_TABLE_ICMP, 8_u16, web.v4, app.v4), (RF_TABLE_ICMP6, 128, web.v6, app.v6)] {
+        let runs = [(0, DENY, 1, 2), (kind << 8 | 5, ALLOW, 3, 4), (kind << 8 | 6, DENY, 1, 2)];
+        world.row(0, 1, 2, table, &runs);
+        let echo = |code| world.bridged(&web, &app, Packet::icmp(from, to, (kind as u8, code), [0, 7, 0, 1]));
+        for _ in 0..2 {
+            world.drops(FROM, web.ifindex, &echo(0), Reason::PolicyDeny);
+            // What it is allowed for opens nothing for others.
+            let (_, decision) = world.passes(FROM, web.ifindex, &echo(5));
+            assert_eq!((decision.judged, decision.from_rule, decision.to_rule), (1, 3, 4));
+            world.bump_domain();
+        }
+        let to_gateway =
+            Packet::icmp(from, if from.is_ipv4() { ip("10.1.0.1") } else { ip("fd00:1::1") }, (kind as u8, 5), [0; 4]);
+        world.drops(FROM, web.ifindex, &world.routed(&web, to_gateway), Reason::GatewayService);
+    }
+}
+
+#[test]
+fn a_reply_with_a_code_answers_no_echo() {
+    let mut world = World::new();
+    let (web, app) = (world.web, world.app);
+    world.allow(1, 2, RF_TABLE_ICMP);
+    world.passes(FROM, web.ifindex, &world.bridged(&web, &app, Packet::echo_request(web.v4, app.v4, 7)));
+    let reply = |code| world.bridged(&app, &web, Packet::icmp(app.v4, web.v4, (0, code), [0, 7, 0, 1]));
+    world.drops(FROM, app.ifindex, &reply(1), Reason::PolicyDeny);
+    world.passes(FROM, app.ifindex, &reply(0));
 }

@@ -108,9 +108,11 @@ fn what_is_for_no_interface_goes_nowhere() {
 #[test]
 fn outside_never_passes_through_to_outside() {
     let mut world = world();
-    world.allow(9, 9, RF_TABLE_TCP);
+    // As a domain is that allows by default: nobody votes.
+    world.allow(0, 0, RF_TABLE_TCP);
     let frame = from_outside(Packet::tcp(ip(OUTSIDE), ip("198.51.100.77"), (4000, 443), SYN));
-    world.drops(Hook::FromUplink, world.uplink, &frame, Reason::NoRoute);
+    let decision = world.drops(Hook::FromUplink, world.uplink, &frame, Reason::PolicyDeny);
+    assert_eq!((decision.judged, decision.allows), (1, 0));
 }
 
 #[test]
