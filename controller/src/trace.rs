@@ -2,6 +2,8 @@
 //!
 //! The service answers from the committed state with it and the command line from files, so that both say the same.
 
+use std::sync::Arc;
+
 use ringfence_policy::{
     evaluate::{Decision, End, Flow},
     expectation::{AskError, ExpectedFlow, Outcome, WordError},
@@ -52,22 +54,22 @@ pub enum TraceError {
 
 /// A question that was understood.
 #[derive(Debug)]
-pub struct Traced<'a> {
+pub struct Traced {
     /// The domain it is asked of.
-    pub domain: &'a Domain,
+    pub domain: Arc<Domain>,
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub at: u64,
     /// Every address pair, explained.
     pub flows: Vec<(Flow, Explanation)>,
 }
 
-/// Understands a question and explains every address pair of it. `now` is when, if it does not say.
+/// Understands a question to a domain and explains every address pair of it. `now` is when, if it does not say.
 ///
 /// # Errors
-/// A domain, an end or a text that is none.
-pub fn trace<'a>(model: &'a Model, request: &v1::TraceRequest, now: u64) -> Result<Traced<'a>, TraceError> {
-    let v1::TraceRequest { domain, from, to, traffic, family, at, live: _ } = request;
-    let domain = choose(model, domain)?;
+/// An end or a text that is none.
+pub fn trace(domain: Arc<Domain>, request: &v1::TraceRequest, now: u64) -> Result<Traced, TraceError> {
+    // The domain was chosen by its name.
+    let v1::TraceRequest { domain: _, from, to, traffic, family, at, live: _ } = request;
     let word = |field| move |source| TraceError::Word { field, source };
     let at = if at.is_empty() { now } else { parse_moment(at)? };
     let flow = ExpectedFlow {
@@ -80,12 +82,15 @@ pub fn trace<'a>(model: &'a Model, request: &v1::TraceRequest, now: u64) -> Resu
         rule: None,
         at: Some(at),
     };
-    let flows = flow.questions(domain)?.into_iter().map(|flow| (flow, explain(domain, &flow, at)));
-    Ok(Traced { domain, at, flows: flows.collect() })
+    let flows = flow.questions(&domain)?.into_iter().map(|flow| (flow, explain(&domain, &flow, at))).collect();
+    Ok(Traced { domain, at, flows })
 }
 
-/// The domain named, or the only one.
-fn choose<'a>(model: &'a Model, name: &str) -> Result<&'a Domain, TraceError> {
+/// The domain named, or the only one if none is.
+///
+/// # Errors
+/// No such domain; several, and none named.
+pub fn choose<'a>(model: &'a Model, name: &str) -> Result<&'a Arc<Domain>, TraceError> {
     let domains = model.domains();
     let mut known: Vec<&str> = domains.keys().take(DOMAINS_NAMED).map(String::as_str).collect();
     if domains.len() > DOMAINS_NAMED {
@@ -137,7 +142,7 @@ fn is_rule(live: &str, rule: &str) -> bool {
     if live.is_empty() { rule.starts_with("default/") } else { live == rule }
 }
 
-impl Traced<'_> {
+impl Traced {
     /// The answer as it travels, with no host asked yet. `generation` is the domain's; 0: it was read from files.
     pub fn to_wire(&self, generation: u64) -> v1::TraceResponse {
         let flows = self.flows.iter().map(|(flow, explained)| v1::TracedFlow {

@@ -31,6 +31,16 @@ fn flows_that_are_as_expected_end_with_0() {
 }
 
 #[test]
+fn what_the_readme_tests_of_the_examples_is_as_expected() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let line = readme.lines().find_map(|line| line.strip_prefix("ringfence policy test examples/")).unwrap();
+    let line = format!("policy test examples/{}", line.split('#').next().unwrap());
+    let run = Run::of(Offline::new().command(&line).current_dir(root).output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "12 flows: all as expected\n", ""));
+}
+
+#[test]
 fn a_flow_that_is_not_as_expected_is_shown_with_its_place_the_cause_and_what_to_write() {
     let run = test("", &[AS_POLICY_SAYS, "from: 203.0.113.9, to: app-1, traffic: tcp/22, expect: allow"], "");
     assert_eq!((run.code, run.stderr.as_str()), (1, ""));

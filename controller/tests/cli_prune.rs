@@ -104,7 +104,7 @@ fn a_set_that_is_not_named_prunes_nothing() {
     let controller = shop_without_edge();
     let before = controller.revision();
     for line in ["-f shop.yaml --prune", "-f . --prune --dry-run", "-f - --prune", "-f shop.yaml --prune --source="] {
-        let Run { code, stdout, stderr } = controller.run_with_stdin(&format!("apply {line}"), SHOP);
+        let Run { code, stdout, stderr } = controller.run(&format!("apply {line}"));
         assert_eq!((code, stdout.as_str()), (2, ""), "{line}");
         assert_eq!(
             stderr,

@@ -58,6 +58,11 @@ impl Catalog {
         Some(self.ids.domain(name)?.domain)
     }
 
+    /// The generation that a domain was compiled as.
+    pub fn generation(&self, name: &str) -> Option<u64> {
+        Some(self.compilations.get(name)?.bundle().generation)
+    }
+
     /// Makes a commit, decided from this state and stored since, the state. Gives back the domains
     /// touched, compiled; `None`: gone.
     pub fn install(&mut self, commit: Commit) -> BTreeMap<String, Option<Bundle>> {

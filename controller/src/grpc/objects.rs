@@ -96,7 +96,7 @@ impl Ringfence for RingfenceService {
     }
 
     async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<v1::TraceResponse>, Status> {
-        Ok(Response::new(trace::trace(&self.controller, &request.into_inner(), HOSTS_TIMEOUT).await?))
+        Ok(Response::new(trace::trace(&self.controller, request.into_inner(), HOSTS_TIMEOUT).await?))
     }
 }
 

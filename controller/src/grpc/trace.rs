@@ -1,11 +1,15 @@
 //! Explaining a flow, and asking the host that sees it first.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use futures::future::join_all;
 use ringfence_policy::{
     evaluate::{End, Flow, Traffic},
     explain::Explanation,
+    model::Domain,
 };
 use ringfence_proto::v1;
 use tokio::{sync::oneshot::Receiver, time::timeout};
@@ -14,7 +18,7 @@ use tonic::Status;
 use crate::{
     controller::Controller,
     fleet::NotConnected,
-    trace::{self, agreement, first_host},
+    trace::{self, TraceError, Traced, agreement, first_host},
 };
 
 /// A host that was asked, and what it is held against.
@@ -27,34 +31,51 @@ struct Asked {
 /// The explanation of every address pair and, if asked for, what the programs of a host say of it.
 pub(super) async fn trace(
     controller: &Controller,
-    request: &v1::TraceRequest,
+    request: v1::TraceRequest,
     patience: Duration,
 ) -> Result<v1::TraceResponse, Status> {
     // A clock before 1970 is 1970.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (mut response, asked) = {
+    let refused = |error: TraceError| Status::invalid_argument(error.to_string());
+    let (domain, generation, domain_id) = {
         let catalog = controller.catalog();
-        let traced =
-            trace::trace(catalog.model(), request, now).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let name = traced.domain.name();
-        let fleet = controller.fleet();
-        let generation = fleet.domain(name).map_or(0, |view| view.generation);
+        let domain = trace::choose(catalog.model(), &request.domain).map_err(refused)?.clone();
+        let name = domain.name();
+        let generation = catalog.generation(name).unwrap_or_default();
         let domain_id = catalog.domain_id(name).unwrap_or_default();
-        let ask = |(flow, explained): &(Flow, Explanation)| {
-            let host = first_host(traced.domain, flow);
-            let question = v1::TraceAsked { request_id: 0, domain_id, flow: Some(flow_to_wire(flow)) };
-            let answer = host.as_deref().map(|host| fleet.ask_trace(host, question));
-            Asked { host, explained: explained.clone(), answer }
-        };
-        let asked: Vec<Asked> = if request.live { traced.flows.iter().map(ask).collect() } else { Vec::new() };
-        (traced.to_wire(generation), asked)
+        (domain, generation, domain_id)
     };
-    let generation = response.generation;
+    // A large domain takes a while: neither the threads that serve nor who wants to commit waits for it.
+    let explained = tokio::task::spawn_blocking(move || explain(domain, &request, now)).await;
+    let ended = |_| Status::internal("the explanation ended early; this is a bug of the controller");
+    let (traced, hosts) = explained.map_err(ended)?.map_err(refused)?;
+    let mut response = traced.to_wire(generation);
+    let asked: Vec<Asked> = {
+        let fleet = controller.fleet();
+        let ask = |(host, (flow, explained)): (Option<String>, (Flow, Explanation))| {
+            let question = v1::TraceAsked { request_id: 0, domain_id, flow: Some(flow_to_wire(&flow)) };
+            let answer = host.as_deref().map(|host| fleet.ask_trace(host, question));
+            Asked { host, explained, answer }
+        };
+        hosts.into_iter().zip(traced.flows).map(ask).collect()
+    };
     let answers = join_all(asked.into_iter().map(|asked| asked.live(generation, patience))).await;
     for (flow, live) in response.flows.iter_mut().zip(answers) {
         flow.live = Some(live);
     }
     Ok(response)
+}
+
+/// Every address pair explained, and the host to ask of each: none, unless hosts are to be asked.
+fn explain(
+    domain: Arc<Domain>,
+    request: &v1::TraceRequest,
+    now: u64,
+) -> Result<(Traced, Vec<Option<String>>), TraceError> {
+    let traced = trace::trace(domain, request, now)?;
+    let asked = if request.live { traced.flows.as_slice() } else { &[] };
+    let hosts = asked.iter().map(|(flow, _)| first_host(&traced.domain, flow)).collect();
+    Ok((traced, hosts))
 }
 
 impl Asked {

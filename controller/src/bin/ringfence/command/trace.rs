@@ -1,6 +1,6 @@
 //! `ringfence trace`.
 
-use ringfence_controller::trace;
+use ringfence_controller::trace::{self, TraceError};
 use ringfence_proto::v1;
 
 use crate::{
@@ -20,8 +20,10 @@ pub(super) async fn online(args: args::Trace, client: &Client, format: Format) -
 /// Explains from files.
 pub(super) fn offline(args: &args::Trace, format: Format) -> Result<Outcome, Error> {
     let world = World::read(&args.files)?;
-    let traced =
-        trace::trace(&world.model, &request(args), now()).map_err(|error| Error::Refused(error.to_string()))?;
+    let refused = |error: TraceError| Error::Refused(error.to_string());
+    let request = request(args);
+    let domain = trace::choose(&world.model, &request.domain).map_err(refused)?;
+    let traced = trace::trace(domain.clone(), &request, now()).map_err(refused)?;
     show(traced.to_wire(0), args, format)
 }
 
