@@ -36,8 +36,12 @@ pub(super) fn policy(random: &mut Random, mut peer: impl FnMut(&mut Random) -> P
 
 /// Questions pass, on one side or both, and their answers do not, unless it is for their connection.
 fn questions_without_answers(random: &mut Random) -> [RuleSpec; 2] {
-    let (question, answer) =
-        random.one([("icmp/8", "icmp/0"), ("icmp6/128", "icmp6/129"), ("tcp/80", "tcp"), ("udp/443", "udp")]);
+    let (question, answer) = random.one([
+        ("icmp/8", "icmp/0"),
+        ("icmp6/128", "icmp6/129"),
+        ("tcp/80", "tcp/40000"),
+        ("udp/443", "udp/8080"),
+    ]);
     let any = || vec![PeerSpec::Name("any".to_owned())];
     let rule = |name: &str, action: &str, traffic: &str, priority: u32, side: Option<&str>| RuleSpec {
         name: name.to_owned(),
