@@ -90,7 +90,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a change keeps classes that nobody is in any more",
         file: "controller/policy/src/compile/compilation.rs",
-        right: "if !members.same_classes(&self.members) {",
-        wrong: "if self.bundle.interfaces.is_empty() && !members.same_classes(&self.members) {",
+        right: "if !members.same_classes(&before) {",
+        wrong: "if self.bundle.interfaces.is_empty() && !members.same_classes(&before) {",
     },
 ];

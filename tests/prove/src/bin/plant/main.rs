@@ -196,3 +196,18 @@ impl Copy {
 fn output(name: &'static str, command: &mut Command) -> Result<Output, Ended> {
     command.output().map_err(|source| Ended::Command { command: name, source })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_can_be_planted() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for bug in LAYERS.iter().flat_map(|(_, bugs)| *bugs) {
+            let text = fs::read_to_string(tree.join(bug.file)).unwrap();
+            assert_eq!(text.matches(bug.right).count(), 1, "{}: {}", bug.name, bug.file);
+        }
+    }
+}
