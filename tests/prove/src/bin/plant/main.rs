@@ -36,7 +36,7 @@ const LAYERS: [(&str, &[Bug]); 3] =
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Cases after which a bug has survived.
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 250_000)]
     cases: u64,
     /// Only bugs whose name contains this.
     #[arg(long, default_value = "")]
