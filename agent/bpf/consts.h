@@ -4,7 +4,7 @@
 #define RINGFENCE_CONSTS_H
 
 /* Of all maps together; raised when a key or a value changes its meaning. */
-#define RF_LAYOUT 2
+#define RF_LAYOUT 3
 
 /* ---- sizes of tables ---- */
 
@@ -73,6 +73,7 @@
 
 /* ---- flags of an interface ---- */
 #define RF_IFACE_NO_PORT_SECURITY 1
+#define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
 
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */

@@ -68,15 +68,17 @@ struct rf_pkt {
 
 /*
  * The packet at hand, off the stack, which has room for 512 bytes in all. A
- * program never runs within another on one CPU before its redirect, so nothing
- * here is needed after that; it is of one load, hence not pinned.
+ * program never runs within another of its kind on one CPU before its redirect, so
+ * nothing here is needed after that; it is of one load, hence not pinned.
  */
-RF_MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_pkt, 1, 0);
+RF_MAP(scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_pkt, 2, 0);
 
 static __always_inline struct rf_pkt *rf_pkt_begin(enum rf_device_kind from)
 {
-	__u32 zero = 0;
-	struct rf_pkt *pkt = bpf_map_lookup_elem(&scratch, &zero);
+	/* The programs of a NIC run within others: a copy that one of them makes for the
+	 * overlay leaves by the NIC before it goes on. */
+	__u32 place = from == RF_DEVICE_NIC;
+	struct rf_pkt *pkt = bpf_map_lookup_elem(&scratch, &place);
 
 	if (!pkt)
 		return NULL;

@@ -35,6 +35,7 @@ enum rf_device_kind {
 	RF_DEVICE_OVERLAY = 2,	/* the VXLAN device */
 	RF_DEVICE_UPLINK = 3,	/* ref: domain index */
 	RF_DEVICE_HOST = 4,	/* the host's own; the guard lets it through */
+	RF_DEVICE_NIC = 5,	/* of a bare-metal workload. ref: interface index */
 };
 
 /* rf_devices, rf_devices_far: ifindex -> what it is. */
@@ -42,6 +43,10 @@ struct rf_device {
 	enum rf_device_kind kind;
 	__u32 ref;     /* see the kind */
 	__u32 counter; /* its row in rf_passed */
+	__u32 pad;
+	/* CLOCK_MONOTONIC; until then a TCP flow that is under way without a connection
+	 * may get one, since the device was there before our programs. 0: it was not. */
+	__u64 adopt_until_ns;
 };
 
 /*
@@ -59,6 +64,7 @@ struct rf_iface {
 	__u32 flags;	 /* RF_IFACE_* */
 	__u16 mtu;	 /* bytes of L3 that reach it */
 	__u8 mac[6];
+	__u32 account; /* its place in rf_accounts; stays while the interface does; 0: none */
 };
 
 /* rf_hosts: host index -> where its overlay traffic comes from and goes to. */

@@ -86,10 +86,11 @@ pub(crate) fn forget_gone(maps: &Maps, image: &Image, links: &BTreeMap<String, L
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bpf::Pod;
 
     #[test]
     fn the_hosts_own_devices_are_told_only_if_they_counted() {
-        let device = |kind| Device { kind, r#ref: 0, counter: 1 };
+        let device = |kind| Device { kind, counter: 1, ..Device::zeroed() };
         let (host, workload) = (device(DeviceKind::RF_DEVICE_HOST), device(DeviceKind::RF_DEVICE_WORKLOAD));
         let none = v1::DeviceCounters::default();
         assert!(!is_told(Some(&host), &none));

@@ -12,7 +12,8 @@ use super::{
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
-    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Profile, Row, RowKey, Run, Span, Subnet, Vni, be32,
+    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run, Span, Subnet, Vni,
+    be32,
     consts::{
         RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
         RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
@@ -230,6 +231,7 @@ impl<'a> Assigner<'a> {
             flags: state.flags,
             mtu: state.mtu,
             mac: state.mac,
+            account: 0,
         };
         let same =
             |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| lasting(observed) == lasting(&iface));
@@ -321,7 +323,7 @@ impl<'a> Assigner<'a> {
                 Some(device) => device.counter,
                 None => self.counters.take()?,
             };
-            self.image.devices.insert(*ifindex, Device { kind, r#ref: reference, counter });
+            self.image.devices.insert(*ifindex, Device { kind, r#ref: reference, counter, ..Device::zeroed() });
         }
         Ok(())
     }

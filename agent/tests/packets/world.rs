@@ -155,7 +155,7 @@ impl World {
             let host = Host { v4: be(v4), v6: Ip::from(ip(v6)), ..Host::zeroed() };
             maps.hosts.put(&index, &host).unwrap();
         }
-        let device = |kind, reference, counter| Device { kind, r#ref: reference, counter };
+        let device = |kind, reference, counter| Device { kind, r#ref: reference, counter, ..Device::zeroed() };
         maps.devices.put(self.overlay, &device(DeviceKind::RF_DEVICE_OVERLAY, 0, 100)).unwrap();
         maps.devices.put(self.uplink, &device(DeviceKind::RF_DEVICE_UPLINK, DOMAIN, 101)).unwrap();
         for workload in [self.web, self.app, self.cache, self.db] {
@@ -238,6 +238,7 @@ impl World {
             flags: 0,
             mtu: 1450,
             mac: workload.mac,
+            account: workload.index,
         };
         maps.ifaces.put(&workload.index, &iface).unwrap();
         for (n, address) in [workload.v4, workload.v6].into_iter().enumerate() {
@@ -250,8 +251,12 @@ impl World {
             maps.addrs.put(&addr_key(domain_id, address), &addr).unwrap();
         }
         if workload.ifindex != 0 {
-            let device =
-                Device { kind: DeviceKind::RF_DEVICE_WORKLOAD, r#ref: workload.index, counter: workload.index };
+            let device = Device {
+                kind: DeviceKind::RF_DEVICE_WORKLOAD,
+                r#ref: workload.index,
+                counter: workload.index,
+                ..Device::zeroed()
+            };
             maps.devices.put(workload.ifindex, &device).unwrap();
         }
     }

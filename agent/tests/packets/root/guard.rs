@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use ringfence_agent::bpf::{Datapath, Device, DeviceKind, DropKey, Reason};
+use ringfence_agent::bpf::{Datapath, Device, DeviceKind, DropKey, Pod, Reason};
 
 use crate::guest::Guest;
 use crate::net::{ifindex, sh};
@@ -64,7 +64,7 @@ fn only_devices_of_the_host_reach_its_sockets_and_a_restart_leaves_no_gap() {
         again.guard().unwrap();
         assert_eq!(reached(&world, &peer), [false, false]);
     }
-    let own = Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 0, counter: 0 };
+    let own = Device { kind: DeviceKind::RF_DEVICE_HOST, ..Device::zeroed() };
     world.datapath.maps().devices.put(device, &own).unwrap();
     assert_eq!(reached(&world, &peer), [true, true]);
     world.datapath.maps().devices.delete(device).unwrap();

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use ringfence_agent::bpf::consts::{RF_CLASS_HOST, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Action, Device, DeviceKind, Hook, Reason, TestContext};
+use ringfence_agent::bpf::{Action, Device, DeviceKind, Hook, Pod, Reason, TestContext};
 
 use crate::builder::{Mac, Packet, arp, ethernet, icmp_error};
 use crate::guest::Guest;
@@ -225,7 +225,7 @@ fn sockets_of_host_and_workload_talk_through_the_guard_where_policy_says_so() {
             "ip route add 192.168.9.1 dev web-in; ip neigh replace 192.168.9.1 lladdr {device_mac} dev web-in nud permanent"
         ));
     });
-    let loopback = Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 0, counter: 0 };
+    let loopback = Device { kind: DeviceKind::RF_DEVICE_HOST, ..Device::zeroed() };
     beside.world.datapath.maps().devices.put(1, &loopback).unwrap();
     beside.world.datapath.guard().unwrap();
     let socket = |address: &str| {

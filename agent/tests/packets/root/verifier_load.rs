@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use libbpf_rs::{MapHandle, MapType};
-use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, check_kernel};
+use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, Pod, check_kernel};
 
 use crate::net::{ifindex, private_network, sh};
 use crate::world::options;
 
 fn device() -> Device {
-    Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6 }
+    Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6, ..Device::zeroed() }
 }
 
 #[test]
