@@ -37,6 +37,7 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod stateless;
+    mod tcp;
     mod too_big;
     mod traffic;
     mod uplink;
