@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{CompileError, DomainIds, anew, classes::Classes, members::Members, wiring};
+use super::{CompileError, DomainIds, anew, classes::Classes, features, members::Members, wiring};
 use crate::{
     bundle::Bundle,
     model::{Domain, Workload},
@@ -138,7 +138,7 @@ impl Compilation {
             domain_id: self.bundle.domain_id,
             name: self.bundle.name.clone(),
             generation,
-            features: self.bundle.features.clone(),
+            features: features(&members),
             topology,
             policy: self.bundle.policy.clone(),
             interfaces,

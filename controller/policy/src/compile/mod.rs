@@ -12,7 +12,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    bundle::{Bundle, CompiledPolicy, FEATURE_BUNDLE_V2},
+    bundle::{Bundle, CompiledPolicy, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2},
     model::Domain,
 };
 
@@ -118,12 +118,18 @@ fn anew(
         domain_id: ids.domain,
         name: domain.name().into(),
         generation,
-        features: vec![FEATURE_BUNDLE_V2.into()],
+        features: features(&members),
         topology: wiring::topology(domain, ids, members.hosts(), hosts)?.into(),
         policy: policy.into(),
         interfaces,
     };
     Ok((bundle, classes, members))
+}
+
+/// What an agent must know to read a bundle of these parts right; no more, so that older agents read what they can.
+fn features(members: &Members) -> Vec<String> {
+    let bare_metal = members.bare_metal().then_some(FEATURE_BARE_METAL);
+    std::iter::once(FEATURE_BUNDLE_V2).chain(bare_metal).map(str::to_owned).collect()
 }
 
 fn missing(domain: &Domain, part: String) -> CompileError {

@@ -72,6 +72,7 @@ pub(super) fn interfaces(
             addresses,
             pairs: pairs.map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() }).collect(),
             port_security: interface.port_security,
+            bare_metal: workload.bare_metal,
         };
         compiled.push(interface.into());
     }

@@ -182,7 +182,7 @@ fn network_value(spec: &NetworkSpec) -> Value {
 }
 
 fn workload_value(spec: &WorkloadSpec) -> Value {
-    let WorkloadSpec { labels, ports, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec;
     let pair = |AddressPairSpec { mac, prefix }: &AddressPairSpec| {
         map([("mac", mac.as_deref().map(text)), ("prefix", Some(text(prefix)))])
     };
@@ -205,6 +205,7 @@ fn workload_value(spec: &WorkloadSpec) -> Value {
     map([
         ("labels", (!labels.is_empty()).then(|| labels_value(labels.iter()))),
         ("ports", (!ports.is_empty()).then(ports_value)),
+        ("bareMetal", set(*bare_metal)),
         ("interfaces", Some(Value::List(interfaces.iter().map(interface).collect()))),
     ])
 }
