@@ -18,7 +18,7 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 {
 	struct rf_conn *conn = NULL;
 	enum rf_reason no_way;
-	__u32 side;
+	__u32 side, denied, reply_denied;
 	int current;
 
 	rf_tuple_make(&flow->tuple, pkt);
@@ -45,13 +45,18 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 	}
 	if (!current) {
 		rf_judge_again(pkt, conn, flow);
+		denied = !rf_allows(&flow->j);
+		reply_denied = flow->j.reply_denied;
 		conn = rf_renew_conn(pkt, conn, flow);
 		if (!conn) {
 			flow->reason = RF_REASON_TABLE_FULL;
 			return NULL;
 		}
+	} else {
+		denied = conn->denied;
+		reply_denied = conn->reply_denied;
 	}
-	if (conn->denied || (conn->reply_denied && conn->origin != side))
+	if (denied || (reply_denied && conn->origin != side))
 		flow->reason = RF_REASON_POLICY_DENY;
 	return conn;
 }
@@ -81,10 +86,9 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 static __always_inline enum rf_reason rf_keep(const struct rf_pkt *pkt, const struct rf_flow *flow,
 					      struct rf_conn *conn, __u64 now)
 {
-	if (conn)
-		rf_conn_advance(conn, pkt, flow->tuple.side, now);
-	else if (flow->tracked && rf_record_conn(pkt, flow))
-		return RF_REASON_TABLE_FULL;
+	if (!conn)
+		return flow->tracked ? rf_record_conn(pkt, flow, now) : RF_REASON_NONE;
+	rf_conn_pass(conn, pkt, flow->tuple.side, now);
 	return RF_REASON_NONE;
 }
 
@@ -93,6 +97,7 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin();
+	enum rf_reason refused;
 	struct rf_conn *conn;
 	int action;
 
@@ -107,8 +112,9 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
-	if (rf_keep(pkt, flow, conn, now))
-		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
+	refused = rf_keep(pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	rf_count_from(pkt->counter);
 	return action;
 }
