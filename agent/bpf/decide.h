@@ -132,18 +132,22 @@ static __noinline int rf_is_for_device(const struct rf_pkt *pkt, const struct rf
 }
 
 /* A packet of the host's own stack that is about to leave by a workload's device.
- * Its drops have one reason: the stack speaks to every device unasked. */
+ * What is not for it has one reason: the stack speaks to every device unasked. */
 static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin();
+	enum rf_reason refused;
 	struct rf_conn *conn;
 
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	conn = rf_may_pass(ctx, pkt, flow, now);
-	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) || rf_keep(pkt, flow, conn, now))
+	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to))
 		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
+	refused = rf_keep(pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	return rf_deliver(ctx, pkt->counter, &flow->j);
 }
 
