@@ -1,7 +1,10 @@
 //! What a plan is made of: one step each, as data.
 
 use crate::{
-    bpf::{Addr, AddrKey, Device, Domain, Host, Iface, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Vni},
+    bpf::{
+        Addr, AddrKey, Device, Domain, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey,
+        Vni,
+    },
     lower::image::{Image, Word},
 };
 
@@ -27,6 +30,7 @@ pub enum Action {
     DeleteRow(RowKey),
     PutProfile(u32, Profile),
     PutRun(u32, Run),
+    PutLimits(Limits),
     /// A counter row's device is new under it: counts from zero, and its drops too.
     ResetCounters {
         /// The device.
@@ -67,6 +71,7 @@ impl Image {
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),
             Action::PutRun(key, value) if value == Run::default() => drop(self.runs.remove(&key)),
             Action::PutRun(key, value) => drop(self.runs.insert(key, value)),
+            Action::PutLimits(limits) => self.limits = limits,
             Action::StoreWord(key, value) => drop(self.words.insert(key, value)),
             Action::ResetCounters { .. } | Action::Grace | Action::BumpEpoch(_) => {}
         }

@@ -20,6 +20,7 @@ mod root {
     mod arp_nd;
     mod audit;
     mod bucket;
+    mod budgets;
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
@@ -30,6 +31,7 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod lives;
     mod no_port_security;
     mod offloads;
     mod overlay;
