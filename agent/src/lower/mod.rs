@@ -14,6 +14,7 @@ pub mod admit;
 mod assign;
 pub mod desired;
 mod domain;
+mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
