@@ -42,6 +42,12 @@
 #define RF_FRAGS_EACH 32
 #define RF_FRAGS (2 * RF_IFACES)
 
+/* Copies of one packet on one host, which are all made before its program ends:
+ * at about a microsecond each a packet costs no more than a few hundred others. */
+#define RF_COPIES 64
+/* Networks with members on this host in which something is replicated; 2 MiB. */
+#define RF_GROUPS 4096
+
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
 
@@ -86,6 +92,9 @@
 /* ---- flags of an interface ---- */
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
+
+/* ---- flags of a group ---- */
+#define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */
 
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */

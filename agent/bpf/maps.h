@@ -43,6 +43,7 @@ RF_MAP(rf_domain_words, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_DOMAINS, BPF_F_MMAP
 RF_MAP(rf_epochs, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_EPOCHS, BPF_F_MMAPABLE);
 
 RF_MAP(rf_vnis, BPF_MAP_TYPE_HASH, __u32, struct rf_vni, RF_VNIS, BPF_F_NO_PREALLOC);
+RF_MAP(rf_groups, BPF_MAP_TYPE_ARRAY, __u32, struct rf_group, RF_GROUPS, 0);
 RF_MAP(rf_addrs, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_addr, RF_ADDRS,
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFIXES,

@@ -102,6 +102,22 @@ struct rf_vni {
 	__u32 domain_id;
 	__be32 gateway4;       /* 0: no IPv4 subnet */
 	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
+	__u32 group;	       /* index into rf_groups; 0: nothing is replicated in it */
+};
+
+/*
+ * rf_groups: group index -> who gets a copy of what is for all members of a
+ * network. Written once for an index: a program walks through it while it makes
+ * copies, so a network whose members change gets another index. Lists end with
+ * their counts; one that has more than are listed is beyond RF_COPIES.
+ */
+struct rf_group {
+	__u32 flags;		    /* RF_GROUP_* */
+	__u32 mtu;		    /* bytes of L3 that every member takes */
+	__u32 locals;		    /* members on this host */
+	__u32 hosts;		    /* other hosts with members */
+	__u32 local[RF_COPIES + 1]; /* interface indexes; one of them sends */
+	__u32 host[RF_COPIES];	    /* host indexes; RF_HOST_NONE: no way there */
 };
 
 /* ---- addresses and classes --------------------------------------------- */
@@ -142,7 +158,8 @@ struct rf_subnet {
 	 * nobody has it, nor may speak from it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	__u8 pad[2];
+	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
+	__u8 pad;
 };
 
 struct rf_subnet_key {
@@ -366,6 +383,7 @@ enum rf_action {
 	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
 	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
 	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+	RF_ACTION_COPIES = 7,  /* a copy for each receiver, and the packet itself ends */
 };
 
 /* What the programs did with a packet, for tests: rf_decisions[0]. */

@@ -6,8 +6,8 @@ use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
     Accounts, Addr, AddrKey, AuditKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs,
-    Frags, FragsKey, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey,
-    Table, Vni, Words,
+    Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet,
+    SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -21,6 +21,7 @@ pub struct Maps {
     pub words: Words,
     pub epochs: Epochs,
     pub vnis: Table<u32, Vni>,
+    pub groups: Table<u32, Group>,
     pub addrs: Table<AddrKey, Addr>,
     pub prefixes: Table<PrefixKey, u32>,
     pub subnets: Table<SubnetKey, Subnet>,
@@ -51,6 +52,7 @@ impl Maps {
             words: Words::new(&handle("rf_domain_words", &maps.rf_domain_words)?)?,
             epochs: Epochs::new(&handle("rf_epochs", &maps.rf_epochs)?)?,
             vnis: Table::new("rf_vnis", handle("rf_vnis", &maps.rf_vnis)?),
+            groups: Table::new("rf_groups", handle("rf_groups", &maps.rf_groups)?),
             addrs: Table::new("rf_addrs", handle("rf_addrs", &maps.rf_addrs)?),
             prefixes: Table::new("rf_prefixes", handle("rf_prefixes", &maps.rf_prefixes)?),
             subnets: Table::new("rf_subnets", handle("rf_subnets", &maps.rf_subnets)?),

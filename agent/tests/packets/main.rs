@@ -9,6 +9,7 @@
 mod builder;
 mod checks;
 mod checksum;
+mod far;
 mod guest;
 mod net;
 mod pieces;
@@ -32,6 +33,7 @@ mod root {
     mod host_peer;
     mod icmp_errors;
     mod lives;
+    mod multicast;
     mod no_port_security;
     mod offloads;
     mod overlay;
