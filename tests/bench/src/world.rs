@@ -19,7 +19,8 @@ pub(crate) fn tenant() -> Object {
 
 /// A domain and its one network, 10.0.0.0/8.
 pub(crate) fn domain(name: &str) -> [Object; 2] {
-    let subnets = vec![SubnetSpec { cidr: "10.0.0.0/8".to_owned(), gateway: "10.255.255.254".to_owned() }];
+    let (cidr, gateway) = ("10.0.0.0/8".to_owned(), "10.255.255.254".to_owned());
+    let subnets = vec![SubnetSpec { cidr, gateway, ..SubnetSpec::default() }];
     let network = NetworkSpec { subnets, ..NetworkSpec::default() };
     [
         Object { domain: String::new(), name: name.to_owned(), spec: Spec::Domain(DomainSpec::default()) },
