@@ -15,17 +15,19 @@ use ringfence_policy::{
 
 use crate::{
     bpf::{self, Action as Fate, BpfError, Datapath, Options, Reason, Run, TestContext},
-    lower::{Full, assign, image::Image, lower},
-    reconcile::{action::Action, apply::apply, plan},
+    lower::{Full, image::Image},
 };
 
+mod force;
 pub(crate) mod frame;
 mod private;
 mod share;
 mod stage;
 mod tuple;
 
+pub use force::put_in_force;
 use frame::Packet;
+pub use private::enter as enter_private;
 pub use share::Share;
 pub(crate) use stage::Entry;
 use stage::Stage;
@@ -149,15 +151,9 @@ impl Engine {
     /// A bundle that does not fit beside the one before; maps that cannot be written.
     pub fn load(&mut self, bundle: &Bundle, at: u64) -> Result<(), EngineError> {
         let stage = Stage::new(bundle);
-        let desired = lower([stage.bundle()], stage.site(), at);
-        let target = assign(&desired, &self.image)?;
-        let mut steps = plan::plan(&self.image, &target, plan::Start::Settled);
-        // Nobody else runs these programs, so there is no reader to wait for.
-        steps.retain(|step| *step != Action::Grace);
-        apply(self.datapath.maps(), &mut self.image, &steps)?;
+        self.steps = put_in_force(self.datapath.maps(), &mut self.image, [stage.bundle()], stage.site(), at)?;
         self.stage = Some(stage);
         self.plays = None;
-        self.steps = steps.len();
         Ok(())
     }
 
