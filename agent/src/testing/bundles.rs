@@ -177,7 +177,7 @@ fn interface_at(
 }
 
 fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Topology {
-    let subnet = |cidr: &str, gateway: &str| CompiledSubnet { cidr: net(cidr), gateway: address(gateway) };
+    let subnet = |cidr: &str, gateway: &str| CompiledSubnet::new(net(cidr), address(gateway));
     let peer = if moved { "192.0.2.22" } else { "192.0.2.2" };
     let host = |name: &str, underlay: &[&str]| CompiledHost {
         name: name.to_owned(),
@@ -190,6 +190,7 @@ fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Top
             vni: domain_id * 1000,
             mtu,
             subnets: vec![subnet("10.0.0.0/24", "10.0.0.1"), subnet("fd00::/64", "fd00::1")],
+            ..CompiledNetwork::default()
         }],
         uplink: uplink.map(|host| CompiledUplink {
             host: format!("h{}", host + 1),

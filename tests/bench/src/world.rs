@@ -28,7 +28,10 @@ pub(crate) fn domain(name: &str) -> [Object; 2] {
 
 /// A network of these prefixes, each with its gateway.
 pub(crate) fn network(subnets: &[(&str, &str)]) -> NetworkSpec {
-    let subnet = |(cidr, gateway): &(&str, &str)| SubnetSpec { cidr: (*cidr).into(), gateway: (*gateway).into() };
+    let subnet = |(cidr, gateway): &(&str, &str)| {
+        let (cidr, gateway) = ((*cidr).to_owned(), (*gateway).to_owned());
+        SubnetSpec { cidr, gateway, ..SubnetSpec::default() }
+    };
     NetworkSpec { subnets: subnets.iter().map(subnet).collect(), ..NetworkSpec::default() }
 }
 

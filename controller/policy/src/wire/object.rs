@@ -5,7 +5,8 @@ use ringfence_proto::v1;
 use super::error::{InvalidMessage, each, required};
 use crate::object::{
     AddressPairSpec, AddressSetSpec, DomainSpec, HostSpec, InterfaceSpec, Kind, LabelTest, NetworkSpec, Object,
-    ObjectKey, PeerSpec, PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    ObjectKey, PeerSpec, PolicySpec, Requirement, RouteSpec, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec,
+    WorkloadSpec,
 };
 
 /// Reads a kind; `None` is no kind in particular.
@@ -129,18 +130,36 @@ fn domain_to_wire(spec: &DomainSpec) -> v1::DomainSpec {
 }
 
 fn network_from_wire(message: v1::NetworkSpec) -> NetworkSpec {
-    let v1::NetworkSpec { subnets, mtu, vni } = message;
-    let subnet = |v1::Subnet { cidr, gateway }| SubnetSpec { cidr, gateway };
-    NetworkSpec { subnets: subnets.into_iter().map(subnet).collect(), mtu: given(mtu), vni: given(vni) }
+    let v1::NetworkSpec { subnets, mtu, vni, multicast, lease, search_domains } = message;
+    let route = |v1::Route { to, via }| RouteSpec { to, via };
+    let subnet = |v1::Subnet { cidr, gateway, dns, dhcp, ra, routes }| {
+        let routes = routes.into_iter().map(route).collect();
+        SubnetSpec { cidr, gateway, dns, dhcp, ra, routes }
+    };
+    NetworkSpec {
+        subnets: subnets.into_iter().map(subnet).collect(),
+        mtu: given(mtu),
+        vni: given(vni),
+        multicast,
+        lease: written(lease),
+        search_domains,
+    }
 }
 
 fn network_to_wire(spec: &NetworkSpec) -> v1::NetworkSpec {
-    let NetworkSpec { subnets, mtu, vni } = spec;
-    let subnet = |SubnetSpec { cidr, gateway }| v1::Subnet { cidr, gateway };
+    let NetworkSpec { subnets, mtu, vni, multicast, lease, search_domains } = spec.clone();
+    let route = |RouteSpec { to, via }| v1::Route { to, via };
+    let subnet = |SubnetSpec { cidr, gateway, dns, dhcp, ra, routes }| {
+        let routes = routes.into_iter().map(route).collect();
+        v1::Subnet { cidr, gateway, dns, dhcp, ra, routes }
+    };
     v1::NetworkSpec {
-        subnets: subnets.iter().cloned().map(subnet).collect(),
+        subnets: subnets.into_iter().map(subnet).collect(),
         mtu: mtu.unwrap_or_default(),
         vni: vni.unwrap_or_default(),
+        multicast,
+        lease: lease.unwrap_or_default(),
+        search_domains,
     }
 }
 

@@ -54,8 +54,11 @@ pub(super) fn uplink() -> UplinkSpec {
 pub(super) fn networks(random: &mut Random) -> Vec<Object> {
     let count = random.between(1, NETWORKS.len());
     let networks = NETWORKS.iter().take(count).map(|(name, subnets)| {
-        let subnet =
-            |(cidr, gateway): &(&str, &str)| SubnetSpec { cidr: (*cidr).to_owned(), gateway: (*gateway).to_owned() };
+        let subnet = |(cidr, gateway): &(&str, &str)| SubnetSpec {
+            cidr: (*cidr).to_owned(),
+            gateway: (*gateway).to_owned(),
+            ..SubnetSpec::default()
+        };
         let subnets = subnets.iter().map(subnet).collect();
         object((*name).to_owned(), Spec::Network(NetworkSpec { subnets, ..NetworkSpec::default() }))
     });
