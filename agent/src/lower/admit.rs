@@ -159,6 +159,7 @@ mod tests {
             addresses: Vec::new(),
             pairs: Vec::new(),
             port_security: true,
+            bare_metal: false,
         };
         Bundle {
             domain_id,

@@ -171,6 +171,7 @@ fn interface_at(
             addresses: vec![(ip, class)],
             pairs: pair.into_iter().map(|(prefix, _)| CompiledPair { prefix, mac }).collect(),
             port_security,
+            bare_metal: false,
         }
         .into(),
     );

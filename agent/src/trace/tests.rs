@@ -24,6 +24,7 @@ fn bundle() -> Bundle {
         addresses: vec![(IpAddr::from([10, 0, 0, 10 + id as u8]), 2)],
         pairs: Vec::new(),
         port_security: true,
+        bare_metal: false,
     };
     let mut first = interface(1, "h1");
     first.pairs.push(CompiledPair { prefix: "10.0.0.0/24".parse().unwrap(), mac: [2; 6] });

@@ -143,6 +143,8 @@ pub struct WorkloadSpec {
     pub ports: BTreeMap<String, u32>,
     /// Its attachments.
     pub interfaces: Vec<InterfaceSpec>,
+    /// Whether it is the machine its interfaces name as their host.
+    pub bare_metal: bool,
 }
 
 /// A workload's attachment.

@@ -20,6 +20,10 @@ pub const FEATURE_SERVICES: &str = "services";
 /// An agent that has this delivers multicast and broadcast. A domain needs it that has a network with it.
 pub const FEATURE_MULTICAST: &str = "multicast";
 
+/// An agent that has this enforces on the NIC of a machine, which the overlay does not reach. A bundle needs it that has
+/// a bare-metal interface, also where that is another host's: packets to it go another way.
+pub const FEATURE_BARE_METAL: &str = "bare-metal";
+
 /// The class of the stack of the host that the other end runs on; no address has it. 0 is no class.
 pub const CLASS_HOST: u32 = 1;
 
@@ -152,6 +156,8 @@ pub struct CompiledInterface {
     pub pairs: Vec<CompiledPair>,
     /// `false`: it may send with any source MAC, and from addresses that are nobody's.
     pub port_security: bool,
+    /// Its device is a NIC of its host: the overlay does not reach it, the domain's uplink does.
+    pub bare_metal: bool,
 }
 
 /// Addresses that an interface may use besides its own.

@@ -118,7 +118,7 @@ fn anew(
         domain_id: ids.domain,
         name: domain.name().into(),
         generation,
-        features: wiring::features(domain),
+        features: wiring::features(domain, &members),
         topology: wiring::topology(domain, ids, members.hosts(), hosts)?.into(),
         policy: policy.into(),
         interfaces,

@@ -5,22 +5,23 @@ use std::{
     net::IpAddr,
 };
 
-use super::{CompileError, DomainIds, classes::Classes, missing};
+use super::{CompileError, DomainIds, classes::Classes, members::Members, missing};
 use crate::{
     bundle::{
         CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledRoute, CompiledSubnet, CompiledUplink,
-        FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, Shared, Topology,
+        FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, Shared, Topology,
     },
     model::{Domain, Network, Route, Subnet, Uplink, Workload},
 };
 
 /// What an agent must know to read the bundle of a domain right: what is not used is not asked for, so that agents
 /// from before go on reading domains that do without.
-pub(super) fn features(domain: &Domain) -> Vec<String> {
+pub(super) fn features(domain: &Domain, members: &Members) -> Vec<String> {
     let used = [
         (FEATURE_BUNDLE_V2, true),
         (FEATURE_SERVICES, domain.networks.values().any(|network| is_served(network))),
         (FEATURE_MULTICAST, domain.networks.values().any(|network| network.multicast)),
+        (FEATURE_BARE_METAL, members.bare_metal()),
     ];
     used.into_iter().filter(|(_, used)| *used).map(|(feature, _)| feature.into()).collect()
 }
@@ -96,6 +97,7 @@ pub(super) fn interfaces(
             addresses,
             pairs: pairs.map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() }).collect(),
             port_security: interface.port_security,
+            bare_metal: workload.bare_metal,
         };
         compiled.push(interface.into());
     }

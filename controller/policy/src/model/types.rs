@@ -61,6 +61,9 @@ pub struct Workload {
     pub ports: BTreeMap<String, u16>,
     /// At least one; names are unique among them.
     pub interfaces: Vec<Interface>,
+    /// It is the machine that all its interfaces name as their host: their devices are NICs of it. Only such workloads are
+    /// in their networks.
+    pub bare_metal: bool,
 }
 
 /// A workload's attachment.

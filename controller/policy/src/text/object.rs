@@ -35,7 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Read> {
         "Tenant" => global(reader, &root, &["kind", "name"], |_, _| Spec::Tenant),
         "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], domain),
         "Network" => member(reader, &root, &["subnets", "mtu", "vni", "multicast", "lease", "searchDomains"], network),
-        "Workload" => member(reader, &root, &["labels", "ports", "interfaces"], workload),
+        "Workload" => member(reader, &root, &["labels", "ports", "interfaces", "bareMetal"], workload),
         "Segment" => member(reader, &root, &["match"], segment),
         "AddressSet" => member(reader, &root, &["addresses"], address_set),
         _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], policy),
@@ -156,6 +156,7 @@ fn workload(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
         labels: labels.into_iter().collect(),
         ports: ports.into_iter().collect(),
         interfaces,
+        bare_metal: fields.get("bareMetal").is_some_and(|field| reader.truth(&field)),
     })
 }
 

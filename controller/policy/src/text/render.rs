@@ -205,7 +205,7 @@ fn subnet_value(spec: &SubnetSpec) -> Value {
 }
 
 fn workload_value(spec: &WorkloadSpec) -> Value {
-    let WorkloadSpec { labels, ports, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec;
     let pair = |AddressPairSpec { mac, prefix }: &AddressPairSpec| {
         map([("mac", mac.as_deref().map(text)), ("prefix", Some(text(prefix)))])
     };
@@ -228,6 +228,7 @@ fn workload_value(spec: &WorkloadSpec) -> Value {
     map([
         ("labels", (!labels.is_empty()).then(|| labels_value(labels.iter()))),
         ("ports", (!ports.is_empty()).then(ports_value)),
+        ("bareMetal", set(*bare_metal)),
         ("interfaces", Some(Value::List(interfaces.iter().map(interface).collect()))),
     ])
 }

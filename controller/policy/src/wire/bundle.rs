@@ -53,6 +53,7 @@ pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<Comp
         addresses,
         pairs,
         no_port_security,
+        bare_metal,
     } = message;
     if id == 0 {
         return Err(InvalidMessage::new("id", "is 0, which stands for no interface"));
@@ -75,6 +76,7 @@ pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<Comp
         addresses,
         pairs,
         port_security: !no_port_security,
+        bare_metal,
     })
 }
 
@@ -86,7 +88,8 @@ fn mac_from_wire(mac: Vec<u8>) -> Result<[u8; 6], InvalidMessage> {
 }
 
 pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledInterface {
-    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security } = interface;
+    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security, bare_metal } =
+        interface;
     let pair = |CompiledPair { prefix, mac }: &CompiledPair| v1::CompiledPair {
         prefix: Some(prefix_to_wire(prefix)),
         mac: mac.to_vec(),
@@ -104,6 +107,7 @@ pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledIn
         addresses: addresses.iter().map(address).collect(),
         pairs: pairs.iter().map(pair).collect(),
         no_port_security: !port_security,
+        bare_metal: *bare_metal,
     }
 }
 

@@ -164,15 +164,15 @@ fn network_to_wire(spec: &NetworkSpec) -> v1::NetworkSpec {
 }
 
 fn workload_from_wire(message: v1::WorkloadSpec) -> WorkloadSpec {
-    let v1::WorkloadSpec { labels, interfaces, ports } = message;
+    let v1::WorkloadSpec { labels, interfaces, ports, bare_metal } = message;
     let interfaces = interfaces.into_iter().map(interface_from_wire).collect();
-    WorkloadSpec { labels, ports: ports.into_iter().collect(), interfaces }
+    WorkloadSpec { labels, ports: ports.into_iter().collect(), interfaces, bare_metal }
 }
 
 fn workload_to_wire(spec: &WorkloadSpec) -> v1::WorkloadSpec {
-    let WorkloadSpec { labels, ports, interfaces } = spec.clone();
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec.clone();
     let interfaces = interfaces.into_iter().map(interface_to_wire).collect();
-    v1::WorkloadSpec { labels, interfaces, ports: ports.into_iter().collect() }
+    v1::WorkloadSpec { labels, interfaces, ports: ports.into_iter().collect(), bare_metal }
 }
 
 fn interface_from_wire(message: v1::Interface) -> InterfaceSpec {

@@ -75,7 +75,7 @@ pub(super) fn workloads(random: &mut Random, networks: &[Object]) -> Vec<Object>
             interface(random, networks.len(), number, &mut pairs)
         });
         let interfaces = interfaces.collect();
-        let spec = WorkloadSpec { interfaces, labels: labels(random, name), ports: ports(random) };
+        let spec = WorkloadSpec { interfaces, labels: labels(random, name), ports: ports(random), bare_metal: false };
         object(format!("w{name}"), Spec::Workload(spec))
     };
     (0..count).map(workload).collect()
