@@ -12,8 +12,8 @@
  * 64 KiB of memory; a host rarely makes more devices in one boot. */
 #define RF_DEVICES_NEAR 4096
 #define RF_DEVICES_FAR 16384
-/* Interfaces of all domains this host takes part in; the bar is 50,000. */
-#define RF_IFACES 65536
+/* Interfaces of all domains this host takes part in; the bars go to 100,000 workloads. 6 MiB. */
+#define RF_IFACES 131072
 #define RF_ADDRS 262144
 #define RF_HOSTS 8192
 #define RF_DOMAINS 32768
