@@ -13,6 +13,7 @@
 
 #include "arp_nd.h"
 #include "decide.h"
+#include "frag.h"
 #include "replicate.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    budgets,
     desired::{Desired, DomainState, GroupState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
     image::{Image, prefix_key, subnet_entries},
     indexes::{Indexes, Stretches},
@@ -15,8 +16,8 @@ use crate::bpf::{
     Addr, AddrKey, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run, Span, Subnet,
     Vni, be32,
     consts::{
-        RF_ADDRS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_GROUPS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES,
-        RF_PASSED, RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
+        RF_ACCOUNTS, RF_ADDRS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_GROUPS, RF_HOST_HERE, RF_HOST_NONE,
+        RF_HOSTS, RF_IFACES, RF_PASSED, RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
     },
 };
 
@@ -37,6 +38,7 @@ pub struct Full {
 pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
     let mut assigner = Assigner::new(observed);
     assigner.image.hosts.insert(RF_HOST_HERE, desired.here);
+    assigner.image.limits = budgets::limits(desired);
     let domains = assigner.domain_indexes(desired)?;
     for (domain_id, domain) in &desired.domains {
         assigner.domain(*domain_id, domains[domain_id], domain)?;
@@ -79,6 +81,9 @@ struct Assigner<'a> {
     held_tables: BTreeMap<Vec<Run>, Span>,
     domains: Indexes,
     ifaces: Indexes,
+    /// By interface id.
+    held_accounts: BTreeMap<u32, u32>,
+    accounts: Indexes,
     hosts: Indexes,
     groups: Indexes,
     epochs: Indexes,
@@ -116,6 +121,14 @@ impl<'a> Assigner<'a> {
             .iter()
             .filter_map(|index| observed.profiles.get(index).map(|profile| (*index, *profile)))
             .collect();
+        // Whatever has an index, has it under its account: an index that nothing refers to may bear an older one.
+        let held_accounts: BTreeMap<u32, u32> = ifaces
+            .iter()
+            .filter_map(|index| observed.ifaces.get(index))
+            .filter(|iface| iface.account != 0)
+            .map(|iface| (iface.id, iface.account))
+            .collect();
+        let accounts = held_accounts.values().copied().collect();
         let spans = || profiles.iter().flat_map(|(_, profile)| profile.table);
         Self {
             observed,
@@ -136,6 +149,8 @@ impl<'a> Assigner<'a> {
             held_tables: spans().map(|span| (observed.table(span), span)).collect(),
             domains: Indexes::new("rf_domains", 0, RF_DOMAINS, observed.domains.keys().copied().collect()),
             ifaces: Indexes::new("rf_ifaces", 1, RF_IFACES, ifaces),
+            held_accounts,
+            accounts: Indexes::new("rf_accounts", 1, RF_ACCOUNTS, accounts),
             hosts: Indexes::new("rf_hosts", RF_HOST_HERE + 1, RF_HOSTS, hosts),
             groups: Indexes::new("rf_groups", 1, RF_GROUPS, groups.into_keys().collect()),
             epochs: Indexes::new(
@@ -255,6 +270,10 @@ impl<'a> Assigner<'a> {
     }
 
     fn iface(&mut self, id: u32, domain_id: u32, domain: u32, state: &InterfaceState) -> Result<u32, Full> {
+        let account = match self.held_accounts.get(&id) {
+            Some(account) => *account,
+            None => self.accounts.take()?,
+        };
         let iface = Iface {
             id,
             domain_id,
@@ -265,7 +284,7 @@ impl<'a> Assigner<'a> {
             flags: state.flags,
             mtu: state.mtu,
             mac: state.mac,
-            account: 0,
+            account,
         };
         let same =
             |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| lasting(observed) == lasting(&iface));

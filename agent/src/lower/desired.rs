@@ -21,6 +21,8 @@ pub struct Desired {
     pub devices: BTreeMap<u32, Role>,
     /// By domain id.
     pub domains: BTreeMap<u32, DomainState>,
+    /// The most connections that one interface may open here; `None`: as the tables allow.
+    pub conn_budget: Option<u32>,
 }
 
 /// What a device should be.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::Ipv6Addr};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::bpf::{
-    Addr, AddrKey, Device, Domain, Group, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet,
+    Addr, AddrKey, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet,
     SubnetKey, Vni,
     consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
@@ -41,6 +41,8 @@ pub struct Image {
     pub profiles: BTreeMap<u32, Profile>,
     /// By place.
     pub runs: BTreeMap<u32, Run>,
+    /// Of every account alike.
+    pub limits: Limits,
 }
 
 /// By which state of a domain packets are judged; written in one piece.

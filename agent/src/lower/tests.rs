@@ -116,6 +116,25 @@ fn old_and_new_must_fit_a_table_together() {
     assert_eq!(full, Full { table: "rf_prefixes", room: RF_PREFIXES });
 }
 
+#[test]
+fn an_account_stays_while_the_interface_does_whatever_index_it_has() {
+    let mut bundle = some_bundle(|bundle| bundle.interfaces.len() > 1);
+    let accounts = |image: &Image| image.ifaces.values().map(|i| (i.id, i.account)).collect::<BTreeMap<_, _>>();
+    let held = assign(&lower([&bundle], &site(), 0), &Image::default()).unwrap();
+    let first = accounts(&held);
+    // Dense, from 1 on, of local and remote interfaces alike.
+    assert_eq!(first.values().copied().collect::<std::collections::BTreeSet<_>>().len(), bundle.interfaces.len());
+    assert!(first.values().all(|account| (1..=bundle.interfaces.len() as u32).contains(account)));
+    bundle.interfaces[0].mac = [2, 9, 9, 9, 9, 9];
+    let moved = assign(&lower([&bundle], &site(), 0), &held).unwrap();
+    assert_ne!(moved.ifaces.keys().collect::<Vec<_>>(), held.ifaces.keys().collect::<Vec<_>>(), "a new index");
+    assert_eq!(accounts(&moved), first);
+    // One that goes leaves its account to the next.
+    let gone = bundle.interfaces.remove(0).id;
+    let without = assign(&lower([&bundle], &site(), 0), &moved).unwrap();
+    assert_eq!(accounts(&without), first.into_iter().filter(|(id, _)| *id != gone).collect());
+}
+
 /// A network of interfaces on these hosts.
 fn network_of(hosts: &[&str]) -> Bundle {
     let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty());

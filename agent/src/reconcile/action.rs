@@ -2,7 +2,8 @@
 
 use crate::{
     bpf::{
-        Addr, AddrKey, Device, Domain, Group, Host, Iface, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Vni,
+        Addr, AddrKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet,
+        SubnetKey, Vni,
     },
     lower::image::{Image, Word},
 };
@@ -31,6 +32,7 @@ pub enum Action {
     DeleteRow(RowKey),
     PutProfile(u32, Profile),
     PutRun(u32, Run),
+    PutLimits(Limits),
     /// A counter row's device is new under it: counts from zero, and its drops too.
     ResetCounters {
         /// The device.
@@ -72,6 +74,7 @@ impl Image {
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),
             Action::PutRun(key, value) if value == Run::default() => drop(self.runs.remove(&key)),
             Action::PutRun(key, value) => drop(self.runs.insert(key, value)),
+            Action::PutLimits(limits) => self.limits = limits,
             Action::StoreWord(key, value) => drop(self.words.insert(key, value)),
             Action::ResetCounters { .. } | Action::Grace | Action::BumpEpoch(_) => {}
         }

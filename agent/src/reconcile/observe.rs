@@ -46,6 +46,7 @@ fn with_keyed(maps: &Maps, arrays: Image) -> Result<Image, BpfError> {
         prefixes: maps.prefixes.entries()?.into_iter().collect(),
         subnets: maps.subnets.entries()?.into_iter().collect(),
         rows: maps.rows.entries()?.into_iter().collect(),
+        limits: maps.limits.get(&0)?.unwrap_or_default(),
         ..arrays
     })
 }
@@ -83,6 +84,7 @@ pub(super) fn differences(one: &Image, other: &Image) -> Vec<&'static str> {
         ("rf_rows", one.rows == other.rows),
         ("rf_profiles", one.profiles == other.profiles),
         ("rf_runs", one.runs == other.runs),
+        ("rf_limits", one.limits == other.limits),
     ];
     maps.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }

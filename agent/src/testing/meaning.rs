@@ -71,7 +71,7 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
             .map(|(key, addr)| {
                 let held = iface(addr.iface);
                 assert!(held.id == 0 || id_of(held.domain) == held.domain_id, "an interface in a foreign domain");
-                (*key, (Iface { domain: 0, host: 0, ..held }, host(held.host), addr.gateway_vni))
+                (*key, (Iface { domain: 0, host: 0, account: 0, ..held }, host(held.host), addr.gateway_vni))
             })
             .collect(),
         vnis: image

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ringfence_agent::bpf::consts::{RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY};
+use ringfence_agent::bpf::consts::{
+    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY,
+};
 use ringfence_agent::bpf::{
-    Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
-    RowKey, Run, Subnet, SubnetKey, Vni, bucket,
+    Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Limits, Options, Pod, PrefixKey,
+    Profile, Row, RowKey, Run, Subnet, SubnetKey, Timeouts, Vni, bucket,
 };
 
 use crate::builder::{Mac, Packet};
@@ -101,6 +103,7 @@ pub fn options() -> Options {
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
         guard: false,
+        timeouts: Timeouts::default(),
         record: true,
         #[cfg(debug_assertions)]
         verdict_off: false,
@@ -151,6 +154,7 @@ impl World {
 
     fn fill(&mut self) {
         let maps = self.datapath.maps();
+        self.limit(&[1000; RF_BUDGETS as usize]);
         for (index, v4, v6) in [(RF_HOST_HERE, "198.51.100.1", "2001:db8:f::1"), (FAR, FAR_V4, FAR_V6)] {
             let host = Host { v4: be(v4), v6: Ip::from(ip(v6)), ..Host::zeroed() };
             maps.hosts.put(&index, &host).unwrap();
@@ -201,6 +205,11 @@ impl World {
             }
         }
         maps.words.store(index, 0, 1).unwrap();
+    }
+
+    /// How much every interface may use of each budget.
+    pub fn limit(&self, of: &[u64; RF_BUDGETS as usize]) {
+        self.datapath.maps().limits.put(&0, &Limits { of: *of }).unwrap();
     }
 
     /// Who gets copies of what is for all members of a network; RF_GROUP_* says of what.

@@ -125,9 +125,12 @@ fn put_devices(observed: &Image, devices: impl IntoIterator<Item = (u32, Device)
     }
 }
 
-/// What packets need to find their way, referred to before referring.
+/// What packets need to find their way, referred to before referring, and what of it an interface may use.
 fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
+    if observed.limits != target.limits {
+        steps.push(Action::PutLimits(target.limits));
+    }
     steps.extend(changed(&observed.hosts, &target.hosts).map(|(key, value)| Action::PutHost(key, value)));
     let held_run = |place| observed.runs.get(place).copied().unwrap_or_default();
     let runs = target.runs.iter().filter(|(place, run)| held_run(place) != **run);
