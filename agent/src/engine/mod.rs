@@ -14,7 +14,7 @@ use ringfence_policy::{
 };
 
 use crate::{
-    bpf::{self, Action as Fate, BpfError, Datapath, DryRun, Options, Reason, Run, TestContext},
+    bpf::{self, Action as Fate, BpfError, Datapath, DryRun, Options, Reason, Run, TestContext, Timeouts},
     lower::{Full, assign, image::Image, lower},
     reconcile::{action::Action, apply::apply, plan},
 };
@@ -142,6 +142,7 @@ impl Engine {
             overlay_ifindex: stage::OVERLAY_IFINDEX,
             gateway_mac: GATEWAY_MAC,
             guard: false,
+            timeouts: Timeouts::default(),
             record: true,
             #[cfg(debug_assertions)]
             verdict_off: false,
@@ -267,8 +268,8 @@ impl Engine {
     fn forget(&self, packet: &Packet) -> Result<(), EngineError> {
         let maps = self.datapath.maps();
         match tuple::key(self.stage()?.bundle().domain_id, packet) {
-            tuple::Key::V4(key) => maps.conns4.delete(&key)?,
-            tuple::Key::V6(key) => maps.conns6.delete(&key)?,
+            tuple::Key::V4(key) => maps.remove_conn4(&key)?,
+            tuple::Key::V6(key) => maps.remove_conn6(&key)?,
         }
         Ok(())
     }
