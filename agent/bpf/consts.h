@@ -12,8 +12,8 @@
  * 64 KiB of memory; a host rarely makes more devices in one boot. */
 #define RF_DEVICES_NEAR 4096
 #define RF_DEVICES_FAR 16384
-/* Interfaces of all domains this host takes part in; the bar is 50,000. */
-#define RF_IFACES 65536
+/* Interfaces of all domains this host takes part in; the bars go to 100,000 workloads. 6 MiB. */
+#define RF_IFACES 131072
 #define RF_ADDRS 262144
 #define RF_HOSTS 8192
 #define RF_DOMAINS 32768
@@ -34,6 +34,19 @@
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
+
+/* Packets in fragments that one originator may have under way; one does not send
+ * more at once, since each of its CPUs sends the fragments of a packet in a row.
+ * 2.5 KiB for each originator that fragments, of the accounts of all interfaces,
+ * with what comes to them from outside apart. */
+#define RF_FRAGS_EACH 32
+#define RF_FRAGS (2 * RF_IFACES)
+
+/* Copies of one packet on one host, which are all made before its program ends:
+ * at about a microsecond each a packet costs no more than a few hundred others. */
+#define RF_COPIES 64
+/* Networks with members on this host in which something is replicated; 2 MiB. */
+#define RF_GROUPS 4096
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -80,6 +93,9 @@
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
 
+/* ---- flags of a group ---- */
+#define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */
+
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */
 #define RF_TABLE_UDP 1	 /* destination port */
@@ -109,5 +125,18 @@
 /* Rows and columns of the table of timeouts; powers of two. */
 #define RF_LIVES 8
 #define RF_CONN_STATES 4
+
+/* ---- packets in fragments ---- */
+/* How long later fragments are waited for; Linux puts none together after 30 s. */
+#define RF_FRAGMENT_S 30
+/* From then on one that is not complete gives way to another of its originator:
+ * fragments of one packet are milliseconds apart. */
+#define RF_FRAGMENT_YIELD_MS 200
+
+/* ---- extension headers of an IPv6 packet (RFC 8504 5.3 asks for a limit) ---- */
+#define RF_EXTENSIONS 8
+/* With the IP header, the longest TCP header and an error's own, it fits an ICMPv6
+ * error, so that an error tells of which flow it is. */
+#define RF_EXTENSION_BYTES 1024
 
 #endif

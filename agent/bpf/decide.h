@@ -8,6 +8,7 @@
 
 #include "echo.h"
 #include "forward.h"
+#include "frag.h"
 #include "icmp_error.h"
 #include "untracked.h"
 
@@ -83,13 +84,22 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 /* Keeps in its connection, or in a new one if it opens one, that a packet is on its
  * way. Only then: what does not get away has no connection. And early enough,
  * since a redirect takes place after the program. */
-static __always_inline enum rf_reason rf_keep(const struct rf_pkt *pkt, const struct rf_flow *flow,
-					      struct rf_conn *conn, __u64 now)
+static __always_inline enum rf_reason rf_keep(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					      const struct rf_flow *flow, struct rf_conn *conn,
+					      __u64 now)
 {
-	if (!conn)
-		return flow->tracked ? rf_record_conn(pkt, flow, now) : RF_REASON_NONE;
-	rf_conn_pass(conn, pkt, flow->tuple.side, now);
-	return RF_REASON_NONE;
+	if (pkt->fragment == RF_FRAGMENT_FIRST && rf_frag_keep(pkt, ctx->ifindex))
+		return RF_REASON_FRAGMENT_BUDGET;
+	if (conn) {
+		rf_conn_pass(conn, pkt, flow->tuple.side, now);
+		return RF_REASON_NONE;
+	}
+	if (!flow->tracked)
+		return RF_REASON_NONE;
+	/* Its first one did not get that far. */
+	if (pkt->fragment == RF_FRAGMENT_LATER)
+		return RF_REASON_FRAGMENT;
+	return rf_record_conn(pkt, flow, now);
 }
 
 /* Every IP packet that is to go somewhere, after its way in has been checked. */
@@ -112,7 +122,7 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
-	refused = rf_keep(pkt, flow, conn, now);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
 	if (refused)
 		return rf_drop_judged(ctx, refused, &flow->j);
 	rf_count_from(pkt->counter);
@@ -145,7 +155,7 @@ static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf
 	conn = rf_may_pass(ctx, pkt, flow, now);
 	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to))
 		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
-	refused = rf_keep(pkt, flow, conn, now);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
 	if (refused)
 		return rf_drop_judged(ctx, refused, &flow->j);
 	return rf_deliver(ctx, pkt->counter, &flow->j);

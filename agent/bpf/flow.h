@@ -21,6 +21,8 @@ struct rf_flow {
 	__u32 reason;	       /* enum rf_reason: why it may not pass; 0: it may */
 	__u32 tracked;	       /* 1: it opens a connection, once it is on its way */
 	__u32 left;	       /* 1: nothing keeps it from its way out */
+	__u32 adopted;	       /* 1: it is under way already, without a connection */
+	__u32 turned;	       /* 1: the packet's destination opened it */
 };
 
 RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
@@ -153,15 +155,16 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 	       (stateless & RF_ALLOW_TO && !(allows & RF_ALLOW_FROM));
 }
 
-/* Whom a new flow is charged to, by the ends of its first packet. Who is asked pays for
+/* Whom a new flow is charged to, by where it was opened and who was asked. Who is asked pays for
  * what interfaces open on its own host alone: there is where it is kept from others. */
-static __always_inline void rf_charge_of(const struct rf_ends *ends, struct rf_charge *charge)
+static __always_inline void rf_charge_of(const struct rf_end *from, const struct rf_end *to,
+					 struct rf_charge *charge)
 {
-	__u32 index = ends->from.iface;
+	__u32 index = from->iface;
 	struct rf_iface *opener = index ? bpf_map_lookup_elem(&rf_ifaces, &index) : NULL;
 	struct rf_iface *asked;
 
-	index = ends->to.iface;
+	index = to->iface;
 	asked = index ? bpf_map_lookup_elem(&rf_ifaces, &index) : NULL;
 	charge->account[0] = opener ? opener->account : 0;
 	charge->from_outside = !opener;
@@ -179,13 +182,16 @@ static __noinline enum rf_reason rf_record_conn(const struct rf_pkt *pkt,
 		return RF_REASON_INTERNAL;
 	if (rf_config.dry)
 		return RF_REASON_NONE;
-	conn->state = RF_CONN_OPENING;
-	conn->origin = flow->tuple.side;
+	conn->state = flow->adopted ? RF_CONN_ESTABLISHED : RF_CONN_OPENING;
+	conn->origin = flow->tuple.side ^ flow->turned;
 	conn->life = rf_life(pkt->l4_proto);
 	rf_conn_place(conn, pkt, flow->tuple.side, &flow->ends);
 	rf_conn_judged(conn, &flow->j);
 	rf_conn_advance(conn, pkt, flow->tuple.side, now);
-	rf_charge_of(&flow->ends, &conn->charge);
+	if (flow->turned)
+		rf_charge_of(&flow->ends.to, &flow->ends.from, &conn->charge);
+	else
+		rf_charge_of(&flow->ends.from, &flow->ends.to, &conn->charge);
 	return rf_conn_open(&flow->tuple, conn, pkt);
 }
 

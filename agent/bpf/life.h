@@ -106,6 +106,9 @@ static __noinline enum rf_reason rf_conn_open(const struct rf_tuple *tuple, stru
 
 	if (reason)
 		return reason;
+	/* It may have been adopted. */
+	if (conn->state != RF_CONN_OPENING)
+		rf_charge_answered(&conn->charge);
 	error = rf_conn_put(tuple, conn, BPF_NOEXIST);
 	if (!error && !rf_conn_wind(tuple))
 		return RF_REASON_NONE;

@@ -43,6 +43,7 @@ RF_MAP(rf_domain_words, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_DOMAINS, BPF_F_MMAP
 RF_MAP(rf_epochs, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_EPOCHS, BPF_F_MMAPABLE);
 
 RF_MAP(rf_vnis, BPF_MAP_TYPE_HASH, __u32, struct rf_vni, RF_VNIS, BPF_F_NO_PREALLOC);
+RF_MAP(rf_groups, BPF_MAP_TYPE_ARRAY, __u32, struct rf_group, RF_GROUPS, 0);
 RF_MAP(rf_addrs, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_addr, RF_ADDRS,
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFIXES,
@@ -58,6 +59,11 @@ RF_MAP(rf_runs, BPF_MAP_TYPE_ARRAY, __u32, struct rf_run, RF_RUNS, 0);
 RF_MAP(rf_conns4, BPF_MAP_TYPE_HASH, struct rf_conn4_key, struct rf_conn, RF_CONNS,
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_conns6, BPF_MAP_TYPE_HASH, struct rf_conn6_key, struct rf_conn, RF_CONNS,
+       BPF_F_NO_PREALLOC);
+
+/* Each originator has its own places, made when it fragments for the first time:
+ * nothing is shared, so nobody fills another's, and nothing has to be collected. */
+RF_MAP(rf_frags, BPF_MAP_TYPE_HASH, struct rf_frags_key, struct rf_frags, RF_FRAGS,
        BPF_F_NO_PREALLOC);
 
 /* By account, mapped into the agent's memory; the limits are the agent's. */

@@ -102,6 +102,22 @@ struct rf_vni {
 	__u32 domain_id;
 	__be32 gateway4;       /* 0: no IPv4 subnet */
 	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
+	__u32 group;	       /* index into rf_groups; 0: nothing is replicated in it */
+};
+
+/*
+ * rf_groups: group index -> who gets a copy of what is for all members of a
+ * network. Written once for an index: a program walks through it while it makes
+ * copies, so a network whose members change gets another index. Lists end with
+ * their counts; one that has more than are listed is beyond RF_COPIES.
+ */
+struct rf_group {
+	__u32 flags;		    /* RF_GROUP_* */
+	__u32 mtu;		    /* bytes of L3 that every member takes */
+	__u32 locals;		    /* members on this host */
+	__u32 hosts;		    /* other hosts with members */
+	__u32 local[RF_COPIES + 1]; /* interface indexes; one of them sends */
+	__u32 host[RF_COPIES];	    /* host indexes; RF_HOST_NONE: no way there */
 };
 
 /* ---- addresses and classes --------------------------------------------- */
@@ -142,7 +158,8 @@ struct rf_subnet {
 	 * nobody has it, nor may speak from it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	__u8 pad[2];
+	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
+	__u8 pad;
 };
 
 struct rf_subnet_key {
@@ -290,6 +307,50 @@ struct rf_limits {
 	__u64 of[RF_BUDGETS];
 };
 
+/* ---- packets in fragments ----------------------------------------------- */
+
+/* rf_frags: by who fragments. */
+struct rf_frags_key {
+	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
+	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+};
+
+/* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */
+struct rf_frag_id {
+	__u32 domain_id;
+	__u32 ifindex; /* of the program's device */
+	struct rf_ip src;
+	struct rf_ip dst;
+	__u32 id;      /* as on the wire; 16 bits in IPv4 */
+	__u8 l4_proto; /* IPv4; in IPv6 only the first fragment says it: 0 */
+	__u8 from;     /* enum rf_device_kind: which way it goes */
+	__u8 pad[2];
+};
+
+/* What the first fragment of a packet said, which holds for those that follow. */
+struct rf_frag {
+	__u64 seen_ns; /* CLOCK_MONOTONIC of the first fragment; 0: a free place */
+	struct rf_frag_id id;
+	__u32 got;   /* bytes of the packet seen, without the headers each fragment has */
+	__u32 total; /* bytes it has; 0: its last fragment was not seen */
+	__be16 sport;
+	__be16 dport;
+	__u16 number;
+	__u16 judged; /* bytes, of those that fragments share out, up to the end of its L4 header */
+	__u8 l4_proto;
+	__u8 table;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_role;
+	__u8 pad[3];
+};
+
+struct rf_frags {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct rf_frag frag[RF_FRAGS_EACH];
+};
+
 /* ---- counters and records ---------------------------------------------- */
 
 /* rf_passed (per CPU): a device's packets accepted from it and handed to it. */
@@ -322,6 +383,7 @@ enum rf_action {
 	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
 	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
 	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+	RF_ACTION_COPIES = 7,  /* a copy for each receiver, and the packet itself ends */
 };
 
 /* What the programs did with a packet, for tests: rf_decisions[0]. */

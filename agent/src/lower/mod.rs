@@ -15,6 +15,7 @@ mod assign;
 mod budgets;
 pub mod desired;
 mod domain;
+mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;

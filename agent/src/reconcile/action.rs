@@ -2,14 +2,14 @@
 
 use crate::{
     bpf::{
-        Addr, AddrKey, Device, Domain, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey,
-        Vni,
+        Addr, AddrKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet,
+        SubnetKey, Vni,
     },
     lower::image::{Image, Word},
 };
 
 /// One step on the maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "Put and Delete say what they do to the map they name")]
 pub enum Action {
     PutDevice(u32, Device),
@@ -18,6 +18,8 @@ pub enum Action {
     PutHost(u32, Host),
     PutDomain(u32, Domain),
     DeleteDomain(u32),
+    /// Apart from the others, which are small: a plan may have a hundred thousand of them.
+    PutGroup(u32, Box<Group>),
     PutVni(u32, Vni),
     DeleteVni(u32),
     PutAddr(AddrKey, Addr),
@@ -58,6 +60,7 @@ impl Image {
             Action::PutHost(key, value) => drop(self.hosts.insert(key, value)),
             Action::PutDomain(key, value) => drop(self.domains.insert(key, value)),
             Action::DeleteDomain(key) => drop(self.domains.remove(&key)),
+            Action::PutGroup(key, ref value) => drop(self.groups.insert(key, **value)),
             Action::PutVni(key, value) => drop(self.vnis.insert(key, value)),
             Action::DeleteVni(key) => drop(self.vnis.remove(&key)),
             Action::PutAddr(key, value) => drop(self.addrs.insert(key, value)),

@@ -26,6 +26,7 @@ fn carry_out(maps: &Maps, step: &Action) -> Result<(), BpfError> {
         Action::PutHost(index, host) => maps.hosts.put(index, host),
         Action::PutDomain(index, domain) => maps.domains.put(index, domain),
         Action::DeleteDomain(index) => maps.domains.delete(index),
+        Action::PutGroup(index, group) => maps.groups.put(index, group),
         Action::PutVni(number, vni) => maps.vnis.put(number, vni),
         Action::DeleteVni(number) => maps.vnis.delete(number),
         Action::PutAddr(key, addr) => maps.addrs.put(key, addr),

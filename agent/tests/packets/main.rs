@@ -9,8 +9,10 @@
 mod builder;
 mod checks;
 mod checksum;
+mod far;
 mod guest;
 mod net;
+mod pieces;
 mod raw;
 mod world;
 
@@ -25,10 +27,13 @@ mod root {
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
+    mod extension_headers;
+    mod fragments;
     mod guard;
     mod host_peer;
     mod icmp_errors;
     mod lives;
+    mod multicast;
     mod no_port_security;
     mod offloads;
     mod overlay;
@@ -36,6 +41,7 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod stateless;
+    mod tcp;
     mod too_big;
     mod traffic;
     mod uplink;

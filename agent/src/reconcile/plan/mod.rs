@@ -138,6 +138,7 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
     steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
+    steps.extend(changed(&observed.groups, &target.groups).map(|(key, value)| Action::PutGroup(key, Box::new(value))));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
     steps
 }
