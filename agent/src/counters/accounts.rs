@@ -11,8 +11,8 @@ use crate::{
     bpf::{
         Account, BpfError, Limits, Maps,
         consts::{
-            RF_BUDGET_FRAGMENTS, RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF,
-            RF_BUDGET_OWN, RF_BUDGET_OWN_HALF, RF_HOST_HERE,
+            RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF, RF_BUDGET_OWN,
+            RF_BUDGET_OWN_HALF, RF_HOST_HERE,
         },
     },
     lower::image::Image,
@@ -46,24 +46,22 @@ pub(super) fn read(maps: &Maps, image: &Image) -> Result<Vec<v1::AccountCounters
 }
 
 fn counters(interface_id: u32, counts: &Account, limits: &Limits) -> v1::AccountCounters {
-    let of = |budget: u32, half: Option<u32>| {
-        let half_open = |values: &[u64]| half.map_or(0, |half| values[half as usize]);
-        let budget = budget as usize;
+    let of = |budget: u32, half: u32| {
+        let (budget, half) = (budget as usize, half as usize);
         Some(v1::BudgetUse {
             used: not_negative(counts.used[budget]),
             limit: limits.of[budget],
-            half_open: not_negative(half_open(&counts.used)),
-            half_open_limit: half_open(&limits.of),
+            half_open: not_negative(counts.used[half]),
+            half_open_limit: limits.of[half],
             refused: counts.refused[budget],
-            half_open_refused: half_open(&counts.refused),
+            half_open_refused: counts.refused[half],
         })
     };
     v1::AccountCounters {
         interface_id,
-        own: of(RF_BUDGET_OWN, Some(RF_BUDGET_OWN_HALF)),
-        inbound: of(RF_BUDGET_INBOUND, Some(RF_BUDGET_INBOUND_HALF)),
-        outside: of(RF_BUDGET_OUTSIDE, Some(RF_BUDGET_OUTSIDE_HALF)),
-        fragments: of(RF_BUDGET_FRAGMENTS, None),
+        own: of(RF_BUDGET_OWN, RF_BUDGET_OWN_HALF),
+        inbound: of(RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF),
+        outside: of(RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF),
         filled_by: Vec::new(),
     }
 }

@@ -10,10 +10,7 @@ use std::{
 };
 
 use crate::{
-    bpf::{
-        BpfError, Maps,
-        consts::{RF_BUDGET_FRAGMENTS, RF_BUDGET_OWN},
-    },
+    bpf::{BpfError, Maps},
     lower::image::Image,
 };
 
@@ -74,8 +71,7 @@ fn read(maps: &Maps, accounts: &BTreeSet<u32>) -> Result<BTreeMap<Place, i64>, B
     let mut read = BTreeMap::new();
     for account in accounts {
         let used = maps.accounts.load(*account)?.used;
-        let of_connections = (RF_BUDGET_OWN..RF_BUDGET_FRAGMENTS).zip(used);
-        read.extend(of_connections.map(|(budget, used)| ((*account, budget), used.cast_signed())));
+        read.extend((0..).zip(used).map(|(budget, used)| ((*account, budget), used.cast_signed())));
     }
     Ok(read)
 }

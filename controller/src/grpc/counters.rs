@@ -141,7 +141,7 @@ fn connections(
     account: v1::AccountCounters,
     owners: &BTreeMap<u32, Owner>,
 ) -> Option<v1::InterfaceConnections> {
-    let v1::AccountCounters { interface_id, own, inbound, outside, fragments, filled_by } = account;
+    let v1::AccountCounters { interface_id, own, inbound, outside, filled_by } = account;
     let Owner { domain, workload, interface } = owners.get(&interface_id)?;
     let share = |v1::OriginatorCounter { interface_id, connections }| {
         let Owner { domain, workload, interface } = owners.get(&interface_id)?.clone();
@@ -155,7 +155,6 @@ fn connections(
         own,
         inbound,
         outside,
-        fragments,
         filled_by: filled_by.into_iter().filter_map(share).collect(),
     })
 }

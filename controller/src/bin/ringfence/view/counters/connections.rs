@@ -17,8 +17,6 @@ pub(super) struct Connections {
     inbound: Use,
     /// Opened to it from outside or by the host.
     outside: Use,
-    /// Its fragmented packets under way.
-    fragments: Use,
     /// Who has most of `inbound`, if that was ever refused.
     filled_by: Vec<Share>,
 }
@@ -62,13 +60,12 @@ impl Connections {
 
     /// What is used of each limit; what was refused, by the reasons that drops have.
     pub(super) fn row(&self) -> [String; 11] {
-        let Self { host, domain, workload, interface, own, inbound, outside, fragments, filled_by } = self;
+        let Self { host, domain, workload, interface, own, inbound, outside, filled_by } = self;
         let refused = [
             ("conn_budget", own.refused),
             ("half_open_budget", own.half_open_refused),
             ("destination_budget", inbound.refused + inbound.half_open_refused),
             ("outside_budget", outside.refused + outside.half_open_refused),
-            ("fragment_budget", fragments.refused),
         ];
         let refused = refused.into_iter().filter(|(_, flows)| *flows > 0).map(|(reason, n)| format!("{reason}={n}"));
         let shares = filled_by.iter();
@@ -101,8 +98,7 @@ impl Use {
 
 impl From<v1::InterfaceConnections> for Connections {
     fn from(message: v1::InterfaceConnections) -> Self {
-        let v1::InterfaceConnections { host, domain, workload, interface, own, inbound, outside, fragments, filled_by } =
-            message;
+        let v1::InterfaceConnections { host, domain, workload, interface, own, inbound, outside, filled_by } = message;
         Self {
             host,
             domain,
@@ -111,7 +107,6 @@ impl From<v1::InterfaceConnections> for Connections {
             own: own.unwrap_or_default().into(),
             inbound: inbound.unwrap_or_default().into(),
             outside: outside.unwrap_or_default().into(),
-            fragments: fragments.unwrap_or_default().into(),
             filled_by: filled_by.into_iter().map(Share::from).collect(),
         }
     }
