@@ -8,10 +8,10 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2, FEATURE_MULTICAST};
+use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES};
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 2] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST];
+pub const FEATURES: [&str; 3] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::{
     unfinished::Unfinished,
 };
 use crate::{
-    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
+    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options, Reply, ServiceKey},
     config::Config,
     defaults::Defaults,
     lower::{Full, admit::Reserved, desired::Desired, image::Image},
@@ -28,9 +28,11 @@ use crate::{
 
 mod look;
 mod prepare;
+mod serve;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+use serve::differing_replies;
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,8 @@ pub struct Machine {
     image: Option<Image>,
     /// What was lowered for what the maps hold.
     settled: Option<Settled>,
+    /// What the programs answer; `None`: to be read.
+    replies: Option<BTreeMap<ServiceKey, Reply>>,
     start: Start,
     unfinished: Unfinished,
     links: BTreeMap<String, Link>,
@@ -130,6 +134,7 @@ impl Machine {
             dry: None,
             image: None,
             settled: None,
+            replies: None,
             start,
             unfinished,
             links: BTreeMap::new(),
@@ -159,6 +164,7 @@ impl Machine {
         self.unguard()?;
         if let Some((target, settled)) = prepared.change {
             self.bring_maps(&target)?;
+            self.bring_replies(&prepared.desired)?;
             self.settled = Some(settled);
         }
         self.guard()?;
@@ -177,6 +183,7 @@ impl Machine {
         let (Some((_, datapath)), Some(image)) = (&self.datapath, &mut self.image) else { return Ok(()) };
         let observed = observe_known(datapath.maps(), image)?;
         let changed = differences(image, &observed);
+        let changed = [changed, differing_replies(datapath.maps(), &mut self.replies)?].concat();
         if !changed.is_empty() {
             tracing::warn!(maps = ?changed, "maps were changed by somebody else; they are put back");
             self.settled = None;
@@ -234,6 +241,7 @@ impl Machine {
         let datapath = Datapath::open(&self.options(overlay_ifindex))?;
         self.image = None;
         self.settled = None;
+        self.replies = None;
         self.dry = None;
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));

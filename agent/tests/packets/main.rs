@@ -14,6 +14,7 @@ mod guest;
 mod net;
 mod pieces;
 mod raw;
+mod served;
 mod world;
 
 mod root {
@@ -24,12 +25,15 @@ mod root {
     mod budgets;
     mod conntrack;
     mod counters;
+    mod dhcp4;
+    mod dhcp6;
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
     mod extension_headers;
     mod fragments;
     mod guard;
+    mod host_arp;
     mod host_peer;
     mod icmp_errors;
     mod lives;
@@ -40,7 +44,9 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod router;
     mod sctp;
+    mod service_clients;
     mod stateless;
     mod tcp;
     mod too_big;
