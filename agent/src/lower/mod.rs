@@ -11,12 +11,14 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ringfence_policy::bundle::Bundle;
 
 pub mod admit;
+pub mod adopt;
 mod assign;
 pub mod desired;
 mod domain;
 pub mod image;
 mod indexes;
 pub mod judge;
+pub mod keep;
 mod pairs;
 mod policy;
 #[cfg(test)]

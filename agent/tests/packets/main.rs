@@ -9,6 +9,7 @@
 mod builder;
 mod checks;
 mod checksum;
+mod foreign;
 mod guest;
 mod net;
 mod raw;
@@ -27,6 +28,7 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod links;
     mod no_port_security;
     mod offloads;
     mod overlay;
