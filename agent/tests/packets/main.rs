@@ -33,6 +33,7 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod quick;
     mod stateless;
     mod too_big;
     mod traffic;
