@@ -223,6 +223,7 @@ impl Machine {
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
             guard: self.ownership.dedicated,
+            timeouts: self.config.timeouts,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,

@@ -9,8 +9,10 @@
 mod builder;
 mod checks;
 mod checksum;
+mod far;
 mod guest;
 mod net;
+mod pieces;
 mod raw;
 mod world;
 
@@ -19,14 +21,19 @@ mod root {
     mod arp_nd;
     mod audit;
     mod bucket;
+    mod budgets;
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
+    mod extension_headers;
+    mod fragments;
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod lives;
+    mod multicast;
     mod no_port_security;
     mod offloads;
     mod overlay;
@@ -35,6 +42,7 @@ mod root {
     mod port_security;
     mod quick;
     mod stateless;
+    mod tcp;
     mod too_big;
     mod traffic;
     mod uplink;

@@ -80,7 +80,15 @@ pub(super) fn bundle(scale: Scale) -> anyhow::Result<Bundle> {
 /// The first host, given the devices that it has.
 pub(super) fn site(links: BTreeMap<String, LinkRef>, overlay_ifindex: u32) -> Site {
     let underlay = vec![underlay(0)];
-    Site { host: HERE.to_owned(), underlay, overlay_mtu: 1450, overlay_ifindex, links, own: Vec::new() }
+    Site {
+        host: HERE.to_owned(),
+        underlay,
+        overlay_mtu: 1450,
+        overlay_ifindex,
+        links,
+        own: Vec::new(),
+        conn_budget: None,
+    }
 }
 
 /// The underlay address of the host that runs [`Who::Remote`].

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context;
 use ringfence_agent::{
-    bpf::{Conn4Key, Conn6Key, Datapath, Options},
+    bpf::{Conn4Key, Conn6Key, Datapath, Options, Timeouts},
     engine::put_in_force,
     lower::{LinkRef, image::Image},
 };
@@ -41,6 +41,7 @@ impl Host {
             overlay_ifindex: devices.overlay,
             gateway_mac: GATEWAY_MAC,
             guard: false,
+            timeouts: Timeouts::default(),
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: false,
