@@ -42,6 +42,7 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod quick;
     mod sctp;
     mod stateless;
     mod tcp;
