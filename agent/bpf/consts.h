@@ -29,6 +29,8 @@
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
+/* Both underlay addresses of every host, and as many prefixes again. */
+#define RF_BUILTINS 32768
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -74,6 +76,11 @@
 /* ---- flags of an interface ---- */
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
+
+/* ---- built-in rules of a NIC, by the prefix of who they are about ---- */
+#define RF_BUILTIN_SSH 1	/* may open SSH to the machine */
+#define RF_BUILTIN_UNDERLAY 2	/* a host's: the overlay's outer packets */
+#define RF_BUILTIN_CONTROLLER 4 /* the controller's: what agents and it say */
 
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */

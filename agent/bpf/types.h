@@ -259,12 +259,23 @@ struct rf_conn {
 	__u8 pad[5];
 };
 
+/* ---- built-in rules ----------------------------------------------------- */
+
+/* rf_builtins (LPM): which built-in rules of NICs name an address: RF_BUILTIN_*. A
+ * prefix says all that those around it say. */
+struct rf_builtin_key {
+	__u32 prefixlen;
+	struct rf_ip ip;
+};
+
 /* ---- counters and records ---------------------------------------------- */
 
 /* rf_passed (per CPU): a device's packets accepted from it and handed to it. */
 struct rf_passed {
 	__u64 from;
 	__u64 to;
+	/* Of a NIC: those that a built-in rule let pass, either way; not among the others. */
+	__u64 builtin;
 };
 
 /* rf_drops (per CPU): (device, reason) -> packets. */
@@ -335,6 +346,8 @@ struct rf_config {
 	 * take the tunnel from its cb: VNI, then the address it came from. */
 	__u8 dry;
 	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
+	__be16 vxlan_port;
+	__be16 controller_port; /* 0: there is none */
 	__u8 pad[2];
 };
 

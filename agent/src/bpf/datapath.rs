@@ -27,6 +27,10 @@ pub struct Options {
     pub overlay_ifindex: u32,
     /// The gateways' MAC, the same on every host.
     pub gateway_mac: [u8; 6],
+    /// UDP port of the overlay.
+    pub vxlan_port: u16,
+    /// TCP port of the controller; 0: there is none.
+    pub controller_port: u16,
     /// Load the host guard, too: it needs what a host without it can do without.
     pub guard: bool,
     /// Write decision records, for tests.
@@ -155,6 +159,8 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.mark = mark;
         rodata.rf_config.overlay_ifindex = options.overlay_ifindex;
         rodata.rf_config.gateway_mac = options.gateway_mac;
+        rodata.rf_config.vxlan_port = options.vxlan_port.to_be();
+        rodata.rf_config.controller_port = options.controller_port.to_be();
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
         rodata.rf_config.guard = u8::from(options.guard);
@@ -170,6 +176,8 @@ pub(super) fn programs(progs: &RingfenceProgs<'_>) -> Result<Vec<(Hook, ProgramH
         (Hook::FromOverlay, ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?),
         (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
         (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
+        (Hook::FromHost, ProgramHandle::try_from(&progs.from_host).map_err(keep)?),
+        (Hook::ToHost, ProgramHandle::try_from(&progs.to_host).map_err(keep)?),
     ])
 }
 

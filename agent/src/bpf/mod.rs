@@ -9,6 +9,7 @@
 //! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
 //! | `dry` | [`DryRun`]: what the maps in force would say, without touching them |
 //! | `links` | tcx and netfilter links: attach, replace, list |
+//! | `release` | takes the programs off NICs, with nothing loaded |
 //! | `guard` | the host guard, a netfilter program |
 //! | `maps` | [`Maps`]: every map by name; [`Devices`] |
 //! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
@@ -33,6 +34,7 @@ mod links;
 mod maps;
 mod pod;
 mod reason;
+mod release;
 mod skel;
 mod table;
 mod test_run;
@@ -48,6 +50,7 @@ pub use links::Hook;
 pub use maps::{Devices, Maps};
 pub use pod::Pod;
 pub use reason::Reason;
+pub use release::release_nics;
 pub use table::{PerCpu, Table};
 pub use test_run::{TestContext, TestOutput, Tunnel};
 pub use types::*;

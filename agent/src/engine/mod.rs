@@ -133,6 +133,8 @@ impl Engine {
             pin_dir,
             overlay_ifindex: 0,
             gateway_mac: GATEWAY_MAC,
+            vxlan_port: 0,
+            controller_port: 0,
             guard: false,
             record: true,
             #[cfg(debug_assertions)]

@@ -15,6 +15,7 @@ use super::{
     observe::{differences, observe_known},
     plan::{Start, plan},
     unfinished::Unfinished,
+    ways::ways,
 };
 use crate::{
     bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
@@ -23,6 +24,7 @@ use crate::{
     lower::{Full, admit::Reserved, desired::Desired, image::Image},
     netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
+    rescue::Rescue,
     trace::{Here, Question},
 };
 
@@ -85,6 +87,9 @@ pub struct Machine {
     attached: BTreeSet<(Hook, u32)>,
     /// The guard is of the programs that are loaded now.
     guarded: bool,
+    /// The note that somebody rescued this machine, and whether it was there at the last look.
+    rescue: Rescue,
+    rescued: bool,
     /// What is wrong with the overlay device, as it was told last.
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
@@ -122,6 +127,8 @@ impl Machine {
         let controller = look::controller(config.controller.uri(), &runtime);
         Ok(Self {
             netlink: Netlink::connect()?,
+            rescue: Rescue::new(&config.state_dir),
+            rescued: false,
             config,
             ownership,
             runtime,
@@ -164,10 +171,12 @@ impl Machine {
         self.guard()?;
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
-        let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
-        for step in devices::open(bundles, &desired.devices, &seen) {
-            self.attempt(&step);
-        }
+        let rescued = self.rescued;
+        let seen =
+            Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up, rescued };
+        let steps = devices::open(bundles, &desired.devices, &seen);
+        self.carry_out_all(&steps);
+        let attached = if steps.is_empty() { attached } else { self.datapath()?.attached()? };
         self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached })
     }
@@ -199,7 +208,13 @@ impl Machine {
     pub fn reserved(&self) -> Reserved {
         let mut devices = self.ownership.reserved(&self.around());
         devices.insert(self.config.overlay_device.clone());
-        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
+        Reserved {
+            devices,
+            ways: ways(&self.around()),
+            addresses: self.config.underlay.clone(),
+            controller: look::given_address(self.config.controller.uri()),
+            gateway_mac: self.config.gateway_mac,
+        }
     }
 
     /// Where a packet's way begins.
@@ -222,6 +237,8 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            vxlan_port: self.config.vxlan_port,
+            controller_port: look::port(self.config.controller.uri()),
             guard: self.ownership.dedicated,
             record: false,
             #[cfg(debug_assertions)]
@@ -248,17 +265,27 @@ impl Machine {
     fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
         let none = BTreeSet::new();
-        let seen =
-            Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up: &none };
-        for step in devices::close(&desired.devices, &self.ownership, &seen) {
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up: &none,
+            rescued: self.rescued,
+        };
+        let steps = devices::close(&desired.devices, &self.ownership, &seen);
+        self.carry_out_all(&steps);
+        Ok(())
+    }
+
+    fn carry_out_all(&mut self, steps: &[DeviceAction]) {
+        for step in steps {
             if let DeviceAction::Attach(hook, ifindex) = step
-                && self.attached.contains(&(hook, ifindex))
+                && self.attached.contains(&(*hook, *ifindex))
             {
                 tracing::warn!(%hook, ifindex, "a program was taken off by somebody else; it is put back");
             }
-            self.attempt(&step);
+            self.attempt(step);
         }
-        Ok(())
     }
 
     fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {

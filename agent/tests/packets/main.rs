@@ -27,6 +27,7 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod nic;
     mod no_port_security;
     mod offloads;
     mod overlay;

@@ -100,6 +100,8 @@ pub fn options() -> Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
+        vxlan_port: 4789,
+        controller_port: 7420,
         guard: false,
         record: true,
         #[cfg(debug_assertions)]
