@@ -32,6 +32,13 @@
 /* Both underlay addresses of every host, and as many prefixes again. */
 #define RF_BUILTINS 32768
 
+/* Packets in fragments that one originator may have under way; one does not send
+ * more at once, since each of its CPUs sends the fragments of a packet in a row.
+ * 2.5 KiB for each originator that fragments, of the accounts of all interfaces,
+ * with what comes to them from outside apart. */
+#define RF_FRAGS_EACH 32
+#define RF_FRAGS (2 * RF_IFACES)
+
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
 
@@ -99,5 +106,18 @@
 #define RF_TIMEOUT_CLOSED_S 10
 /* RFC 4787 REQ-5: not less than 2 min. */
 #define RF_TIMEOUT_ANSWERED_S 180
+
+/* ---- packets in fragments ---- */
+/* How long later fragments are waited for; Linux puts none together after 30 s. */
+#define RF_FRAGMENT_S 30
+/* From then on one that is not complete gives way to another of its originator:
+ * fragments of one packet are milliseconds apart. */
+#define RF_FRAGMENT_YIELD_MS 200
+
+/* ---- extension headers of an IPv6 packet (RFC 8504 5.3 asks for a limit) ---- */
+#define RF_EXTENSIONS 8
+/* With the IP header, the longest TCP header and an error's own, it fits an ICMPv6
+ * error, so that an error tells of which flow it is. */
+#define RF_EXTENSION_BYTES 1024
 
 #endif

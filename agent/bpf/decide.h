@@ -8,6 +8,7 @@
 
 #include "echo.h"
 #include "forward.h"
+#include "frag.h"
 #include "icmp_error.h"
 #include "untracked.h"
 
@@ -78,11 +79,17 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 /* Keeps in its connection, or in a new one if it opens one, that a packet is on its
  * way. Only then: what does not get away has no connection. And early enough,
  * since a redirect takes place after the program. */
-static __always_inline enum rf_reason rf_keep(const struct rf_pkt *pkt, const struct rf_flow *flow,
-					      struct rf_conn *conn, __u64 now)
+static __always_inline enum rf_reason rf_keep(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					      const struct rf_flow *flow, struct rf_conn *conn,
+					      __u64 now)
 {
+	if (pkt->fragment == RF_FRAGMENT_FIRST && rf_frag_keep(pkt, ctx->ifindex))
+		return RF_REASON_FRAGMENT_BUDGET;
 	if (conn)
 		rf_conn_advance(conn, pkt, flow->tuple.side, now);
+	else if (flow->tracked && pkt->fragment == RF_FRAGMENT_LATER)
+		/* Its first one did not get that far. */
+		return RF_REASON_FRAGMENT;
 	else if (flow->tracked && rf_record_conn(pkt, flow))
 		return RF_REASON_TABLE_FULL;
 	return RF_REASON_NONE;
@@ -93,6 +100,7 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin(pkt);
+	enum rf_reason reason;
 	struct rf_conn *conn;
 	int action;
 
@@ -107,8 +115,9 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
-	if (rf_keep(pkt, flow, conn, now))
-		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
+	reason = rf_keep(ctx, pkt, flow, conn, now);
+	if (reason)
+		return rf_drop_judged(ctx, reason, &flow->j);
 	rf_count_from(pkt->counter);
 	return action;
 }
@@ -136,7 +145,8 @@ static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	conn = rf_may_pass(ctx, pkt, flow, now);
-	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) || rf_keep(pkt, flow, conn, now))
+	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) ||
+	    rf_keep(ctx, pkt, flow, conn, now))
 		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
 	return rf_deliver(ctx, pkt->counter, &flow->j);
 }

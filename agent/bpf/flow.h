@@ -21,6 +21,8 @@ struct rf_flow {
 	__u32 reason;	       /* enum rf_reason: why it may not pass; 0: it may */
 	__u32 tracked;	       /* 1: it opens a connection, once it is on its way */
 	__u32 left;	       /* 1: nothing keeps it from its way out */
+	__u32 adopted;	       /* 1: it is under way already, without a connection */
+	__u32 turned;	       /* 1: the packet's destination opened it */
 };
 
 /* As `scratch`: the programs of a NIC have the second place. */
@@ -139,8 +141,8 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
 {
 	struct rf_conn conn = {
-		.state = RF_CONN_OPENING,
-		.origin = flow->tuple.side,
+		.state = flow->adopted ? RF_CONN_ESTABLISHED : RF_CONN_OPENING,
+		.origin = flow->tuple.side ^ flow->turned,
 	};
 
 	rf_conn_place(&conn, pkt, flow->tuple.side, &flow->ends);

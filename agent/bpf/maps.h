@@ -61,6 +61,11 @@ RF_MAP(rf_conns4, BPF_MAP_TYPE_HASH, struct rf_conn4_key, struct rf_conn, RF_CON
 RF_MAP(rf_conns6, BPF_MAP_TYPE_HASH, struct rf_conn6_key, struct rf_conn, RF_CONNS,
        BPF_F_NO_PREALLOC);
 
+/* Each originator has its own places, made when it fragments for the first time:
+ * nothing is shared, so nobody fills another's, and nothing has to be collected. */
+RF_MAP(rf_frags, BPF_MAP_TYPE_HASH, struct rf_frags_key, struct rf_frags, RF_FRAGS,
+       BPF_F_NO_PREALLOC);
+
 _Static_assert(RF_PASSED == RF_DEVICES_NEAR + RF_DEVICES_FAR + 1, "every device needs a row");
 RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED, 0);
 RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, BPF_F_NO_PREALLOC);

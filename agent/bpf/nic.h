@@ -10,8 +10,13 @@
 #define RINGFENCE_NIC_H
 
 #include "decide.h"
+#include "frag.h"
 
 #define RF_SSH_PORT 22
+#define RF_MLD_QUERY 130
+#define RF_MLD_REPORT 131
+#define RF_MLD_DONE 132
+#define RF_MLD2_REPORT 143
 /* RFC 2131 4.1, RFC 8415 7.2: a server's, a client's. */
 #define RF_DHCP4_SERVER 67
 #define RF_DHCP4_CLIENT 68
@@ -99,7 +104,7 @@ static __noinline int rf_tells_built_in(struct __sk_buff *ctx, const struct rf_p
 	struct rf_pkt quoted = {.is_v6 = pkt->is_v6};
 	struct rf_ports ports;
 
-	offset = rf_quoted_ip(ctx, offset, &quoted);
+	offset = rf_quoted_ip(ctx, pkt, offset, &quoted);
 	if (!offset || !rf_ip_equal(&quoted.src, &pkt->dst) ||
 	    bpf_skb_load_bytes(ctx, offset, &ports, sizeof(ports)))
 		return 0;
@@ -121,7 +126,18 @@ static __always_inline int rf_is_too_big(const struct rf_pkt *pkt)
 					  : RF_ICMP_UNREACHABLE << 8 | RF_ICMP_FRAG_NEEDED);
 }
 
-/* Whether a built-in rule lets the packet pass. */
+/* What multicast listeners and their routers say, without which a switch that listens in
+ * does not pass neighbour discovery on: query; reports and done (RFC 2710, RFC 3810). */
+static __always_inline int rf_is_listening(const struct rf_pkt *pkt)
+{
+	if (!pkt->is_v6 || pkt->l4_proto != RF_IPPROTO_ICMPV6 || pkt->ttl != 1)
+		return 0;
+	return pkt->arrives ? pkt->icmp_type == RF_MLD_QUERY
+			    : pkt->icmp_type == RF_MLD_REPORT || pkt->icmp_type == RF_MLD_DONE ||
+				      pkt->icmp_type == RF_MLD2_REPORT;
+}
+
+/* Whether a built-in rule lets the packet pass. None is about fragments. */
 static __always_inline int rf_is_built_in(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	struct rf_ports_at_nic of = {
@@ -134,7 +150,9 @@ static __always_inline int rf_is_built_in(struct __sk_buff *ctx, const struct rf
 		.answers = (pkt->tcp_flags & (RF_TCP_ACK | RF_TCP_RST)) != 0,
 	};
 
-	if (rf_is_discovery(pkt) || rf_is_dhcp_client(pkt))
+	if (pkt->fragment)
+		return 0;
+	if (rf_is_discovery(pkt) || rf_is_listening(pkt) || rf_is_dhcp_client(pkt))
 		return 1;
 	if (pkt->arrives && rf_is_too_big(pkt))
 		return rf_tells_built_in(ctx, pkt);
@@ -171,8 +189,8 @@ static __noinline int rf_decide_at_nic(struct __sk_buff *ctx, const struct rf_pk
 	 * may speak to outside may not speak to that. */
 	if (!flow->reason && pkt->arrives && !rf_is_sender(pkt, flow->ends.to.iface))
 		flow->reason = RF_REASON_NO_ROUTE;
-	if (!flow->reason && rf_keep(pkt, flow, conn, now))
-		flow->reason = RF_REASON_TABLE_FULL;
+	if (!flow->reason)
+		flow->reason = rf_keep(ctx, pkt, flow, conn, now);
 	if (flow->reason)
 		return rf_drop_judged(ctx, flow->reason, &flow->j);
 	if (pkt->arrives)

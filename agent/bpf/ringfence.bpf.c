@@ -13,6 +13,7 @@
 
 #include "arp_nd.h"
 #include "decide.h"
+#include "frag.h"
 #include "nic.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -285,9 +286,9 @@ static __always_inline int rf_at_nic(struct __sk_buff *ctx, int arrives)
 	if (!pkt)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	pkt->arrives = arrives;
-	reason = rf_parse_at_nic(ctx, pkt);
 	if (device && device->kind == RF_DEVICE_NIC)
 		iface = rf_begin_workload(pkt, device);
+	reason = rf_parse_at_nic(ctx, pkt);
 	/* These hold whatever is known of the device: they keep the machine reachable. */
 	if (!reason && rf_is_built_in(ctx, pkt))
 		return rf_pass_built_in(ctx, pkt);

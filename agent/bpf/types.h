@@ -14,6 +14,7 @@
 #ifndef RINGFENCE_TYPES_H
 #define RINGFENCE_TYPES_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #include "consts.h"
@@ -266,6 +267,50 @@ struct rf_conn {
 struct rf_builtin_key {
 	__u32 prefixlen;
 	struct rf_ip ip;
+};
+
+/* ---- packets in fragments ----------------------------------------------- */
+
+/* rf_frags: by who fragments. */
+struct rf_frags_key {
+	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
+	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+};
+
+/* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */
+struct rf_frag_id {
+	__u32 domain_id;
+	__u32 ifindex; /* of the program's device */
+	struct rf_ip src;
+	struct rf_ip dst;
+	__u32 id;      /* as on the wire; 16 bits in IPv4 */
+	__u8 l4_proto; /* IPv4; in IPv6 only the first fragment says it: 0 */
+	__u8 from;     /* enum rf_device_kind: which way it goes */
+	__u8 pad[2];
+};
+
+/* What the first fragment of a packet said, which holds for those that follow. */
+struct rf_frag {
+	__u64 seen_ns; /* CLOCK_MONOTONIC of the first fragment; 0: a free place */
+	struct rf_frag_id id;
+	__u32 got;   /* bytes of the packet seen, without the headers each fragment has */
+	__u32 total; /* bytes it has; 0: its last fragment was not seen */
+	__be16 sport;
+	__be16 dport;
+	__u16 number;
+	__u16 judged; /* bytes, of those that fragments share out, up to the end of its L4 header */
+	__u8 l4_proto;
+	__u8 table;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_role;
+	__u8 pad[3];
+};
+
+struct rf_frags {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct rf_frag frag[RF_FRAGS_EACH];
 };
 
 /* ---- counters and records ---------------------------------------------- */

@@ -6,7 +6,8 @@ use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
     Addr, AddrKey, AuditKey, BpfError, BuiltinKey, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs,
-    Host, Iface, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Table, Vni, Words,
+    Frags, FragsKey, Host, Iface, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Table, Vni,
+    Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -29,6 +30,7 @@ pub struct Maps {
     pub runs: Table<u32, Run>,
     pub conns4: Table<Conn4Key, Conn>,
     pub conns6: Table<Conn6Key, Conn>,
+    pub frags: Table<FragsKey, Frags>,
     pub passed: PerCpu<u32, Passed>,
     pub drops: PerCpu<DropKey, u64>,
     pub audit: PerCpu<AuditKey, u64>,
@@ -57,6 +59,7 @@ impl Maps {
             runs: Table::new("rf_runs", handle("rf_runs", &maps.rf_runs)?),
             conns4: Table::new("rf_conns4", handle("rf_conns4", &maps.rf_conns4)?),
             conns6: Table::new("rf_conns6", handle("rf_conns6", &maps.rf_conns6)?),
+            frags: Table::new("rf_frags", handle("rf_frags", &maps.rf_frags)?),
             passed: PerCpu::new("rf_passed", handle("rf_passed", &maps.rf_passed)?),
             drops: PerCpu::new("rf_drops", handle("rf_drops", &maps.rf_drops)?),
             audit: PerCpu::new("rf_audit", handle("rf_audit", &maps.rf_audit)?),

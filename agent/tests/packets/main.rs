@@ -11,6 +11,7 @@ mod checks;
 mod checksum;
 mod guest;
 mod net;
+mod pieces;
 mod raw;
 mod world;
 
@@ -24,6 +25,8 @@ mod root {
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
+    mod extension_headers;
+    mod fragments;
     mod guard;
     mod host_peer;
     mod icmp_errors;
@@ -35,6 +38,7 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod stateless;
+    mod tcp;
     mod too_big;
     mod traffic;
     mod uplink;

@@ -208,6 +208,14 @@ fn neighbours_routers_and_dhcp_are_built_in() {
         let redirect = Packet::icmp(ip("fe80::1"), ip("fe80::2"), (137, 0), [0; 4]).payload(&[0; 32]).ttl(255);
         machine.drops(hook, redirect, Reason::LinkLocal);
     }
+    let listening = |kind: u8| Packet::icmp(ip("fe80::5"), ip("ff02::16"), (kind, 0), [0; 4]).payload(&[0; 16]).ttl(1);
+    for (hook, other, kinds) in [(OUT, IN, &[131, 132, 143][..]), (IN, OUT, &[130])] {
+        for kind in kinds {
+            machine.is_built_in(hook, &machine.frame(hook, listening(*kind)));
+            machine.drops(hook, listening(*kind).ttl(2), Reason::Multicast);
+            machine.drops(other, listening(*kind), Reason::Multicast);
+        }
+    }
     let asks = [
         Packet::udp(ip("0.0.0.0"), ip("255.255.255.255"), (68, 67)),
         Packet::udp(machine.own.v4, ip("172.16.0.1"), (68, 67)),
