@@ -24,7 +24,12 @@
 #define RF_ROWS 1048576
 #define RF_PROFILES 65536
 #define RF_RUNS 262144
-#define RF_CONNS 262144
+/* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
+ * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
+ * connections take 32 MiB of it empty, rf_accounts 8, and 36 what the agent writes. */
+#define RF_CONNS 1048576
+/* One for each interface, whatever its index. */
+#define RF_ACCOUNTS 65536
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */
 #define RF_PASSED 20481
 #define RF_DROPS 65536
@@ -38,6 +43,12 @@
  * with what comes to them from outside apart. */
 #define RF_FRAGS_EACH 32
 #define RF_FRAGS (2 * RF_IFACES)
+
+/* Copies of one packet on one host, which are all made before its program ends:
+ * at about a microsecond each a packet costs no more than a few hundred others. */
+#define RF_COPIES 64
+/* Networks with members on this host in which something is replicated; 2 MiB. */
+#define RF_GROUPS 4096
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -89,6 +100,9 @@
 #define RF_BUILTIN_UNDERLAY 2	/* a host's: the overlay's outer packets */
 #define RF_BUILTIN_CONTROLLER 4 /* the controller's: what agents and it say */
 
+/* ---- flags of a group ---- */
+#define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */
+
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */
 #define RF_TABLE_UDP 1	 /* destination port */
@@ -98,14 +112,26 @@
 #define RF_TABLE_OTHER 5 /* protocol */
 #define RF_TABLES 6
 
-/* ---- connection timeouts, seconds without a packet, by state ---- */
-#define RF_TIMEOUT_OPENING_S 60
-/* RFC 5382 REQ-5: not less than 2 h 4 min. */
-#define RF_TIMEOUT_TCP_S 7440
-#define RF_TIMEOUT_CLOSING_S 120
-#define RF_TIMEOUT_CLOSED_S 10
-/* RFC 4787 REQ-5: not less than 2 min. */
-#define RF_TIMEOUT_ANSWERED_S 180
+/* ---- budgets: what an interface may have of the connection tables of a host, both
+ * families together. The half-open ones of a kind stand behind it, and count there, too. */
+#define RF_BUDGET_OWN 0	     /* opened by it */
+#define RF_BUDGET_OWN_HALF 1 /* and not answered */
+#define RF_BUDGET_INBOUND 2  /* opened to it by interfaces */
+#define RF_BUDGET_INBOUND_HALF 3
+#define RF_BUDGET_OUTSIDE 4 /* opened to it from outside, or by the host's stack */
+#define RF_BUDGET_OUTSIDE_HALF 5
+#define RF_BUDGET_FRAGMENTS 6 /* its fragmented packets under way */
+#define RF_BUDGETS 8
+
+/* ---- what the timeout of a connection depends on besides its state ---- */
+#define RF_LIFE_TCP 0
+#define RF_LIFE_UDP 1
+#define RF_LIFE_ICMP 2 /* echo, of both families */
+#define RF_LIFE_SCTP 3
+#define RF_LIFE_OTHER 4
+/* Rows and columns of the table of timeouts; powers of two. */
+#define RF_LIVES 8
+#define RF_CONN_STATES 4
 
 /* ---- packets in fragments ---- */
 /* How long later fragments are waited for; Linux puts none together after 30 s. */

@@ -19,7 +19,7 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 {
 	struct rf_conn *conn = NULL;
 	enum rf_reason no_way;
-	__u32 side;
+	__u32 side, denied, reply_denied;
 	int current;
 
 	rf_tuple_make(&flow->tuple, pkt);
@@ -46,13 +46,18 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 	}
 	if (!current) {
 		rf_judge_again(pkt, conn, flow);
+		denied = !rf_allows(&flow->j);
+		reply_denied = flow->j.reply_denied;
 		conn = rf_renew_conn(pkt, conn, flow);
 		if (!conn) {
 			flow->reason = RF_REASON_TABLE_FULL;
 			return NULL;
 		}
+	} else {
+		denied = conn->denied;
+		reply_denied = conn->reply_denied;
 	}
-	if (conn->denied || (conn->reply_denied && conn->origin != side))
+	if (denied || (reply_denied && conn->origin != side))
 		flow->reason = RF_REASON_POLICY_DENY;
 	return conn;
 }
@@ -85,14 +90,16 @@ static __always_inline enum rf_reason rf_keep(struct __sk_buff *ctx, const struc
 {
 	if (pkt->fragment == RF_FRAGMENT_FIRST && rf_frag_keep(pkt, ctx->ifindex))
 		return RF_REASON_FRAGMENT_BUDGET;
-	if (conn)
-		rf_conn_advance(conn, pkt, flow->tuple.side, now);
-	else if (flow->tracked && pkt->fragment == RF_FRAGMENT_LATER)
-		/* Its first one did not get that far. */
+	if (conn) {
+		rf_conn_pass(conn, pkt, flow->tuple.side, now);
+		return RF_REASON_NONE;
+	}
+	if (!flow->tracked)
+		return RF_REASON_NONE;
+	/* Its first one did not get that far. */
+	if (pkt->fragment == RF_FRAGMENT_LATER)
 		return RF_REASON_FRAGMENT;
-	else if (flow->tracked && rf_record_conn(pkt, flow))
-		return RF_REASON_TABLE_FULL;
-	return RF_REASON_NONE;
+	return rf_record_conn(pkt, flow, now);
 }
 
 /* Every IP packet that is to go somewhere, after its way in has been checked. */
@@ -100,7 +107,7 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin(pkt);
-	enum rf_reason reason;
+	enum rf_reason refused;
 	struct rf_conn *conn;
 	int action;
 
@@ -115,9 +122,9 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
-	reason = rf_keep(ctx, pkt, flow, conn, now);
-	if (reason)
-		return rf_drop_judged(ctx, reason, &flow->j);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	rf_count_from(pkt->counter);
 	return action;
 }
@@ -135,19 +142,22 @@ static __noinline int rf_is_for_device(const struct rf_pkt *pkt, const struct rf
 }
 
 /* A packet of the host's own stack that is about to leave by a workload's device.
- * Its drops have one reason: the stack speaks to every device unasked. */
+ * What is not for it has one reason: the stack speaks to every device unasked. */
 static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin(pkt);
+	enum rf_reason refused;
 	struct rf_conn *conn;
 
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	conn = rf_may_pass(ctx, pkt, flow, now);
-	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) ||
-	    rf_keep(ctx, pkt, flow, conn, now))
+	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to))
 		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	return rf_deliver(ctx, pkt->counter, &flow->j);
 }
 

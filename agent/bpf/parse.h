@@ -312,30 +312,32 @@ __noinline int rf_parse_rare(struct __sk_buff *ctx, struct rf_pkt *pkt)
 	return reason ? reason : rf_check_whole(ctx, pkt);
 }
 
+static __always_inline int rf_is_tag(__be16 eth_proto)
+{
+	return eth_proto == bpf_htons(ETH_P_8021Q) || eth_proto == bpf_htons(ETH_P_8021AD);
+}
+
 /* A priority tag says no network and is taken off; any other is not for us, also
- * one behind it. */
+ * one behind it: the helper would put that beside the frame's bytes, unseen by the
+ * parser and sent with them, or fail if it is cut short. */
 static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 {
 	__u16 tag = ctx->vlan_tci;
+	__be16 inner = ctx->protocol;
+	__be16 in_frame[2]; /* tag control, and the ethertype behind it */
 
 	if (!ctx->vlan_present) {
 		/* A second tag, which the kernel left in the frame. */
-		if (ctx->protocol != bpf_htons(ETH_P_8021Q))
+		if (inner != bpf_htons(ETH_P_8021Q))
 			return RF_REASON_NONE;
-		if (bpf_skb_load_bytes(ctx, ETH_HLEN, &tag, sizeof(tag)))
+		if (bpf_skb_load_bytes(ctx, ETH_HLEN, in_frame, sizeof(in_frame)))
 			return RF_REASON_MALFORMED;
-		tag = bpf_ntohs(tag);
+		tag = bpf_ntohs(in_frame[0]);
+		inner = in_frame[1];
 	}
-	if (tag & RF_VLAN_VID)
+	if (tag & RF_VLAN_VID || rf_is_tag(inner))
 		return RF_REASON_VLAN_TAGGED;
-	if (bpf_skb_vlan_pop(ctx))
-		return RF_REASON_INTERNAL;
-	/* Where there was a second one, the helper took it out of the frame's bytes
-	 * and put it beside them: unseen by the parser, and sent with them. */
-	if (ctx->vlan_present || ctx->protocol == bpf_htons(ETH_P_8021Q) ||
-	    ctx->protocol == bpf_htons(ETH_P_8021AD))
-		return RF_REASON_VLAN_TAGGED;
-	return RF_REASON_NONE;
+	return bpf_skb_vlan_pop(ctx) ? RF_REASON_INTERNAL : RF_REASON_NONE;
 }
 
 /* Of a later fragment all but what its first one says. */

@@ -102,6 +102,22 @@ struct rf_vni {
 	__u32 domain_id;
 	__be32 gateway4;       /* 0: no IPv4 subnet */
 	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
+	__u32 group;	       /* index into rf_groups; 0: nothing is replicated in it */
+};
+
+/*
+ * rf_groups: group index -> who gets a copy of what is for all members of a
+ * network. Written once for an index: a program walks through it while it makes
+ * copies, so a network whose members change gets another index. Lists end with
+ * their counts; one that has more than are listed is beyond RF_COPIES.
+ */
+struct rf_group {
+	__u32 flags;		    /* RF_GROUP_* */
+	__u32 mtu;		    /* bytes of L3 that every member takes */
+	__u32 locals;		    /* members on this host */
+	__u32 hosts;		    /* other hosts with members */
+	__u32 local[RF_COPIES + 1]; /* interface indexes; one of them sends */
+	__u32 host[RF_COPIES];	    /* host indexes; RF_HOST_NONE: no way there */
 };
 
 /* ---- addresses and classes --------------------------------------------- */
@@ -142,7 +158,8 @@ struct rf_subnet {
 	 * nobody has it, nor may speak from it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	__u8 pad[2];
+	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
+	__u8 pad;
 };
 
 struct rf_subnet_key {
@@ -217,10 +234,10 @@ struct rf_conn6_key {
 };
 
 enum rf_conn_state {
-	RF_CONN_OPENING = 1,	 /* seen from its originator only */
-	RF_CONN_ESTABLISHED = 2, /* answered */
-	RF_CONN_CLOSING = 3,	 /* FIN seen from one side */
-	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST that nobody ignored */
+	RF_CONN_OPENING = 0,	 /* not answered; of TCP: its handshake is under way */
+	RF_CONN_ESTABLISHED = 1, /* answered; of TCP: both sides have acknowledged */
+	RF_CONN_CLOSING = 2,	 /* FIN seen from one side */
+	RF_CONN_CLOSED = 3,	 /* FIN from both, or RST that nobody ignored */
 };
 
 /* Whose an address is. */
@@ -233,7 +250,17 @@ enum rf_whose {
 	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
 };
 
-/* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
+/* What an entry takes of the budgets of who opened it and of who was asked; taken
+ * when it is made, given back when it goes, whatever became of its ends meanwhile. */
+struct rf_charge {
+	__u32 account[2];   /* places in rf_accounts: who opened, who was asked; 0: not charged */
+	__u32 half_open;    /* 1: as half-open, too; put to 0 once, in one atomic step */
+	__u32 from_outside; /* 1: account[1] is charged for outside, not for an interface */
+};
+
+/* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. With key, the kernel's header
+ * and its allocator's an entry fits 256 bytes, which is the next size it has: 152
+ * at most here. */
 struct rf_conn {
 	__u64 seen_ns;	    /* CLOCK_MONOTONIC of the last packet */
 	__u64 packets[2];   /* sent by that side */
@@ -242,7 +269,7 @@ struct rf_conn {
 	__u32 epoch_ref[2]; /* places in rf_epochs */
 	__u32 epoch[2];	    /* values at its last judgement */
 	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
-	__u32 origin_iface; /* the interface it is charged to; 0: outside */
+	__u32 origin_iface; /* the interface that opened it; 0: outside */
 	/* Id of the interface without port security that the end which is nobody's
 	 * stands behind: its index may be another's by now. 0: no end does. */
 	__u32 behind;
@@ -257,7 +284,27 @@ struct rf_conn {
 	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 whose[2];	   /* enum rf_whose of its address */
-	__u8 pad[5];
+	__u8 life;	   /* RF_LIFE_* */
+	__u32 over; /* 1: somebody deletes or replaces it; put to 1 once, in one atomic step */
+	struct rf_charge charge;
+	struct bpf_timer timer; /* deletes it when its time is over; the kernel's alone */
+};
+
+/* ---- budgets ------------------------------------------------------------ */
+
+/*
+ * rf_accounts: account -> what an interface has in use now, and how often it was
+ * refused more, each by RF_BUDGET_*. Programs count; the agent, which has it in
+ * its memory, corrects what a race left behind.
+ */
+struct rf_account {
+	__u64 used[RF_BUDGETS];
+	__u64 refused[RF_BUDGETS];
+};
+
+/* rf_limits[0]: how much of each budget an interface may use, the same for all. */
+struct rf_limits {
+	__u64 of[RF_BUDGETS];
 };
 
 /* ---- built-in rules ----------------------------------------------------- */
@@ -347,6 +394,7 @@ enum rf_action {
 	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
 	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
 	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+	RF_ACTION_COPIES = 7,  /* a copy for each receiver, and the packet itself ends */
 };
 
 /* What the programs did with a packet, for tests: rf_decisions[0]. */
@@ -394,6 +442,8 @@ struct rf_config {
 	__be16 vxlan_port;
 	__be16 controller_port; /* 0: there is none */
 	__u8 pad[2];
+	/* Without a packet, until an entry goes: by RF_LIFE_* and enum rf_conn_state. */
+	__u64 timeout_ns[RF_LIVES][RF_CONN_STATES];
 };
 
 #pragma clang diagnostic pop

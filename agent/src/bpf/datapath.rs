@@ -13,7 +13,7 @@ use super::consts::RF_LAYOUT;
 use super::links::Links;
 use super::skel::{OpenRingfenceSkel, RingfenceProgs, RingfenceSkelBuilder};
 use super::table::failed;
-use super::{Boot, BpfError, Hook, Maps, Pod};
+use super::{Boot, BpfError, Hook, Maps, Pod, Timeouts};
 
 /// The map that outlives the agent, but not the boot.
 const BOOT: &str = "rf_boot";
@@ -33,6 +33,8 @@ pub struct Options {
     pub controller_port: u16,
     /// Load the host guard, too: it needs what a host without it can do without.
     pub guard: bool,
+    /// How long connections live without a packet.
+    pub timeouts: Timeouts,
     /// Write decision records, for tests.
     pub record: bool,
     /// Judge, then let pass: the negative control. No release build has it.
@@ -164,6 +166,7 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
         rodata.rf_config.guard = u8::from(options.guard);
+        rodata.rf_config.timeout_ns = options.timeouts.table();
     }
 }
 

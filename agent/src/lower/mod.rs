@@ -13,9 +13,11 @@ use ringfence_policy::bundle::Bundle;
 
 pub mod admit;
 mod assign;
+mod budgets;
 mod builtins;
 pub mod desired;
 mod domain;
+mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
@@ -28,6 +30,7 @@ mod time;
 
 pub(crate) use assign::lasting;
 pub use assign::{Full, assign};
+pub use budgets::DEFAULT_CONN_BUDGET;
 use desired::{Desired, Role};
 pub use time::next_boundary;
 
@@ -52,6 +55,8 @@ pub struct Site {
     pub controller: Option<IpAddr>,
     /// Who may open SSH to this machine whatever policy says.
     pub ssh: Vec<IpNet>,
+    /// The most connections that one interface may open on this host; `None`: as its tables allow.
+    pub conn_budget: Option<u32>,
 }
 
 /// What lowering needs of a device.
@@ -88,5 +93,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>,
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { here: domain::host(&site.underlay, 0), devices, builtins, domains }
+    Desired { here: domain::host(&site.underlay, 0), devices, builtins, domains, conn_budget: site.conn_budget }
 }

@@ -240,6 +240,7 @@ impl Machine {
             vxlan_port: self.config.vxlan_port,
             controller_port: look::port(self.config.controller.uri()),
             guard: self.ownership.dedicated,
+            timeouts: self.config.timeouts,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,

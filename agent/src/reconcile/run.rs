@@ -32,7 +32,7 @@ const RESYNC: Duration = Duration::from_secs(2);
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two collections of connections that are over and of counters of devices that are gone.
+/// Between two collections of counters of devices that are gone.
 const COLLECT: Duration = Duration::from_secs(5);
 
 /// What the controller says.
@@ -220,16 +220,6 @@ impl Reconciler {
         let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
             return;
         };
-        match nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC) {
-            Ok(now) => {
-                let now_ns = Duration::from(now).as_nanos();
-                match maps.collect_expired(u64::try_from(now_ns).unwrap_or(u64::MAX)) {
-                    Ok(collected) => tracing::debug!(collected, "connections that were over"),
-                    Err(error) => tracing::error!(%error, "connections cannot be collected"),
-                }
-            }
-            Err(error) => tracing::error!(%error, "the clock cannot be read"),
-        }
         if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
             tracing::error!(%error, "counters of devices that are gone cannot be freed");
         }

@@ -70,8 +70,8 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
     let interfaces = vec(interface, 0..4);
     let uplink = proptest::option::of(0..3_usize);
     let network_mtu = prop_oneof![Just(0), Just(1300)];
-    (interfaces, policy(domain_id), uplink, network_mtu, any::<bool>()).prop_map(
-        move |(interfaces, policy, uplink, mtu, moved)| {
+    (interfaces, policy(domain_id), uplink, network_mtu, any::<[bool; 2]>()).prop_map(
+        move |(interfaces, policy, uplink, mtu, [moved, multicast])| {
             let mut bundle = Bundle {
                 domain_id,
                 name: format!("t/{domain_id}"),
@@ -79,6 +79,7 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
                 policy: policy.into(),
                 ..Bundle::default()
             };
+            bundle.topology.networks[0].multicast = multicast;
             for (place, (address, host, class, v6, pair, port_security)) in interfaces.into_iter().enumerate() {
                 interface_at(&mut bundle, place, (address, v6, class), host, pair, port_security);
             }

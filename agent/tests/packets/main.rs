@@ -9,6 +9,7 @@
 mod builder;
 mod checks;
 mod checksum;
+mod far;
 mod guest;
 mod net;
 mod pieces;
@@ -20,6 +21,7 @@ mod root {
     mod arp_nd;
     mod audit;
     mod bucket;
+    mod budgets;
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
@@ -30,6 +32,8 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod lives;
+    mod multicast;
     mod nic;
     mod no_port_security;
     mod offloads;

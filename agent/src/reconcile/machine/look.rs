@@ -52,6 +52,7 @@ impl Machine {
         self.find_controller();
         Ok(Site {
             controller: self.controller.get().copied(),
+            conn_budget: Some(self.config.conn_budget),
             ssh: self.config.ssh_from.clone(),
             ..devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership)
         })
