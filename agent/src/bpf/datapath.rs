@@ -143,7 +143,8 @@ impl Datapath {
         self.links.is_guarded()
     }
 
-    pub(super) fn program(&self, hook: Hook) -> &ProgramHandle {
+    /// The hook's program.
+    pub fn program(&self, hook: Hook) -> &ProgramHandle {
         // `Hook` has as many values as the table rows, in the same order.
         &self.programs[hook as usize].1
     }

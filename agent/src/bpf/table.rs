@@ -88,6 +88,12 @@ impl<K: Pod, V: Pod> Table<K, V> {
     /// Everything in it. Programs may add and remove meanwhile: what stays all the time is there.
     pub fn entries(&self) -> Result<Vec<(K, V)>, BpfError> {
         let mut entries = Vec::new();
+        self.visit(|key, value| entries.push((key, value)))?;
+        Ok(entries)
+    }
+
+    /// The same, one by one, for what may be too much to be held at once.
+    pub fn visit(&self, mut visit: impl FnMut(K, V)) -> Result<(), BpfError> {
         let mut size = BATCH;
         let mut position: Option<Vec<u8>> = None;
         loop {
@@ -98,13 +104,12 @@ impl<K: Pod, V: Pod> Table<K, V> {
                 continue;
             };
             let pairs = keys.chunks_exact(size_of::<K>()).zip(values.chunks_exact(size_of::<V>()));
-            entries.extend(
-                pairs
-                    .filter_map(|(key, value)| Some((K::from_bytes(key)?, V::from_bytes(value)?)))
-                    .filter(|(_, value)| self.counts(value)),
-            );
+            pairs
+                .filter_map(|(key, value)| Some((K::from_bytes(key)?, V::from_bytes(value)?)))
+                .filter(|(_, value)| self.counts(value))
+                .for_each(|(key, value)| visit(key, value));
             if batch.last {
-                return Ok(entries);
+                return Ok(());
             }
             position = Some(next);
         }

@@ -22,6 +22,7 @@ mod held;
 pub mod machine;
 mod observe;
 pub mod plan;
+mod recount;
 mod run;
 mod unfinished;
 mod ways;

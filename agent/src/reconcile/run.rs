@@ -17,6 +17,7 @@ use super::{
     devices::is_enforced,
     held::Held,
     machine::{Machine, Outcome, PassError},
+    recount::Recount,
 };
 use crate::{
     counters,
@@ -80,6 +81,7 @@ pub struct Reconciler {
     enforced: BTreeMap<u32, Instant>,
     next_read_back: Instant,
     next_collection: Instant,
+    recount: Recount,
 }
 
 impl Reconciler {
@@ -107,6 +109,7 @@ impl Reconciler {
             enforced: BTreeMap::new(),
             next_read_back: now,
             next_collection: now + COLLECT,
+            recount: Recount::new(),
         })
     }
 
@@ -222,6 +225,9 @@ impl Reconciler {
         };
         if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
             tracing::error!(%error, "counters of devices that are gone cannot be freed");
+        }
+        if let Err(error) = self.recount.pass(maps, image) {
+            tracing::error!(%error, "connections cannot be counted");
         }
         self.next_collection = Instant::now() + COLLECT;
     }

@@ -41,6 +41,7 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod sctp;
     mod stateless;
     mod tcp;
     mod too_big;

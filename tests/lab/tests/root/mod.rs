@@ -6,6 +6,7 @@ mod demo;
 mod frame;
 mod isolation;
 mod live_trace;
+mod multicast;
 mod path_mtu;
 mod policy_change;
 mod rule_times;
