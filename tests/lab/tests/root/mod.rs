@@ -1,4 +1,5 @@
 mod agent_restart;
+mod bare_metal;
 mod churn;
 mod controller_down;
 mod demo;
