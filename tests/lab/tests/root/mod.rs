@@ -2,6 +2,7 @@ mod agent_restart;
 mod churn;
 mod controller_down;
 mod demo;
+mod flood;
 mod frame;
 mod isolation;
 mod live_trace;
