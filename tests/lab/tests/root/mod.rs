@@ -3,6 +3,7 @@ mod bare_metal;
 mod churn;
 mod controller_down;
 mod demo;
+mod flood;
 mod frame;
 mod isolation;
 mod live_trace;
