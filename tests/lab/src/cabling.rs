@@ -53,14 +53,14 @@ pub fn make_fabric(fabric: &Namespace) -> Result<()> {
     ip_batch(fabric, &format!("link add {BRIDGE} type bridge\nlink set {BRIDGE} up\n"))
 }
 
-/// Connects a machine to the underlay.
-pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan) -> Result<()> {
+/// Connects a machine to an underlay that carries packets of `mtu` bytes.
+pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan, mtu: u32) -> Result<()> {
     quick_ipv6(machine)?;
     let (port, there) = (&plan.name, machine.name());
     ip_batch(
         fabric,
         &format!(
-            "link add {port} type veth peer name {UNDERLAY_DEVICE} netns {there}\n\
+            "link add {port} mtu {mtu} type veth peer name {UNDERLAY_DEVICE} mtu {mtu} netns {there}\n\
              link set {port} master {BRIDGE} up\n"
         ),
     )?;

@@ -8,7 +8,7 @@ use super::{Host, Lab, Options, in_domain};
 use crate::{
     cabling,
     daemon::Daemon,
-    layout::{INTERNET, MachinePlan, OFFICE},
+    layout::{INTERNET, MachinePlan, OFFICE, underlay_mtu},
     netns::Namespace,
     probe::Endpoint,
     registry::Registration,
@@ -18,7 +18,7 @@ impl Lab {
     pub(super) fn build(&mut self, fabric: &Namespace, options: &Options) -> Result<()> {
         for plan in self.layout.hosts.clone() {
             let namespace = Namespace::create(&self.registration.namespace(&plan.name))?;
-            cabling::connect(fabric, &namespace, &plan)?;
+            cabling::connect(fabric, &namespace, &plan, underlay_mtu(options.jumbo))?;
             let host = Host { namespace, underlay: plan.addresses.map(|address| address.addr()), agent: None };
             self.hosts.insert(plan.name, host);
         }

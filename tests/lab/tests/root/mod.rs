@@ -5,6 +5,7 @@ mod demo;
 mod frame;
 mod isolation;
 mod live_trace;
+mod long_packets;
 mod path_mtu;
 mod policy_change;
 mod rule_times;
