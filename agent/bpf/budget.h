@@ -31,15 +31,6 @@ static __always_inline int rf_budget_take(struct rf_account *account, __u32 budg
 	return -1;
 }
 
-/* Counts what was refused for another cause than what is in use. */
-static __always_inline void rf_budget_refuse(__u32 index, __u32 budget)
-{
-	struct rf_account *account = rf_account(index);
-
-	if (account)
-		__sync_fetch_and_add(&account->refused[budget], 1);
-}
-
 static __always_inline void rf_budget_give(struct rf_account *account, __u32 budget)
 {
 	__sync_fetch_and_add(&account->used[budget], -1);

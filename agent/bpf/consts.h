@@ -26,7 +26,7 @@
 #define RF_RUNS 262144
 /* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
  * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
- * connections take 32 MiB of it empty, rf_accounts 8, and 36 what the agent writes. */
+ * connections take 32 MiB of it empty, rf_accounts 6, and 36 what the agent writes. */
 #define RF_CONNS 1048576
 /* One for each interface, whatever its index. */
 #define RF_ACCOUNTS 65536
@@ -113,8 +113,7 @@
 #define RF_BUDGET_INBOUND_HALF 3
 #define RF_BUDGET_OUTSIDE 4 /* opened to it from outside, or by the host's stack */
 #define RF_BUDGET_OUTSIDE_HALF 5
-#define RF_BUDGET_FRAGMENTS 6 /* packets in fragments: only refusals, see RF_FRAGS_EACH */
-#define RF_BUDGETS 8
+#define RF_BUDGETS 6
 
 /* ---- what the timeout of a connection depends on besides its state ---- */
 #define RF_LIFE_TCP 0

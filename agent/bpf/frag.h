@@ -11,7 +11,6 @@
 #ifndef RINGFENCE_FRAG_H
 #define RINGFENCE_FRAG_H
 
-#include "budget.h"
 #include "owner.h"
 #include "parse.h"
 
@@ -135,10 +134,7 @@ __noinline int rf_frag_keep(const struct rf_pkt *pkt, __u32 ifindex)
 	if (place < RF_FRAGS_EACH)
 		frags->frag[place] = frag;
 	bpf_spin_unlock(&frags->lock);
-	if (place < RF_FRAGS_EACH)
-		return 0;
-	rf_budget_refuse(key.account, RF_BUDGET_FRAGMENTS);
-	return -1;
+	return place < RF_FRAGS_EACH ? 0 : -1;
 }
 
 /* Takes what the first fragment said for what this later one says. Global, as

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ringfence_policy::bundle::Bundle;
 
 pub mod admit;
+pub mod adopt;
 mod assign;
 mod budgets;
 pub mod desired;
@@ -19,6 +20,7 @@ mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
+pub mod keep;
 mod pairs;
 mod policy;
 #[cfg(test)]

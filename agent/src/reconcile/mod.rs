@@ -8,6 +8,8 @@
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
 //! | `clock` | the wall clock, by which rules begin and end |
+//! | `before` | devices that were there before us |
+//! | `put_back` | what somebody else changed here (pure) |
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
 //! | `machine` | this host: one pass over all of the above; `look`: what it starts from; `prepare`: what the maps should hold |
@@ -15,12 +17,15 @@
 
 pub mod action;
 pub(crate) mod apply;
+mod before;
 mod clock;
 pub mod devices;
 mod held;
 pub mod machine;
 mod observe;
 pub mod plan;
+mod put_back;
+mod recount;
 mod run;
 mod unfinished;
 

@@ -6,12 +6,16 @@ mod frame;
 mod isolation;
 mod live_trace;
 mod long_packets;
+mod multicast;
 mod path_mtu;
 mod policy_change;
+mod put_back;
+mod release_upgrade;
 mod rule_times;
 mod teardown;
 mod unattached_device;
 mod uplink;
+mod watch;
 
 use std::{
     ops::{Deref, DerefMut},
