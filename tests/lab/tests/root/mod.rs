@@ -7,6 +7,7 @@ mod flood;
 mod frame;
 mod isolation;
 mod live_trace;
+mod long_packets;
 mod multicast;
 mod path_mtu;
 mod policy_change;
