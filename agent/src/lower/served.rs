@@ -15,7 +15,8 @@ use crate::services::{Served, Served4, Served6};
 pub(super) fn lower(bundle: &Bundle, state: &DomainState) -> BTreeMap<u32, Served> {
     let networks: BTreeMap<u32, &CompiledNetwork> =
         bundle.topology.networks.iter().map(|network| (network.vni, network)).collect();
-    let local = bundle.interfaces.iter().filter_map(|interface| {
+    // A machine is told by its own network.
+    let local = bundle.interfaces.iter().filter(|interface| !interface.bare_metal).filter_map(|interface| {
         let here = state.interfaces.get(&interface.id).filter(|state| state.place == Place::Here)?;
         let network = networks.get(&interface.vni)?;
         let served = Served {

@@ -28,8 +28,8 @@ use crate::{
 mod states;
 mod trace;
 
-/// Between two looks at devices, links and, if it is cheap, maps.
-const RESYNC: Duration = Duration::from_secs(2);
+/// Between two looks at devices, links and, if it is cheap, maps: whoever changes one has it put back within two of them.
+const RESYNC: Duration = Duration::from_secs(1);
 /// Reading the maps back may take one part in so many of the time.
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
@@ -63,6 +63,8 @@ pub struct Outputs {
     pub devices: watch::Sender<v1::Devices>,
     /// What workloads here hear unasked.
     pub announcements: watch::Sender<Announcements>,
+    /// What somebody else changed here, and was put back.
+    pub put_back: watch::Sender<v1::PutBacks>,
 }
 
 /// The state of the loop.
@@ -185,11 +187,18 @@ impl Reconciler {
             self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
         }
         let site = self.machine.look_around()?;
+        self.held.inherit(self.machine.take_inherited());
         self.take_loaded();
         let outcome = self.enforce(&site, at)?;
-        self.held.enforced();
+        if !outcome.waits {
+            self.held.enforced();
+        }
         self.acknowledge();
-        self.publish(&outcome);
+        // Until its programs are replaced the earlier release's word of what is enforced stands.
+        if !outcome.waits {
+            self.publish(&outcome);
+        }
+        self.outputs.put_back.send_if_modified(|last| replace(last, self.machine.put_back()));
         Ok(())
     }
 
@@ -198,7 +207,8 @@ impl Reconciler {
         let mut enforced = BTreeMap::new();
         let mut devices = Vec::new();
         for (name, link) in self.machine.links() {
-            if let Some(role @ Role::Workload(interface_id)) = outcome.desired.devices.get(&link.ifindex)
+            if let Some(role @ (Role::Workload(interface_id) | Role::Nic(interface_id))) =
+                outcome.desired.devices.get(&link.ifindex)
                 && is_enforced(*role, link.ifindex, &outcome.attached)
             {
                 let since = self.enforced.get(interface_id).copied().unwrap_or(now);
