@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A Rust that tests/setup.sh has just installed is not on this shell's path yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup build test demo lab prove bench plant fmt lint deny clean
+.PHONY: help setup build test demo lab prove fuzz bench plant fmt lint deny clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,15 +28,18 @@ lab: build ## raise the demo's hosts and keep them up (root)
 prove: ## set definition, compiler, maps and programs against each other: CASES=N [SEED=S] (root)
 	@cargo run --release --quiet -p ringfence-prove --bin ringfence-prove -- --cases $(or $(CASES),1000000) --seed $(or $(SEED),1) --corpus tests/corpus
 
-bench: ## what compiling costs and what a host holds; JSON under target/bench/
-	@cargo run --release --quiet -p ringfence-bench -- compile
+fuzz: ## frames into the real programs, which may pass nothing that policy denies: LASTS=SECONDS [SEED=S] (root)
+	@cargo run --release --quiet -p ringfence-prove --bin fuzz -- --seconds $(or $(LASTS),60) --seed $(or $(SEED),1) --corpus tests/corpus/frames
+
+bench: ## what compiling and a packet cost: WHAT=compile|packets, QUICK=1; JSON under target/bench/ (root)
+	@for what in $(or $(WHAT),compile packets); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
 
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
 	@cargo run --quiet -p ringfence-prove --bin plant
 
 fmt: ## format Rust and C
 	cargo fmt --all
-	clang-format -i agent/bpf/*.[ch]
+	clang-format -i agent/bpf/*.[ch] tests/bench/bpf/*.c
 
 lint: ## lints as the tests run them
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -4,21 +4,15 @@
  * to the entry's state.
  *
  * What was judged (epochs, rules, denied) never changes in an entry: it is
- * replaced by a new one as a whole, so that two CPUs that judge at the same time
- * cannot leave the verdict of one under the epochs of the other. Only state and
+ * replaced by a new one as a whole (life.h), so that two CPUs that judge at the same
+ * time cannot leave the verdict of one under the epochs of the other. Only state and
  * counters change in place; a race between CPUs may lose a count, no more.
  */
 #ifndef RINGFENCE_CONN_H
 #define RINGFENCE_CONN_H
 
 #include "policy.h"
-
-#define RF_TCP_FIN 0x01
-#define RF_TCP_SYN 0x02
-#define RF_TCP_RST 0x04
-#define RF_TCP_ACK 0x10
-
-#define RF_SECOND_NS 1000000000ULL
+#include "tcp.h"
 
 struct rf_tuple {
 	union {
@@ -73,19 +67,37 @@ static __always_inline void rf_tuple_make(struct rf_tuple *tuple, const struct r
 	}
 }
 
-/* As `expired` in agent/src/bpf/conns.rs. */
-static __always_inline int rf_conn_expired(const struct rf_conn *conn, __u8 l4_proto, __u64 now)
+static __always_inline __u8 rf_life(__u8 l4_proto)
 {
-	__u64 timeout = RF_TIMEOUT_CLOSED_S;
+	switch (l4_proto) {
+	case IPPROTO_TCP:
+		return RF_LIFE_TCP;
+	case IPPROTO_UDP:
+		return RF_LIFE_UDP;
+	case IPPROTO_ICMP:
+	case RF_IPPROTO_ICMPV6:
+		return RF_LIFE_ICMP;
+	case RF_IPPROTO_SCTP:
+		return RF_LIFE_SCTP;
+	default:
+		return RF_LIFE_OTHER;
+	}
+}
 
-	if (conn->state == RF_CONN_OPENING)
-		timeout = RF_TIMEOUT_OPENING_S;
-	else if (conn->state == RF_CONN_ESTABLISHED)
-		timeout = l4_proto == IPPROTO_TCP ? RF_TIMEOUT_TCP_S : RF_TIMEOUT_ANSWERED_S;
-	else if (conn->state == RF_CONN_CLOSING)
-		timeout = RF_TIMEOUT_CLOSING_S;
+/* How long an entry lives without a packet, as it is now. */
+static __always_inline __u64 rf_conn_timeout(const struct rf_conn *conn)
+{
+	__u32 state = conn->state;
+
+	/* Where clang knows the state it leaves the mask out, which the verifier needs. */
+	barrier_var(state);
+	return rf_config.timeout_ns[conn->life & (RF_LIVES - 1)][state & (RF_CONN_STATES - 1)];
+}
+
+static __always_inline int rf_conn_expired(const struct rf_conn *conn, __u64 now)
+{
 	/* Another CPU may have stamped it after `now` was read. */
-	return now > conn->seen_ns && now - conn->seen_ns > timeout * RF_SECOND_NS;
+	return now > conn->seen_ns && now - conn->seen_ns > rf_conn_timeout(conn);
 }
 
 static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tuple)
@@ -95,22 +107,12 @@ static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tu
 	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
 }
 
-/* The entry that is still good for something; the agent collects the others. */
+/* The entry that is still good for something; the others wait for their timer. */
 static __always_inline struct rf_conn *rf_conn_find(const struct rf_tuple *tuple, __u64 now)
 {
-	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
 	struct rf_conn *conn = rf_config.dry ? NULL : rf_conn_look_up(tuple);
 
-	return conn && !rf_conn_expired(conn, l4_proto, now) ? conn : NULL;
-}
-
-static __always_inline int rf_conn_put(const struct rf_tuple *tuple, const struct rf_conn *conn)
-{
-	if (rf_config.dry)
-		return 0;
-	if (tuple->is_v6)
-		return bpf_map_update_elem(&rf_conns6, &tuple->v6, conn, BPF_ANY);
-	return bpf_map_update_elem(&rf_conns4, &tuple->v4, conn, BPF_ANY);
+	return conn && !rf_conn_expired(conn, now) ? conn : NULL;
 }
 
 /* Whether what it was judged by still holds. Array reads only. */
@@ -137,39 +139,6 @@ static __always_inline int rf_conn_reopens(const struct rf_conn *conn, const str
 	return conn->denied && conn->origin != side;
 }
 
-/*
- * A reset closes, whoever sent it: sequence numbers are not looked at. If both
- * sides go on afterwards, neither believed it, so it was a forgery or too late,
- * and the connection is as open as before.
- */
-static __always_inline void rf_conn_advance_tcp(struct rf_conn *conn, __u8 flags, __u32 side)
-{
-	__u8 fins, both;
-
-	if (flags & RF_TCP_RST) {
-		conn->tcp_flags[0] &= ~RF_TCP_ACK;
-		conn->tcp_flags[1] &= ~RF_TCP_ACK;
-		conn->state = RF_CONN_CLOSED;
-		return;
-	}
-	/* Not indexed by side: clang would OR it into a pointer, which the
-	 * verifier refuses. */
-	if (side)
-		conn->tcp_flags[1] |= flags;
-	else
-		conn->tcp_flags[0] |= flags;
-	both = conn->tcp_flags[0] & conn->tcp_flags[1];
-	fins = (conn->tcp_flags[0] | conn->tcp_flags[1]) & RF_TCP_FIN;
-	if (both & RF_TCP_FIN)
-		conn->state = RF_CONN_CLOSED;
-	else if (conn->state == RF_CONN_CLOSED && !(both & RF_TCP_ACK))
-		return;
-	else if (fins)
-		conn->state = RF_CONN_CLOSING;
-	else if (conn->state == RF_CONN_CLOSED || side != conn->origin)
-		conn->state = RF_CONN_ESTABLISHED;
-}
-
 /* What a packet that passes does to the entry. */
 static __always_inline void rf_conn_advance(struct rf_conn *conn, const struct rf_pkt *pkt,
 					    __u32 side, __u64 now)
@@ -179,7 +148,7 @@ static __always_inline void rf_conn_advance(struct rf_conn *conn, const struct r
 	conn->packets[side] += 1;
 	conn->bytes[side] += pkt->l3_len;
 	if (pkt->l4_proto == IPPROTO_TCP)
-		rf_conn_advance_tcp(conn, pkt->tcp_flags, side);
+		rf_tcp_advance(conn, pkt->tcp_flags, side);
 	else if (conn->state == RF_CONN_OPENING && side != conn->origin)
 		conn->state = RF_CONN_ESTABLISHED;
 }

@@ -12,8 +12,8 @@
  * 64 KiB of memory; a host rarely makes more devices in one boot. */
 #define RF_DEVICES_NEAR 4096
 #define RF_DEVICES_FAR 16384
-/* Interfaces of all domains this host takes part in; the bar is 50,000. */
-#define RF_IFACES 65536
+/* Interfaces of all domains this host takes part in; the bars go to 100,000 workloads. 6 MiB. */
+#define RF_IFACES 131072
 #define RF_ADDRS 262144
 #define RF_HOSTS 8192
 #define RF_DOMAINS 32768
@@ -24,11 +24,29 @@
 #define RF_ROWS 1048576
 #define RF_PROFILES 65536
 #define RF_RUNS 262144
-#define RF_CONNS 262144
+/* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
+ * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
+ * connections take 32 MiB of it empty, rf_accounts 8, and 36 what the agent writes. */
+#define RF_CONNS 1048576
+/* One for each interface, whatever its index. */
+#define RF_ACCOUNTS 65536
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
+
+/* Packets in fragments that one originator may have under way; one does not send
+ * more at once, since each of its CPUs sends the fragments of a packet in a row.
+ * 2.5 KiB for each originator that fragments, of the accounts of all interfaces,
+ * with what comes to them from outside apart. */
+#define RF_FRAGS_EACH 32
+#define RF_FRAGS (2 * RF_IFACES)
+
+/* Copies of one packet on one host, which are all made before its program ends:
+ * at about a microsecond each a packet costs no more than a few hundred others. */
+#define RF_COPIES 64
+/* Networks with members on this host in which something is replicated; 2 MiB. */
+#define RF_GROUPS 4096
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -75,6 +93,9 @@
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
 
+/* ---- flags of a group ---- */
+#define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */
+
 /* ---- tables of a profile, by what their numbers are ---- */
 #define RF_TABLE_TCP 0	 /* destination port */
 #define RF_TABLE_UDP 1	 /* destination port */
@@ -84,13 +105,38 @@
 #define RF_TABLE_OTHER 5 /* protocol */
 #define RF_TABLES 6
 
-/* ---- connection timeouts, seconds without a packet, by state ---- */
-#define RF_TIMEOUT_OPENING_S 60
-/* RFC 5382 REQ-5: not less than 2 h 4 min. */
-#define RF_TIMEOUT_TCP_S 7440
-#define RF_TIMEOUT_CLOSING_S 120
-#define RF_TIMEOUT_CLOSED_S 10
-/* RFC 4787 REQ-5: not less than 2 min. */
-#define RF_TIMEOUT_ANSWERED_S 180
+/* ---- budgets: what an interface may have of the connection tables of a host, both
+ * families together. The half-open ones of a kind stand behind it, and count there, too. */
+#define RF_BUDGET_OWN 0	     /* opened by it */
+#define RF_BUDGET_OWN_HALF 1 /* and not answered */
+#define RF_BUDGET_INBOUND 2  /* opened to it by interfaces */
+#define RF_BUDGET_INBOUND_HALF 3
+#define RF_BUDGET_OUTSIDE 4 /* opened to it from outside, or by the host's stack */
+#define RF_BUDGET_OUTSIDE_HALF 5
+#define RF_BUDGET_FRAGMENTS 6 /* its fragmented packets under way */
+#define RF_BUDGETS 8
+
+/* ---- what the timeout of a connection depends on besides its state ---- */
+#define RF_LIFE_TCP 0
+#define RF_LIFE_UDP 1
+#define RF_LIFE_ICMP 2 /* echo, of both families */
+#define RF_LIFE_SCTP 3
+#define RF_LIFE_OTHER 4
+/* Rows and columns of the table of timeouts; powers of two. */
+#define RF_LIVES 8
+#define RF_CONN_STATES 4
+
+/* ---- packets in fragments ---- */
+/* How long later fragments are waited for; Linux puts none together after 30 s. */
+#define RF_FRAGMENT_S 30
+/* From then on one that is not complete gives way to another of its originator:
+ * fragments of one packet are milliseconds apart. */
+#define RF_FRAGMENT_YIELD_MS 200
+
+/* ---- extension headers of an IPv6 packet (RFC 8504 5.3 asks for a limit) ---- */
+#define RF_EXTENSIONS 8
+/* With the IP header, the longest TCP header and an error's own, it fits an ICMPv6
+ * error, so that an error tells of which flow it is. */
+#define RF_EXTENSION_BYTES 1024
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "echo.h"
 #include "forward.h"
+#include "frag.h"
 #include "icmp_error.h"
 #include "untracked.h"
 
@@ -18,7 +19,7 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 {
 	struct rf_conn *conn = NULL;
 	enum rf_reason no_way;
-	__u32 side;
+	__u32 side, denied, reply_denied;
 	int current;
 
 	rf_tuple_make(&flow->tuple, pkt);
@@ -45,13 +46,18 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 	}
 	if (!current) {
 		rf_judge_again(pkt, conn, flow);
+		denied = !rf_allows(&flow->j);
+		reply_denied = flow->j.reply_denied;
 		conn = rf_renew_conn(pkt, conn, flow);
 		if (!conn) {
 			flow->reason = RF_REASON_TABLE_FULL;
 			return NULL;
 		}
+	} else {
+		denied = conn->denied;
+		reply_denied = conn->reply_denied;
 	}
-	if (conn->denied || (conn->reply_denied && conn->origin != side))
+	if (denied || (reply_denied && conn->origin != side))
 		flow->reason = RF_REASON_POLICY_DENY;
 	return conn;
 }
@@ -78,14 +84,22 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 /* Keeps in its connection, or in a new one if it opens one, that a packet is on its
  * way. Only then: what does not get away has no connection. And early enough,
  * since a redirect takes place after the program. */
-static __always_inline enum rf_reason rf_keep(const struct rf_pkt *pkt, const struct rf_flow *flow,
-					      struct rf_conn *conn, __u64 now)
+static __always_inline enum rf_reason rf_keep(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					      const struct rf_flow *flow, struct rf_conn *conn,
+					      __u64 now)
 {
-	if (conn)
-		rf_conn_advance(conn, pkt, flow->tuple.side, now);
-	else if (flow->tracked && rf_record_conn(pkt, flow))
-		return RF_REASON_TABLE_FULL;
-	return RF_REASON_NONE;
+	if (pkt->fragment == RF_FRAGMENT_FIRST && rf_frag_keep(pkt, ctx->ifindex))
+		return RF_REASON_FRAGMENT_BUDGET;
+	if (conn) {
+		rf_conn_pass(conn, pkt, flow->tuple.side, now);
+		return RF_REASON_NONE;
+	}
+	if (!flow->tracked)
+		return RF_REASON_NONE;
+	/* Its first one did not get that far. */
+	if (pkt->fragment == RF_FRAGMENT_LATER)
+		return RF_REASON_FRAGMENT;
+	return rf_record_conn(pkt, flow, now);
 }
 
 /* Every IP packet that is to go somewhere, after its way in has been checked. */
@@ -93,6 +107,7 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin();
+	enum rf_reason refused;
 	struct rf_conn *conn;
 	int action;
 
@@ -107,8 +122,9 @@ static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	action = rf_forward(ctx, pkt, &flow->ends.to, flow);
 	if (!flow->left)
 		return action;
-	if (rf_keep(pkt, flow, conn, now))
-		return rf_drop_judged(ctx, RF_REASON_TABLE_FULL, &flow->j);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	rf_count_from(pkt->counter);
 	return action;
 }
@@ -126,18 +142,22 @@ static __noinline int rf_is_for_device(const struct rf_pkt *pkt, const struct rf
 }
 
 /* A packet of the host's own stack that is about to leave by a workload's device.
- * Its drops have one reason: the stack speaks to every device unasked. */
+ * What is not for it has one reason: the stack speaks to every device unasked. */
 static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct rf_flow *flow = rf_flow_begin();
+	enum rf_reason refused;
 	struct rf_conn *conn;
 
 	if (!flow)
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	conn = rf_may_pass(ctx, pkt, flow, now);
-	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to) || rf_keep(pkt, flow, conn, now))
+	if (flow->reason || !rf_is_for_device(pkt, &flow->ends.to))
 		return rf_drop_judged(ctx, RF_REASON_FROM_HOST, &flow->j);
+	refused = rf_keep(ctx, pkt, flow, conn, now);
+	if (refused)
+		return rf_drop_judged(ctx, refused, &flow->j);
 	return rf_deliver(ctx, pkt->counter, &flow->j);
 }
 

@@ -45,7 +45,8 @@ static __noinline int rf_answer_echo(struct __sk_buff *ctx, const struct rf_pkt 
 	__be16 reply = bpf_htons(pkt->is_v6 ? 129 << 8 : 0);
 	__u32 type = pkt->l4_offset;
 
-	if (pkt->icmp_role != RF_ICMP_REQUEST)
+	/* Nothing is put together here, and no extension header is answered. */
+	if (pkt->icmp_role != RF_ICMP_REQUEST || pkt->fragment || rf_has_extensions(pkt))
 		return rf_drop(ctx, RF_REASON_GATEWAY_SERVICE);
 	if (rf_swap_macs(ctx, pkt) || rf_swap_ips(ctx, pkt) ||
 	    bpf_l4_csum_replace(ctx, type + RF_ICMP_CHECKSUM_OFFSET, request, reply,

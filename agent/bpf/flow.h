@@ -7,8 +7,8 @@
 #define RINGFENCE_FLOW_H
 
 #include "audit.h"
-#include "conn.h"
 #include "ends.h"
+#include "life.h"
 
 /* What is found out about a packet's flow; off the stack, as the packet is. */
 struct rf_flow {
@@ -21,6 +21,8 @@ struct rf_flow {
 	__u32 reason;	       /* enum rf_reason: why it may not pass; 0: it may */
 	__u32 tracked;	       /* 1: it opens a connection, once it is on its way */
 	__u32 left;	       /* 1: nothing keeps it from its way out */
+	__u32 adopted;	       /* 1: it is under way already, without a connection */
+	__u32 turned;	       /* 1: the packet's destination opened it */
 };
 
 RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
@@ -33,6 +35,24 @@ static __always_inline struct rf_flow *rf_flow_begin(void)
 	if (flow)
 		__builtin_memset(flow, 0, sizeof(*flow));
 	return flow;
+}
+
+/* An rf_conn on its way into its table, off the stack. Bytes, since no other map may
+ * bear the timer that is in it. */
+struct rf_fresh {
+	__u8 bytes[sizeof(struct rf_conn)] __attribute__((aligned(8)));
+};
+
+RF_MAP(fresh_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_fresh, 1, 0);
+
+static __always_inline struct rf_conn *rf_fresh_begin(void)
+{
+	__u32 zero = 0;
+	struct rf_fresh *fresh = bpf_map_lookup_elem(&fresh_scratch, &zero);
+
+	if (fresh)
+		__builtin_memset(fresh, 0, sizeof(*fresh));
+	return (void *)fresh;
 }
 
 /* One end of a connection. */
@@ -135,17 +155,44 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 	       (stateless & RF_ALLOW_TO && !(allows & RF_ALLOW_FROM));
 }
 
-static __noinline int rf_record_conn(const struct rf_pkt *pkt, const struct rf_flow *flow)
+/* Whom a new flow is charged to, by where it was opened and who was asked. Who is asked pays for
+ * what interfaces open on its own host alone: there is where it is kept from others. */
+static __always_inline void rf_charge_of(const struct rf_end *from, const struct rf_end *to,
+					 struct rf_charge *charge)
 {
-	struct rf_conn conn = {
-		.state = RF_CONN_OPENING,
-		.origin = flow->tuple.side,
-	};
+	__u32 index = from->iface;
+	struct rf_iface *opener = index ? bpf_map_lookup_elem(&rf_ifaces, &index) : NULL;
+	struct rf_iface *asked;
 
-	rf_conn_place(&conn, pkt, flow->tuple.side, &flow->ends);
-	rf_conn_judged(&conn, &flow->j);
-	rf_conn_advance(&conn, pkt, flow->tuple.side, bpf_ktime_get_coarse_ns());
-	return rf_conn_put(&flow->tuple, &conn);
+	index = to->iface;
+	asked = index ? bpf_map_lookup_elem(&rf_ifaces, &index) : NULL;
+	charge->account[0] = opener ? opener->account : 0;
+	charge->from_outside = !opener;
+	if (asked && (!opener || asked->host == RF_HOST_HERE))
+		charge->account[1] = asked->account;
+}
+
+/* Makes the connection of a flow that a packet has just opened; why there is none. */
+static __noinline enum rf_reason rf_record_conn(const struct rf_pkt *pkt,
+						const struct rf_flow *flow, __u64 now)
+{
+	struct rf_conn *conn = rf_fresh_begin();
+
+	if (!conn)
+		return RF_REASON_INTERNAL;
+	if (rf_config.dry)
+		return RF_REASON_NONE;
+	conn->state = flow->adopted ? RF_CONN_ESTABLISHED : RF_CONN_OPENING;
+	conn->origin = flow->tuple.side ^ flow->turned;
+	conn->life = rf_life(pkt->l4_proto);
+	rf_conn_place(conn, pkt, flow->tuple.side, &flow->ends);
+	rf_conn_judged(conn, &flow->j);
+	rf_conn_advance(conn, pkt, flow->tuple.side, now);
+	if (flow->turned)
+		rf_charge_of(&flow->ends.to, &flow->ends.from, &conn->charge);
+	else
+		rf_charge_of(&flow->ends.from, &flow->ends.to, &conn->charge);
+	return rf_conn_open(&flow->tuple, conn, pkt);
 }
 
 /* Judges a connection again, in the direction it was opened in; `flow` has the
@@ -165,16 +212,24 @@ static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_
 }
 
 /* Puts the new judgement into a connection's entry, and where its ends are by
- * now. The entry stays, also when denied: a later change may allow it again.
- * NULL: there is no room. */
-static __noinline struct rf_conn *
-rf_renew_conn(const struct rf_pkt *pkt, const struct rf_conn *conn, const struct rf_flow *flow)
+ * now; its charge stays what it was. The entry stays, also when denied: a later change
+ * may allow it again. NULL: there is no room. */
+static __noinline struct rf_conn *rf_renew_conn(const struct rf_pkt *pkt, struct rf_conn *conn,
+						const struct rf_flow *flow)
 {
-	struct rf_conn fresh = *conn;
+	struct rf_conn *fresh = rf_fresh_begin();
 
-	rf_conn_place(&fresh, pkt, flow->tuple.side, &flow->ends);
-	rf_conn_judged(&fresh, &flow->j);
-	if (rf_conn_put(&flow->tuple, &fresh))
+	if (!fresh)
+		return NULL;
+	/* Another CPU is at it; this packet goes by its own judgement all the same. */
+	if (!rf_conn_claim(conn))
+		return conn;
+	__builtin_memcpy(fresh, conn, offsetof(struct rf_conn, timer));
+	fresh->over = 0;
+	fresh->charge.half_open = __sync_lock_test_and_set(&conn->charge.half_open, 0);
+	rf_conn_place(fresh, pkt, flow->tuple.side, &flow->ends);
+	rf_conn_judged(fresh, &flow->j);
+	if (rf_conn_settle(&flow->tuple, fresh))
 		return NULL;
 	return rf_conn_look_up(&flow->tuple);
 }

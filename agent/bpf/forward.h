@@ -66,8 +66,8 @@ static __always_inline void rf_leaves(struct rf_flow *flow, struct rf_decision d
 	rf_record(decision, &flow->j);
 }
 
-static __noinline int rf_to_overlay(struct __sk_buff *ctx, __u32 index, __u32 vni,
-				    struct rf_flow *flow)
+/* Says by what tunnel the packet leaves, once it goes to the overlay's device. */
+static __noinline enum rf_reason rf_set_tunnel(struct __sk_buff *ctx, __u32 index, __u32 vni)
 {
 	struct bpf_tunnel_key key = {.tunnel_id = vni, .tunnel_ttl = RF_OUTER_TTL};
 	/* The inner packet has its checksum; IPv6 must have the outer one, too. */
@@ -77,24 +77,33 @@ static __noinline int rf_to_overlay(struct __sk_buff *ctx, __u32 index, __u32 vn
 	struct rf_host *local = bpf_map_lookup_elem(&rf_hosts, &here);
 
 	if (!host || !local)
-		return rf_drop(ctx, RF_REASON_NO_HOST);
+		return RF_REASON_NO_HOST;
 	/* Our own address is named, since the other side knows us by it. */
 	if (host->flags & RF_HOST_V6) {
 		if (rf_ip_is_zero(&host->v6) || rf_ip_is_zero(&local->v6))
-			return rf_drop(ctx, RF_REASON_NO_HOST);
+			return RF_REASON_NO_HOST;
 		flags = BPF_F_TUNINFO_IPV6 | BPF_F_DONT_FRAGMENT;
 		__builtin_memcpy(key.remote_ipv6, &host->v6, sizeof(host->v6));
 		__builtin_memcpy(key.local_ipv6, &local->v6, sizeof(local->v6));
 	} else {
 		if (!host->v4 || !local->v4)
-			return rf_drop(ctx, RF_REASON_NO_HOST);
+			return RF_REASON_NO_HOST;
 		key.remote_ipv4 = bpf_ntohl(host->v4);
 		key.local_ipv4 = bpf_ntohl(local->v4);
 	}
 	if (!rf_config.overlay_ifindex)
-		return rf_drop(ctx, RF_REASON_NO_DEVICE);
-	if (bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), flags))
-		return rf_drop(ctx, RF_REASON_INTERNAL);
+		return RF_REASON_NO_DEVICE;
+	return bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), flags) ? RF_REASON_INTERNAL
+								     : RF_REASON_NONE;
+}
+
+static __noinline int rf_to_overlay(struct __sk_buff *ctx, __u32 index, __u32 vni,
+				    struct rf_flow *flow)
+{
+	enum rf_reason reason = rf_set_tunnel(ctx, index, vni);
+
+	if (reason)
+		return rf_drop(ctx, reason);
 	rf_leaves(flow, (struct rf_decision){.action = RF_ACTION_OVERLAY,
 					     .ifindex = rf_config.overlay_ifindex,
 					     .vni = vni,

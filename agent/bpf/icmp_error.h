@@ -3,6 +3,7 @@
 #ifndef RINGFENCE_ICMP_ERROR_H
 #define RINGFENCE_ICMP_ERROR_H
 
+#include "exthdr.h"
 #include "flow.h"
 
 enum rf_quote {
@@ -11,25 +12,29 @@ enum rf_quote {
 	RF_QUOTE_TRACKED,	 /* of one that may belong to a connection */
 };
 
-/* The IP header that is quoted at `offset`; where what it carries begins, or 0: it
- * cannot be told. */
-static __always_inline __u32 rf_quoted_ip(struct __sk_buff *ctx, __u32 offset,
-					  struct rf_pkt *quoted)
+/* The IP header that is quoted at `offset`, and its extension headers; where what
+ * they carry begins, or 0: it cannot be told, as of a later fragment. */
+static __always_inline __u32 rf_quoted_ip(struct __sk_buff *ctx, const struct rf_pkt *pkt,
+					  __u32 offset, struct rf_pkt *quoted)
 {
+	struct rf_chain chain = {.end = RF_L3_OFFSET + pkt->l3_len};
 	struct ipv6hdr ip6;
 	struct iphdr ip4;
 
 	if (quoted->is_v6) {
-		if (bpf_skb_load_bytes(ctx, offset, &ip6, sizeof(ip6)) || ip6.version != 6 ||
-		    rf_check_next_header(ip6.nexthdr))
+		if (bpf_skb_load_bytes(ctx, offset, &ip6, sizeof(ip6)) || ip6.version != 6)
 			return 0;
 		__builtin_memcpy(&quoted->src, &ip6.saddr, sizeof(quoted->src));
 		__builtin_memcpy(&quoted->dst, &ip6.daddr, sizeof(quoted->dst));
-		quoted->l4_proto = ip6.nexthdr;
-		return offset + sizeof(ip6);
+		chain.offset = offset + sizeof(ip6);
+		chain.next = ip6.nexthdr;
+		if (rf_is_extension(chain.next) && (rf_walk_extensions(ctx, &chain) || chain.start))
+			return 0;
+		quoted->l4_proto = chain.next;
+		return chain.offset;
 	}
 	if (bpf_skb_load_bytes(ctx, offset, &ip4, sizeof(ip4)) || ip4.version != 4 || ip4.ihl < 5 ||
-	    ip4.frag_off & bpf_htons(RF_IP_FRAGMENT))
+	    ip4.frag_off & bpf_htons(RF_IP_OFFSET))
 		return 0;
 	rf_ip_map4(&quoted->src, ip4.saddr);
 	rf_ip_map4(&quoted->dst, ip4.daddr);
@@ -45,7 +50,7 @@ static __noinline enum rf_quote rf_quoted(struct __sk_buff *ctx, const struct rf
 	struct rf_pkt quoted = {.domain_id = pkt->domain_id, .is_v6 = pkt->is_v6};
 	struct rf_icmp l4; /* ports are at its start */
 
-	offset = rf_quoted_ip(ctx, offset, &quoted);
+	offset = rf_quoted_ip(ctx, pkt, offset, &quoted);
 	/* It tells a sender of its own packet, nobody else. What pads the frame is no
 	 * part of it. */
 	if (!offset || !rf_ip_equal(&quoted.src, &pkt->dst) ||

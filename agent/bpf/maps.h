@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Every map. All are pinned and outlive the agent; the agent writes all but the
- * connections, counters and decisions, which only the programs write (and from
- * which the agent deletes what is over).
+ * connections, counters and decisions, which only the programs write.
  */
 #ifndef RINGFENCE_MAPS_H
 #define RINGFENCE_MAPS_H
@@ -44,6 +43,7 @@ RF_MAP(rf_domain_words, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_DOMAINS, BPF_F_MMAP
 RF_MAP(rf_epochs, BPF_MAP_TYPE_ARRAY, __u32, __u64, RF_EPOCHS, BPF_F_MMAPABLE);
 
 RF_MAP(rf_vnis, BPF_MAP_TYPE_HASH, __u32, struct rf_vni, RF_VNIS, BPF_F_NO_PREALLOC);
+RF_MAP(rf_groups, BPF_MAP_TYPE_ARRAY, __u32, struct rf_group, RF_GROUPS, 0);
 RF_MAP(rf_addrs, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_addr, RF_ADDRS,
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFIXES,
@@ -60,6 +60,15 @@ RF_MAP(rf_conns4, BPF_MAP_TYPE_HASH, struct rf_conn4_key, struct rf_conn, RF_CON
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_conns6, BPF_MAP_TYPE_HASH, struct rf_conn6_key, struct rf_conn, RF_CONNS,
        BPF_F_NO_PREALLOC);
+
+/* Each originator has its own places, made when it fragments for the first time:
+ * nothing is shared, so nobody fills another's, and nothing has to be collected. */
+RF_MAP(rf_frags, BPF_MAP_TYPE_HASH, struct rf_frags_key, struct rf_frags, RF_FRAGS,
+       BPF_F_NO_PREALLOC);
+
+/* By account, mapped into the agent's memory; the limits are the agent's. */
+RF_MAP(rf_accounts, BPF_MAP_TYPE_ARRAY, __u32, struct rf_account, RF_ACCOUNTS, BPF_F_MMAPABLE);
+RF_MAP(rf_limits, BPF_MAP_TYPE_ARRAY, __u32, struct rf_limits, 1, 0);
 
 _Static_assert(RF_PASSED == RF_DEVICES_NEAR + RF_DEVICES_FAR + 1, "every device needs a row");
 RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED, 0);

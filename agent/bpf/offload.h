@@ -56,6 +56,9 @@ static __noinline int rf_checksum_in_place(struct __sk_buff *ctx, const struct r
 
 	if (!rf_left_checksum(ctx, &left))
 		return 1;
+	/* Who fragments has finished it, since it is in the first and over all. */
+	if (pkt->fragment)
+		return 0;
 	/* ARP has none, and what is answered here has its own by then. */
 	if (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt))
 		return 0;

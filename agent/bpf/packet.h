@@ -5,6 +5,8 @@
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/ipv6.h>
+#include <stddef.h>
 
 #include "maps.h"
 
@@ -24,6 +26,22 @@ enum rf_icmp_role {
 	RF_ICMP_REPLY,	 /* echo: only on a connection */
 	RF_ICMP_ERROR,	 /* quotes a packet of some connection */
 	RF_ICMP_OTHER,	 /* judged one by one, without a connection */
+};
+
+enum rf_fragment {
+	RF_FRAGMENT_NOT = 0,
+	RF_FRAGMENT_FIRST, /* has the L4 header */
+	RF_FRAGMENT_LATER, /* is what its first fragment was */
+};
+
+/* Where a fragment belongs in its packet. */
+struct rf_part {
+	__u32 id;      /* as on the wire; 16 bits in IPv4 */
+	__u16 offset;  /* bytes */
+	__u16 length;  /* bytes, without the headers that each fragment has */
+	__u16 judged;  /* of a first one: bytes up to the end of its L4 header */
+	__u8 l4_proto; /* as its own header says */
+	__u8 more;     /* 0: it is the last */
 };
 
 /* As AF_INET and AF_INET6 of the kernel. */
@@ -63,7 +81,8 @@ struct rf_pkt {
 	__u8 icmp_type;
 	__u8 icmp_role; /* enum rf_icmp_role */
 	__u8 is_v6;
-	__u8 pad;
+	__u8 fragment;	     /* enum rf_fragment */
+	struct rf_part part; /* of a fragment alone */
 };
 
 /*
@@ -82,7 +101,7 @@ static __always_inline struct rf_pkt *rf_pkt_begin(enum rf_device_kind from)
 
 	if (!pkt)
 		return NULL;
-	__builtin_memset(pkt, 0, sizeof(*pkt));
+	__builtin_memset(pkt, 0, offsetof(struct rf_pkt, part));
 	pkt->from = from;
 	return pkt;
 }
@@ -92,6 +111,11 @@ static __always_inline int rf_is_nd(const struct rf_pkt *pkt)
 {
 	return pkt->is_v6 && pkt->l4_proto == RF_IPPROTO_ICMPV6 && pkt->icmp_type >= 133 &&
 	       pkt->icmp_type <= 137;
+}
+
+static __always_inline int rf_has_extensions(const struct rf_pkt *pkt)
+{
+	return pkt->is_v6 && pkt->l4_offset != RF_L3_OFFSET + sizeof(struct ipv6hdr);
 }
 
 /* What one slot says to a question. [2]: 0 of the source, 1 of the destination. */

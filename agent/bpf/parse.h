@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
+#include "exthdr.h"
 #include "offload.h"
 #include "packet.h"
 #include "verdict.h"
@@ -20,6 +21,10 @@
 #define RF_PULL (ETH_HLEN + 60 + 60)
 #define RF_VLAN_VID 0x0fff
 #define RF_IP_FRAGMENT 0x3fff /* more fragments, or an offset */
+#define RF_IP_MORE 0x2000
+#define RF_IP_OFFSET 0x1fff /* in units of 8 bytes */
+/* The longest TCP header. */
+#define RF_PULL_L4 60
 
 struct rf_ports {
 	__be16 source;
@@ -61,8 +66,6 @@ static __always_inline enum rf_reason rf_parse_ipv4(struct rf_cursor *cursor, st
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || header_len < sizeof(*ip) || pkt->l3_len < header_len)
 		return RF_REASON_MALFORMED;
-	if (ip->frag_off & bpf_htons(RF_IP_FRAGMENT))
-		return RF_REASON_FRAGMENT;
 	rf_ip_map4(&pkt->src, ip->saddr);
 	rf_ip_map4(&pkt->dst, ip->daddr);
 	pkt->l4_proto = ip->protocol;
@@ -71,22 +74,7 @@ static __always_inline enum rf_reason rf_parse_ipv4(struct rf_cursor *cursor, st
 	/* Options carry nothing that decides; they are stepped over. */
 	if (!rf_take(cursor, header_len - sizeof(*ip)))
 		return RF_REASON_MALFORMED;
-	return RF_REASON_NONE;
-}
-
-/* Extension headers are not stepped over. */
-static __always_inline enum rf_reason rf_check_next_header(__u8 next)
-{
-	switch (next) {
-	case RF_IPPROTO_FRAGMENT:
-		return RF_REASON_FRAGMENT;
-	case RF_IPPROTO_HOPOPTS:
-	case RF_IPPROTO_ROUTING:
-	case RF_IPPROTO_AH:
-	case RF_IPPROTO_DSTOPTS:
-		return RF_REASON_UNSUPPORTED_PROTOCOL;
-	}
-	return RF_REASON_NONE;
+	return ip->frag_off & bpf_htons(RF_IP_FRAGMENT) ? RF_REASON_FRAGMENT : RF_REASON_NONE;
 }
 
 static __always_inline enum rf_reason rf_parse_ipv6(struct rf_cursor *cursor, struct rf_pkt *pkt)
@@ -102,7 +90,7 @@ static __always_inline enum rf_reason rf_parse_ipv6(struct rf_cursor *cursor, st
 	pkt->l4_proto = ip->nexthdr;
 	pkt->ttl = ip->hop_limit;
 	pkt->l4_offset = RF_L3_OFFSET + sizeof(*ip);
-	return rf_check_next_header(ip->nexthdr);
+	return rf_is_extension(ip->nexthdr) ? RF_REASON_EXTENSION_HEADER : RF_REASON_NONE;
 }
 
 /* An echo's code is zero (RFC 792, RFC 4443 4.1). With another it is a message like
@@ -198,7 +186,21 @@ static __always_inline enum rf_reason rf_parse_l4(struct rf_cursor *cursor, stru
 	return RF_REASON_NONE;
 }
 
-/* From the Ethernet header on. ARP is left to who answers it. */
+/* What holds for every IP packet, once its headers are read. */
+static __always_inline enum rf_reason rf_check_whole(struct __sk_buff *ctx,
+						     const struct rf_pkt *pkt)
+{
+	if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))
+		return RF_REASON_MARTIAN;
+	/* Ethernet may pad a short packet, but nothing may be cut off. */
+	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||
+	    pkt->l4_offset + pkt->l4_header_len > RF_L3_OFFSET + pkt->l3_len)
+		return RF_REASON_MALFORMED;
+	return RF_REASON_NONE;
+}
+
+/* From the Ethernet header on. ARP is left to who answers it, and fragments and
+ * extension headers, which are the reason then, to rf_parse_rare. */
 static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct rf_pkt *pkt)
 {
 	struct rf_cursor cursor = {
@@ -223,44 +225,123 @@ static __noinline enum rf_reason rf_parse_headers(struct __sk_buff *ctx, struct 
 		return RF_REASON_UNSUPPORTED_ETHERTYPE;
 	if (!reason)
 		reason = rf_parse_l4(&cursor, pkt);
+	return reason ? reason : rf_check_whole(ctx, pkt);
+}
+
+/* The part of its packet that a fragment is, and whether it may be one. */
+static __always_inline enum rf_reason rf_parse_part(struct __sk_buff *ctx, struct rf_pkt *pkt,
+						    const struct rf_chain *chain)
+{
+	__u32 length = chain->end - chain->part;
+	/* An IPv6 header is no part of the length that its packet may have. */
+	__u32 before = chain->part - RF_L3_OFFSET - (pkt->is_v6 ? sizeof(struct ipv6hdr) + 8 : 0);
+
+	if (chain->end <= chain->part || (chain->more && length % 8) ||
+	    before + chain->start + length > 0xffff || ctx->gso_size)
+		return RF_REASON_MALFORMED;
+	/* RFC 1858, 3128: it would be over the header of the first. */
+	if (chain->start == 8)
+		return RF_REASON_FRAGMENT;
+	pkt->fragment = chain->start ? RF_FRAGMENT_LATER : RF_FRAGMENT_FIRST;
+	pkt->part.id = chain->id;
+	pkt->part.offset = chain->start;
+	pkt->part.length = length;
+	pkt->part.judged = 0;
+	pkt->part.l4_proto = pkt->is_v6 ? 0 : pkt->l4_proto;
+	pkt->part.more = chain->more;
+	return RF_REASON_NONE;
+}
+
+/* The L4 header where extension headers led to, and what must not be behind them
+ * or in fragments: neighbour discovery (RFC 6980), which guards could not see, and
+ * errors, whose quote is judged. */
+static __always_inline enum rf_reason rf_parse_rare_l4(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	__u32 offset = pkt->l4_offset, wanted = offset + RF_PULL_L4;
+	struct rf_cursor cursor;
+	enum rf_reason reason;
+
+	if (offset > RF_L3_OFFSET + RF_HEADERS_BYTES)
+		return RF_REASON_EXTENSION_HEADER;
+	if (bpf_skb_pull_data(ctx, wanted < ctx->len ? wanted : ctx->len))
+		return RF_REASON_INTERNAL;
+	cursor.pos = (void *)(long)ctx->data + offset;
+	cursor.end = (void *)(long)ctx->data_end;
+	reason = rf_parse_l4(&cursor, pkt);
 	if (reason)
 		return reason;
-	if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))
-		return RF_REASON_MARTIAN;
-	/* Ethernet may pad a short packet, but nothing may be cut off. */
-	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||
-	    pkt->l4_offset + pkt->l4_header_len > RF_L3_OFFSET + pkt->l3_len)
-		return RF_REASON_MALFORMED;
-	return RF_REASON_NONE;
+	if (rf_is_nd(pkt))
+		return RF_REASON_EXTENSION_HEADER;
+	return pkt->fragment && pkt->icmp_role == RF_ICMP_ERROR ? RF_REASON_FRAGMENT
+								: RF_REASON_NONE;
+}
+
+/* A packet whose headers rf_parse_headers read but for its extension headers, or
+ * that is a fragment. Global, as rf_ask is. */
+__noinline int rf_parse_rare(struct __sk_buff *ctx, struct rf_pkt *pkt)
+{
+	struct rf_chain chain = {};
+	enum rf_reason reason = RF_REASON_NONE;
+	struct iphdr ip;
+
+	if (!pkt)
+		return RF_REASON_INTERNAL;
+	chain.offset = pkt->l4_offset;
+	chain.end = RF_L3_OFFSET + pkt->l3_len;
+	chain.next = pkt->l4_proto;
+	if (pkt->is_v6) {
+		if (rf_walk_extensions(ctx, &chain))
+			return RF_REASON_EXTENSION_HEADER;
+		pkt->l4_offset = chain.offset;
+		pkt->l4_proto = chain.next;
+	} else {
+		if (bpf_skb_load_bytes(ctx, RF_L3_OFFSET, &ip, sizeof(ip)))
+			return RF_REASON_MALFORMED;
+		chain.part = pkt->l4_offset;
+		chain.id = ip.id;
+		chain.start = (bpf_ntohs(ip.frag_off) & RF_IP_OFFSET) * 8;
+		chain.more = !!(ip.frag_off & bpf_htons(RF_IP_MORE));
+	}
+	/* One that is alone is a whole packet (RFC 6946). */
+	if (chain.part && (chain.start || chain.more))
+		reason = rf_parse_part(ctx, pkt, &chain);
+	if (!reason && pkt->fragment != RF_FRAGMENT_LATER)
+		reason = rf_parse_rare_l4(ctx, pkt);
+	if (!reason && pkt->fragment == RF_FRAGMENT_FIRST)
+		pkt->part.judged = pkt->l4_offset + pkt->l4_header_len - chain.part;
+	return reason ? reason : rf_check_whole(ctx, pkt);
+}
+
+static __always_inline int rf_is_tag(__be16 eth_proto)
+{
+	return eth_proto == bpf_htons(ETH_P_8021Q) || eth_proto == bpf_htons(ETH_P_8021AD);
 }
 
 /* A priority tag says no network and is taken off; any other is not for us, also
- * one behind it. */
+ * one behind it: the helper would put that beside the frame's bytes, unseen by the
+ * parser and sent with them, or fail if it is cut short. */
 static __always_inline enum rf_reason rf_untag(struct __sk_buff *ctx)
 {
 	__u16 tag = ctx->vlan_tci;
+	__be16 inner = ctx->protocol;
+	__be16 in_frame[2]; /* tag control, and the ethertype behind it */
 
 	if (!ctx->vlan_present) {
 		/* A second tag, which the kernel left in the frame. */
-		if (ctx->protocol != bpf_htons(ETH_P_8021Q))
+		if (inner != bpf_htons(ETH_P_8021Q))
 			return RF_REASON_NONE;
-		if (bpf_skb_load_bytes(ctx, ETH_HLEN, &tag, sizeof(tag)))
+		if (bpf_skb_load_bytes(ctx, ETH_HLEN, in_frame, sizeof(in_frame)))
 			return RF_REASON_MALFORMED;
-		tag = bpf_ntohs(tag);
+		tag = bpf_ntohs(in_frame[0]);
+		inner = in_frame[1];
 	}
-	if (tag & RF_VLAN_VID)
+	if (tag & RF_VLAN_VID || rf_is_tag(inner))
 		return RF_REASON_VLAN_TAGGED;
-	if (bpf_skb_vlan_pop(ctx))
-		return RF_REASON_INTERNAL;
-	/* Where there was a second one, the helper took it out of the frame's bytes
-	 * and put it beside them: unseen by the parser, and sent with them. */
-	if (ctx->vlan_present || ctx->protocol == bpf_htons(ETH_P_8021Q) ||
-	    ctx->protocol == bpf_htons(ETH_P_8021AD))
-		return RF_REASON_VLAN_TAGGED;
-	return RF_REASON_NONE;
+	return bpf_skb_vlan_pop(ctx) ? RF_REASON_INTERNAL : RF_REASON_NONE;
 }
 
-static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_pkt *pkt)
+/* Of a later fragment all but what its first one says. */
+static __always_inline enum rf_reason rf_parse_frame(struct __sk_buff *ctx, struct rf_pkt *pkt)
 {
 	enum rf_reason reason = rf_untag(ctx);
 	__u32 linear;
@@ -274,6 +355,8 @@ static __always_inline enum rf_reason rf_parse(struct __sk_buff *ctx, struct rf_
 			return RF_REASON_INTERNAL;
 		reason = rf_parse_headers(ctx, pkt);
 	}
+	if (reason == RF_REASON_FRAGMENT || reason == RF_REASON_EXTENSION_HEADER)
+		reason = rf_parse_rare(ctx, pkt);
 	if (!reason && !rf_checksum_in_place(ctx, pkt))
 		reason = RF_REASON_CHECKSUM_PLACE;
 	return reason;

@@ -13,6 +13,8 @@
 
 #include "arp_nd.h"
 #include "decide.h"
+#include "frag.h"
+#include "replicate.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -77,6 +79,8 @@ int from_workload(struct __sk_buff *ctx)
 	if (rf_is_nd(pkt))
 		return rf_answer_nd(ctx, pkt, iface);
 	reason = rf_check_scope(pkt);
+	if (reason == RF_REASON_MULTICAST)
+		return rf_replicate(ctx, pkt);
 	if (reason)
 		return rf_drop(ctx, reason);
 	pkt->to_host = ctx->pkt_type == RF_PACKET_HOST && !rf_to_gateway(pkt);
@@ -145,6 +149,8 @@ int from_overlay(struct __sk_buff *ctx)
 		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
 	if (!reason)
 		reason = rf_check_scope(pkt);
+	if (reason == RF_REASON_MULTICAST)
+		return rf_replicate(ctx, pkt);
 	if (reason)
 		return rf_drop(ctx, reason);
 	return rf_decide(ctx, pkt);

@@ -7,6 +7,7 @@
 #define RINGFENCE_TOO_BIG_H
 
 #include "checksum.h"
+#include "exthdr.h"
 
 #define RF_ICMP_UNREACHABLE 3
 #define RF_ICMP_FRAG_NEEDED 4
@@ -72,8 +73,8 @@ static __always_inline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, 
 	if (!rf_left_checksum(ctx, &left) || left.start != l4_offset ||
 	    bpf_skb_load_bytes(ctx, left.place, &seed, sizeof(seed)))
 		return sum;
-	/* The IP header before it, 20 to 60 bytes. */
-	for (__u32 offset = 0; offset < 60; offset += 2) {
+	/* The IP header before it, and its extension headers. */
+	for (__u32 offset = 0; offset < RF_HEADERS_BYTES; offset += 2) {
 		if (start + offset >= left.start ||
 		    bpf_skb_load_bytes(ctx, start + offset, &word, sizeof(word)))
 			break;
@@ -152,7 +153,8 @@ static __noinline int rf_answer_too_big6(struct __sk_buff *ctx, const struct rf_
 /*
  * Drops a packet that is too long for the path, and tells its sender, as the
  * gateway of network `vni`, if the sender is behind this very device: a host
- * checks before it sends by the overlay, so nobody there has to be told.
+ * checks before it sends by the overlay, so nobody there has to be told. Of a packet
+ * in fragments it is told once, by the first (RFC 1122 3.2.2).
  */
 static __noinline int rf_too_big(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 mtu,
 				 __u32 vni)
@@ -161,7 +163,8 @@ static __noinline int rf_too_big(struct __sk_buff *ctx, const struct rf_pkt *pkt
 	__u32 shortest = pkt->is_v6 ? RF_QUOTE6 : RF_QUOTE4;
 	int unanswered = -1;
 
-	if (network && pkt->from != RF_DEVICE_OVERLAY && pkt->l3_len >= shortest) {
+	if (network && pkt->from != RF_DEVICE_OVERLAY && pkt->fragment != RF_FRAGMENT_LATER &&
+	    pkt->l3_len >= shortest) {
 		if (pkt->is_v6)
 			unanswered = rf_answer_too_big6(ctx, pkt, mtu, &network->gateway6);
 		else if (network->gateway4)

@@ -14,6 +14,7 @@
 #ifndef RINGFENCE_TYPES_H
 #define RINGFENCE_TYPES_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #include "consts.h"
@@ -101,6 +102,22 @@ struct rf_vni {
 	__u32 domain_id;
 	__be32 gateway4;       /* 0: no IPv4 subnet */
 	struct rf_ip gateway6; /* all zero: no IPv6 subnet */
+	__u32 group;	       /* index into rf_groups; 0: nothing is replicated in it */
+};
+
+/*
+ * rf_groups: group index -> who gets a copy of what is for all members of a
+ * network. Written once for an index: a program walks through it while it makes
+ * copies, so a network whose members change gets another index. Lists end with
+ * their counts; one that has more than are listed is beyond RF_COPIES.
+ */
+struct rf_group {
+	__u32 flags;		    /* RF_GROUP_* */
+	__u32 mtu;		    /* bytes of L3 that every member takes */
+	__u32 locals;		    /* members on this host */
+	__u32 hosts;		    /* other hosts with members */
+	__u32 local[RF_COPIES + 1]; /* interface indexes; one of them sends */
+	__u32 host[RF_COPIES];	    /* host indexes; RF_HOST_NONE: no way there */
 };
 
 /* ---- addresses and classes --------------------------------------------- */
@@ -141,7 +158,8 @@ struct rf_subnet {
 	 * nobody has it, nor may speak from it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
-	__u8 pad[2];
+	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
+	__u8 pad;
 };
 
 struct rf_subnet_key {
@@ -216,10 +234,10 @@ struct rf_conn6_key {
 };
 
 enum rf_conn_state {
-	RF_CONN_OPENING = 1,	 /* seen from its originator only */
-	RF_CONN_ESTABLISHED = 2, /* answered */
-	RF_CONN_CLOSING = 3,	 /* FIN seen from one side */
-	RF_CONN_CLOSED = 4,	 /* FIN from both, or RST that nobody ignored */
+	RF_CONN_OPENING = 0,	 /* not answered; of TCP: its handshake is under way */
+	RF_CONN_ESTABLISHED = 1, /* answered; of TCP: both sides have acknowledged */
+	RF_CONN_CLOSING = 2,	 /* FIN seen from one side */
+	RF_CONN_CLOSED = 3,	 /* FIN from both, or RST that nobody ignored */
 };
 
 /* Whose an address is. */
@@ -232,7 +250,17 @@ enum rf_whose {
 	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
 };
 
-/* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. */
+/* What an entry takes of the budgets of who opened it and of who was asked; taken
+ * when it is made, given back when it goes, whatever became of its ends meanwhile. */
+struct rf_charge {
+	__u32 account[2];   /* places in rf_accounts: who opened, who was asked; 0: not charged */
+	__u32 half_open;    /* 1: as half-open, too; put to 0 once, in one atomic step */
+	__u32 from_outside; /* 1: account[1] is charged for outside, not for an interface */
+};
+
+/* rf_conns4, rf_conns6. [2] is by side: 0 low, 1 high. With key, the kernel's header
+ * and its allocator's an entry fits 256 bytes, which is the next size it has: 152
+ * at most here. */
 struct rf_conn {
 	__u64 seen_ns;	    /* CLOCK_MONOTONIC of the last packet */
 	__u64 packets[2];   /* sent by that side */
@@ -241,7 +269,7 @@ struct rf_conn {
 	__u32 epoch_ref[2]; /* places in rf_epochs */
 	__u32 epoch[2];	    /* values at its last judgement */
 	__u32 iface[2];	    /* where it is: index; 0: beyond the uplink, or the host */
-	__u32 origin_iface; /* the interface it is charged to; 0: outside */
+	__u32 origin_iface; /* the interface that opened it; 0: outside */
 	/* Id of the interface without port security that the end which is nobody's
 	 * stands behind: its index may be another's by now. 0: no end does. */
 	__u32 behind;
@@ -256,7 +284,71 @@ struct rf_conn {
 	__u8 reply_denied; /* a side that is stateless refuses what answers */
 	__u8 tcp_flags[2]; /* flags seen from that side, ORed; ACK: since the last RST */
 	__u8 whose[2];	   /* enum rf_whose of its address */
-	__u8 pad[5];
+	__u8 life;	   /* RF_LIFE_* */
+	__u32 over; /* 1: somebody deletes or replaces it; put to 1 once, in one atomic step */
+	struct rf_charge charge;
+	struct bpf_timer timer; /* deletes it when its time is over; the kernel's alone */
+};
+
+/* ---- budgets ------------------------------------------------------------ */
+
+/*
+ * rf_accounts: account -> what an interface has in use now, and how often it was
+ * refused more, each by RF_BUDGET_*. Programs count; the agent, which has it in
+ * its memory, corrects what a race left behind.
+ */
+struct rf_account {
+	__u64 used[RF_BUDGETS];
+	__u64 refused[RF_BUDGETS];
+};
+
+/* rf_limits[0]: how much of each budget an interface may use, the same for all. */
+struct rf_limits {
+	__u64 of[RF_BUDGETS];
+};
+
+/* ---- packets in fragments ----------------------------------------------- */
+
+/* rf_frags: by who fragments. */
+struct rf_frags_key {
+	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
+	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+};
+
+/* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */
+struct rf_frag_id {
+	__u32 domain_id;
+	__u32 ifindex; /* of the program's device */
+	struct rf_ip src;
+	struct rf_ip dst;
+	__u32 id;      /* as on the wire; 16 bits in IPv4 */
+	__u8 l4_proto; /* IPv4; in IPv6 only the first fragment says it: 0 */
+	__u8 from;     /* enum rf_device_kind: which way it goes */
+	__u8 pad[2];
+};
+
+/* What the first fragment of a packet said, which holds for those that follow. */
+struct rf_frag {
+	__u64 seen_ns; /* CLOCK_MONOTONIC of the first fragment; 0: a free place */
+	struct rf_frag_id id;
+	__u32 got;   /* bytes of the packet seen, without the headers each fragment has */
+	__u32 total; /* bytes it has; 0: its last fragment was not seen */
+	__be16 sport;
+	__be16 dport;
+	__u16 number;
+	__u16 judged; /* bytes, of those that fragments share out, up to the end of its L4 header */
+	__u8 l4_proto;
+	__u8 table;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_role;
+	__u8 pad[3];
+};
+
+struct rf_frags {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct rf_frag frag[RF_FRAGS_EACH];
 };
 
 /* ---- counters and records ---------------------------------------------- */
@@ -291,6 +383,7 @@ enum rf_action {
 	RF_ACTION_ANSWER = 4,  /* the program answered it itself */
 	RF_ACTION_DELIVER = 5, /* admitted by an egress hook */
 	RF_ACTION_STACK = 6,   /* given to the host's stack (uplink neighbours) */
+	RF_ACTION_COPIES = 7,  /* a copy for each receiver, and the packet itself ends */
 };
 
 /* What the programs did with a packet, for tests: rf_decisions[0]. */
@@ -335,7 +428,9 @@ struct rf_config {
 	 * take the tunnel from its cb: VNI, then the address it came from. */
 	__u8 dry;
 	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
-	__u8 pad[2];
+	__u8 pad[6];
+	/* Without a packet, until an entry goes: by RF_LIFE_* and enum rf_conn_state. */
+	__u64 timeout_ns[RF_LIVES][RF_CONN_STATES];
 };
 
 #pragma clang diagnostic pop

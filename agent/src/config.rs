@@ -6,6 +6,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use ringfence_policy::settings::{Period, SettingErrors, Settings};
 use tonic::transport::Endpoint;
 
+use crate::bpf::Timeouts;
+
+mod conns;
+
 /// Wires this host's workloads into their networks and decides every packet of theirs.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -70,6 +74,9 @@ pub struct Flags {
     /// With --dedicated: veth and TAP devices that are the host's own; * and ? stand for any
     #[arg(long, global = true, env = "RINGFENCE_AGENT_TRUSTED_DEVICES", value_delimiter = ',', value_name = "GLOB")]
     trusted_devices: Vec<String>,
+    /// Connections.
+    #[command(flatten)]
+    conns: conns::ConnFlags,
     /// Judge packets, then let all pass: the negative control of tests
     #[cfg(debug_assertions)]
     #[arg(long, global = true, env = "RINGFENCE_AGENT_VERDICT_OFF", action = ArgAction::SetTrue, hide = true)]
@@ -101,6 +108,10 @@ pub struct Config {
     pub dedicated: bool,
     /// Patterns of veth and TAP devices that are the host's own all the same.
     pub trusted_devices: Vec<String>,
+    /// How long connections live without a packet.
+    pub timeouts: Timeouts,
+    /// The most connections that one interface may open on this host.
+    pub conn_budget: u32,
     /// Judge, then let pass.
     #[cfg(debug_assertions)]
     pub verdict_off: bool,
@@ -144,6 +155,8 @@ impl Config {
         let up_deadline = settings.or("up-deadline", Period(Duration::from_secs(10))).0;
         let dedicated = settings.or("dedicated", false);
         let trusted_devices = settings.list("trusted-devices");
+        let timeouts = conns::timeouts(&mut settings);
+        let conn_budget = conns::budget(&mut settings);
         #[cfg(debug_assertions)]
         let verdict_off = settings.or("verdict-off", false);
         settings.finish()?;
@@ -163,6 +176,8 @@ impl Config {
             up_deadline,
             dedicated,
             trusted_devices,
+            timeouts,
+            conn_budget,
             #[cfg(debug_assertions)]
             verdict_off,
         })
@@ -172,7 +187,7 @@ impl Config {
 fn given(flags: Flags) -> BTreeMap<&'static str, Vec<String>> {
     let one = |value: Option<String>| value.into_iter().collect::<Vec<_>>();
     let on = |value: bool| if value { vec!["true".to_owned()] } else { Vec::new() };
-    BTreeMap::from([
+    let mut given = BTreeMap::from([
         ("host", one(flags.host)),
         ("controller", one(flags.controller)),
         ("underlay-address", flags.underlay_address),
@@ -186,7 +201,9 @@ fn given(flags: Flags) -> BTreeMap<&'static str, Vec<String>> {
         ("trusted-devices", flags.trusted_devices),
         #[cfg(debug_assertions)]
         ("verdict-off", on(flags.verdict_off)),
-    ])
+    ]);
+    given.extend(flags.conns.given());
+    given
 }
 
 fn underlay(settings: &mut Settings) -> Vec<IpAddr> {

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libbpf_rs::{MapCore, MapHandle};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use super::BpfError;
 use super::consts::RF_WORD_SLOT_SHIFT;
+use super::{Account, BpfError, Pod};
 
-/// A shared mapping of an array of u64.
+/// A shared mapping of an array whose values are made of u64.
 #[derive(Debug)]
 struct Cells {
     map: &'static str,
@@ -26,7 +26,7 @@ unsafe impl Sync for Cells {}
 
 impl Cells {
     fn new(map: &'static str, handle: &MapHandle) -> Result<Self, BpfError> {
-        let places = handle.max_entries() as usize;
+        let places = handle.max_entries() as usize * (handle.value_size() as usize / size_of::<AtomicU64>());
         let fail = |source: std::io::Error| BpfError::Map { map, action: "map into memory", source };
         let length = NonZeroUsize::new(places * size_of::<AtomicU64>())
             .ok_or_else(|| fail(std::io::ErrorKind::InvalidInput.into()))?;
@@ -98,4 +98,43 @@ impl Epochs {
         self.0.cell(place)?.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
+}
+
+/// `rf_accounts`: by account, what an interface has in use and how often it was refused more.
+#[derive(Debug)]
+pub struct Accounts(Cells);
+
+/// Words of an account.
+const ACCOUNT_WORDS: u32 = (size_of::<Account>() / size_of::<u64>()) as u32;
+
+impl Accounts {
+    pub(super) fn new(handle: &MapHandle) -> Result<Self, BpfError> {
+        Cells::new("rf_accounts", handle).map(Self)
+    }
+
+    /// How many there are.
+    pub fn capacity(&self) -> u32 {
+        (self.0.places / ACCOUNT_WORDS as usize) as u32
+    }
+
+    /// What it says now; programs count on meanwhile.
+    pub fn load(&self, account: u32) -> Result<Account, BpfError> {
+        let mut read = Account::zeroed();
+        let words = read.used.iter_mut().chain(&mut read.refused);
+        for (word, place) in words.zip(first_word(account)..) {
+            *word = self.0.cell(place)?.load(Ordering::Relaxed);
+        }
+        Ok(read)
+    }
+
+    /// Adds to what is in use of a budget (`RF_BUDGET_*`); wraps, as the programs do, so that a negative number takes away.
+    pub fn add_used(&self, account: u32, budget: u32, difference: i64) -> Result<(), BpfError> {
+        let place = first_word(account).saturating_add(budget);
+        self.0.cell(place)?.fetch_add(difference as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn first_word(account: u32) -> u32 {
+    account.saturating_mul(ACCOUNT_WORDS)
 }

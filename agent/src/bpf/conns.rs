@@ -1,70 +1,87 @@
-//! Collection of connections that are over. The programs judge expiry themselves: an entry that
-//! should have gone only takes room, it lets nothing pass.
+//! Connections as the agent sees them. The programs make, charge and delete them; the agent counts their charges anew, and
+//! takes out what it made itself.
+
+use std::collections::BTreeMap;
 
 use super::consts::{
-    RF_TIMEOUT_ANSWERED_S, RF_TIMEOUT_CLOSED_S, RF_TIMEOUT_CLOSING_S, RF_TIMEOUT_OPENING_S, RF_TIMEOUT_TCP_S,
+    RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF, RF_BUDGET_OWN,
+    RF_BUDGET_OWN_HALF,
 };
-use super::{BpfError, Conn, ConnState, Maps, Pod, Table};
+use super::{BpfError, Charge, Conn, Conn4Key, Conn6Key, Maps, Timeouts};
 
-const SECOND_NS: u64 = 1_000_000_000;
-const IPPROTO_TCP: u8 = 6;
+impl Charge {
+    /// What it takes: account and `RF_BUDGET_*`.
+    pub fn taken(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let [opener, asked] = self.account;
+        let (kind, half) = if self.from_outside == 0 {
+            (RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF)
+        } else {
+            (RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF)
+        };
+        let half_open = self.half_open != 0;
+        let all = [(opener, RF_BUDGET_OWN, true), (opener, RF_BUDGET_OWN_HALF, half_open), (asked, kind, true)];
+        let all = all.into_iter().chain([(asked, half, half_open)]);
+        all.filter(|(account, _, taken)| *account != 0 && *taken).map(|(account, budget, _)| (account, budget))
+    }
+}
+
+/// The domain's epoch of a connection that the agent put there: none in force is ever this one.
+pub(super) const NEVER_JUDGED: u32 = u32::MAX;
 
 impl Maps {
-    /// Deletes the connections that are over at `now_ns` (CLOCK_MONOTONIC); how many.
-    pub fn collect_expired(&self, now_ns: u64) -> Result<usize, BpfError> {
-        let v4 = collect(&self.conns4, now_ns, |key| key.l4_proto)?;
-        let v6 = collect(&self.conns6, now_ns, |key| key.l4_proto)?;
-        Ok(v4 + v6)
-    }
-}
-
-fn collect<K: Pod>(conns: &Table<K, Conn>, now_ns: u64, l4_proto: impl Fn(&K) -> u8) -> Result<usize, BpfError> {
-    let mut collected = 0;
-    for (key, conn) in conns.entries()? {
-        if !expired(&conn, l4_proto(&key), now_ns) {
-            continue;
+    /// Takes out connections that were carried over from an earlier release and never spoke again: only a program can set
+    /// the timer of an entry, and does when it judges it. How many wait for that still.
+    pub fn collect_carried(&self, timeouts: &Timeouts, now_ns: u64) -> Result<usize, BpfError> {
+        let table = timeouts.table();
+        let silent = |conn: &Conn| conn.domain_epoch == NEVER_JUDGED;
+        let over = |conn: &Conn| {
+            let row = table.get(usize::from(conn.life));
+            let timeout = row.and_then(|row| row.get(conn.state.0 as usize)).copied().unwrap_or_default();
+            now_ns.saturating_sub(conn.seen_ns) > timeout
+        };
+        let mut waiting = 0;
+        for (key, conn) in self.conns4.entries()?.into_iter().filter(|(_, conn)| silent(conn)) {
+            if over(&conn) { self.remove_conn4(&key)? } else { waiting += 1 }
         }
-        match conns.take(&key)? {
-            // A packet opened it anew since it was listed: that flow must not be cut.
-            Some(conn) if !expired(&conn, l4_proto(&key), now_ns) => {
-                conns.put_new(&key, &conn)?;
-            }
-            Some(_) => collected += 1,
-            None => {}
+        for (key, conn) in self.conns6.entries()?.into_iter().filter(|(_, conn)| silent(conn)) {
+            if over(&conn) { self.remove_conn6(&key)? } else { waiting += 1 }
         }
-    }
-    Ok(collected)
-}
-
-/// As `rf_conn_expired` in `conn.h`.
-fn expired(conn: &Conn, l4_proto: u8, now_ns: u64) -> bool {
-    let seconds = match conn.state {
-        ConnState::RF_CONN_OPENING => RF_TIMEOUT_OPENING_S,
-        ConnState::RF_CONN_ESTABLISHED if l4_proto == IPPROTO_TCP => RF_TIMEOUT_TCP_S,
-        ConnState::RF_CONN_ESTABLISHED => RF_TIMEOUT_ANSWERED_S,
-        ConnState::RF_CONN_CLOSING => RF_TIMEOUT_CLOSING_S,
-        _ => RF_TIMEOUT_CLOSED_S,
-    };
-    // A program on another CPU may have stamped it after `now_ns` was read.
-    now_ns.saturating_sub(conn.seen_ns) > u64::from(seconds) * SECOND_NS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_established_tcp_flow_outlives_a_udp_one() {
-        let conn = Conn { state: ConnState::RF_CONN_ESTABLISHED, seen_ns: 5, ..Conn::zeroed() };
-        let after = 5 + u64::from(RF_TIMEOUT_ANSWERED_S) * SECOND_NS + 1;
-        assert!(expired(&conn, 17, after));
-        assert!(!expired(&conn, 17, after - 1));
-        assert!(!expired(&conn, IPPROTO_TCP, after));
+        Ok(waiting)
     }
 
-    #[test]
-    fn a_stamp_from_the_future_is_not_expired() {
-        let conn = Conn { state: ConnState::RF_CONN_CLOSED, seen_ns: u64::MAX, ..Conn::zeroed() };
-        assert!(!expired(&conn, IPPROTO_TCP, 0));
+    /// Charges what a connection takes that the agent put there.
+    pub(super) fn charge(&self, charge: &Charge) -> Result<(), BpfError> {
+        charge.taken().try_for_each(|(account, budget)| self.accounts.add_used(account, budget, 1))
+    }
+
+    /// Charges of every connection of either family. Programs open and delete meanwhile.
+    pub fn charges(&self) -> Result<Vec<Charge>, BpfError> {
+        let mut charges: Vec<Charge> = self.conns4.entries()?.into_iter().map(|(_, conn)| conn.charge).collect();
+        charges.extend(self.conns6.entries()?.into_iter().map(|(_, conn)| conn.charge));
+        Ok(charges)
+    }
+
+    /// What all connections together take now, by account and budget, counted one by one.
+    pub fn count_charges(&self) -> Result<BTreeMap<(u32, u32), u64>, BpfError> {
+        let mut counted = BTreeMap::new();
+        for taken in self.charges()?.iter().flat_map(Charge::taken) {
+            *counted.entry(taken).or_default() += 1;
+        }
+        Ok(counted)
+    }
+
+    /// Takes a connection out, and gives back what it was charged.
+    pub fn remove_conn4(&self, key: &Conn4Key) -> Result<(), BpfError> {
+        self.give_back(self.conns4.take(key)?)
+    }
+
+    /// The same, of IPv6.
+    pub fn remove_conn6(&self, key: &Conn6Key) -> Result<(), BpfError> {
+        self.give_back(self.conns6.take(key)?)
+    }
+
+    fn give_back(&self, conn: Option<Conn>) -> Result<(), BpfError> {
+        let mut taken = conn.iter().filter(|conn| conn.over == 0).flat_map(|conn| conn.charge.taken());
+        taken.try_for_each(|(account, budget)| self.accounts.add_used(account, budget, -1))
     }
 }

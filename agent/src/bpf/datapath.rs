@@ -14,7 +14,7 @@ use super::links::Links;
 use super::older::{Older, remove_pins};
 use super::pins::{Pins, pin_maps};
 use super::skel::{OpenRingfenceSkel, RingfenceProgs, RingfenceSkelBuilder};
-use super::{BpfError, Hook, Maps};
+use super::{BpfError, Hook, Maps, Timeouts};
 
 /// What the programs are told when they are loaded.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub gateway_mac: [u8; 6],
     /// Load the host guard, too: it needs what a host without it can do without.
     pub guard: bool,
+    /// How long connections live without a packet.
+    pub timeouts: Timeouts,
     /// Write decision records, for tests.
     pub record: bool,
     /// Judge, then let pass: the negative control. No release build has it.
@@ -240,7 +242,8 @@ impl Datapath {
         self.links.is_guarded()
     }
 
-    pub(super) fn program(&self, hook: Hook) -> &ProgramHandle {
+    /// The hook's program.
+    pub fn program(&self, hook: Hook) -> &ProgramHandle {
         // `Hook` has as many values as the table rows, in the same order.
         &self.programs[hook as usize].1
     }
@@ -261,6 +264,7 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
         rodata.rf_config.guard = u8::from(options.guard);
+        rodata.rf_config.timeout_ns = options.timeouts.table();
     }
 }
 

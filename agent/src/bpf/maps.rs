@@ -5,8 +5,9 @@ use libbpf_rs::{MapHandle, MapMut};
 use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
-    Addr, AddrKey, AuditKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs, Host,
-    Iface, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Table, Vni, Words,
+    Accounts, Addr, AddrKey, AuditKey, BpfError, Conn, Conn4Key, Conn6Key, Decision, Device, Domain, DropKey, Epochs,
+    Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run, Subnet,
+    SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -20,6 +21,7 @@ pub struct Maps {
     pub words: Words,
     pub epochs: Epochs,
     pub vnis: Table<u32, Vni>,
+    pub groups: Table<u32, Group>,
     pub addrs: Table<AddrKey, Addr>,
     pub prefixes: Table<PrefixKey, u32>,
     pub subnets: Table<SubnetKey, Subnet>,
@@ -28,6 +30,9 @@ pub struct Maps {
     pub runs: Table<u32, Run>,
     pub conns4: Table<Conn4Key, Conn>,
     pub conns6: Table<Conn6Key, Conn>,
+    pub frags: Table<FragsKey, Frags>,
+    pub accounts: Accounts,
+    pub limits: Table<u32, Limits>,
     pub passed: PerCpu<u32, Passed>,
     pub drops: PerCpu<DropKey, u64>,
     pub audit: PerCpu<AuditKey, u64>,
@@ -47,6 +52,7 @@ impl Maps {
             words: Words::new(&handle("rf_domain_words", &maps.rf_domain_words)?)?,
             epochs: Epochs::new(&handle("rf_epochs", &maps.rf_epochs)?)?,
             vnis: Table::new("rf_vnis", handle("rf_vnis", &maps.rf_vnis)?),
+            groups: Table::new("rf_groups", handle("rf_groups", &maps.rf_groups)?),
             addrs: Table::new("rf_addrs", handle("rf_addrs", &maps.rf_addrs)?),
             prefixes: Table::new("rf_prefixes", handle("rf_prefixes", &maps.rf_prefixes)?),
             subnets: Table::new("rf_subnets", handle("rf_subnets", &maps.rf_subnets)?),
@@ -55,6 +61,9 @@ impl Maps {
             runs: Table::new("rf_runs", handle("rf_runs", &maps.rf_runs)?),
             conns4: Table::new("rf_conns4", handle("rf_conns4", &maps.rf_conns4)?),
             conns6: Table::new("rf_conns6", handle("rf_conns6", &maps.rf_conns6)?),
+            frags: Table::new("rf_frags", handle("rf_frags", &maps.rf_frags)?),
+            accounts: Accounts::new(&handle("rf_accounts", &maps.rf_accounts)?)?,
+            limits: Table::new("rf_limits", handle("rf_limits", &maps.rf_limits)?),
             passed: PerCpu::new("rf_passed", handle("rf_passed", &maps.rf_passed)?),
             drops: PerCpu::new("rf_drops", handle("rf_drops", &maps.rf_drops)?),
             audit: PerCpu::new("rf_audit", handle("rf_audit", &maps.rf_audit)?),

@@ -14,8 +14,9 @@
 //! | `older` | maps of an earlier release: what is carried over from them |
 //! | `maps` | [`Maps`]: every map by name; [`Devices`] |
 //! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
-//! | `cells` | [`Words`], [`Epochs`]: maps in the agent's memory |
-//! | `conns` | collection of connections that are over |
+//! | `cells` | [`Words`], [`Epochs`], [`Accounts`]: maps in the agent's memory |
+//! | `conns` | connections as the agent sees them: their charges counted anew |
+//! | `timeouts` | [`Timeouts`]: how long they live |
 //! | `types` | the structures, generated from the programs' BTF |
 //! | `reason` | why packets are dropped, generated from `reasons.def` |
 //! | `kernel` | what the kernel must have; RCU grace periods |
@@ -42,10 +43,11 @@ mod reason;
 mod skel;
 mod table;
 mod test_run;
+mod timeouts;
 mod types;
 
 pub use bucket::bucket;
-pub use cells::{Epochs, Words};
+pub use cells::{Accounts, Epochs, Words};
 pub use datapath::{Datapath, Options, TakenOver};
 pub use dry::DryRun;
 pub use error::BpfError;
@@ -56,6 +58,7 @@ pub use pod::Pod;
 pub use reason::Reason;
 pub use table::{PerCpu, Table};
 pub use test_run::{TestContext, TestOutput, Tunnel};
+pub use timeouts::{AnswerTimeouts, TcpTimeouts, Timeouts};
 pub use types::*;
 
 /// The literal constants of `agent/bpf/consts.h`, under the same names.

@@ -14,19 +14,23 @@ use ringfence_policy::{
 };
 
 use crate::{
-    bpf::{self, Action as Fate, BpfError, Datapath, Options, Reason, Run, TestContext},
-    lower::{Full, assign, image::Image, lower},
-    reconcile::{action::Action, apply::apply, plan},
+    bpf::{self, Action as Fate, BpfError, Datapath, DryRun, Options, Reason, Run, TestContext, Timeouts},
+    lower::{Full, image::Image},
 };
 
+mod force;
 pub(crate) mod frame;
 mod private;
+pub mod raw;
 mod share;
 mod stage;
 mod tuple;
 
+pub use force::put_in_force;
 use frame::Packet;
+pub use private::enter as enter_private;
 pub use share::Share;
+pub use stage::DEVICE_MAC;
 pub(crate) use stage::Entry;
 use stage::Stage;
 
@@ -34,7 +38,7 @@ use stage::Stage;
 /// written before each.
 const LOOPBACK: u32 = 1;
 /// As agents have it by default.
-const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0x00, 0x00, 0x01];
+pub const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0x00, 0x00, 0x01];
 /// The port that questions come from unless they say so.
 const SOURCE_PORT: u16 = 40_000;
 /// A program's result: the packet goes nowhere.
@@ -69,6 +73,9 @@ pub enum EngineError {
         /// Why not, and what to write instead.
         why: &'static str,
     },
+    /// A frame cannot come by that way here.
+    #[error("{0:?} is no way into this host; name an interface that it runs")]
+    NoWay(raw::Way),
     /// The programs ran and left no record.
     #[error("flow {0:?}: the programs left no decision record; they are of another build than this engine")]
     NoRecord(Flow),
@@ -111,7 +118,10 @@ pub struct Reply {
 /// The programs, loaded into namespaces of the thread that opened it, and one bundle.
 #[derive(Debug)]
 pub struct Engine {
+    options: Options,
     datapath: Datapath,
+    /// The dry build, once a frame came by the overlay.
+    dry: Option<DryRun>,
     image: Image,
     stage: Option<Stage>,
     /// What the loopback device is said to be, as an ifindex of the stage.
@@ -131,15 +141,17 @@ impl Engine {
         bpf::check_kernel(&pin_dir)?;
         let options = Options {
             pin_dir,
-            overlay_ifindex: 0,
+            overlay_ifindex: stage::OVERLAY_IFINDEX,
             gateway_mac: GATEWAY_MAC,
             guard: false,
+            timeouts: Timeouts::default(),
             record: true,
             #[cfg(debug_assertions)]
             verdict_off: false,
         };
         let datapath = Datapath::open(&options)?;
-        Ok(Self { datapath, image: Image::default(), stage: None, plays: None, steps: 0 })
+        let image = Image::default();
+        Ok(Self { options, datapath, dry: None, image, stage: None, plays: None, steps: 0 })
     }
 
     /// Puts a bundle in force as it is at a moment (seconds since 1970-01-01T00:00:00Z), in place of the one before and
@@ -148,16 +160,13 @@ impl Engine {
     /// # Errors
     /// A bundle that does not fit beside the one before; maps that cannot be written.
     pub fn load(&mut self, bundle: &Bundle, at: u64) -> Result<(), EngineError> {
-        let stage = Stage::new(bundle);
-        let desired = lower([stage.bundle()], stage.site(), at);
-        let target = assign(&desired, &self.image)?;
-        let mut steps = plan::plan(&self.image, &target, plan::Start::Settled);
-        // Nobody else runs these programs, so there is no reader to wait for.
-        steps.retain(|step| *step != Action::Grace);
-        apply(self.datapath.maps(), &mut self.image, &steps)?;
+        self.stage_on(Stage::new(bundle), at)
+    }
+
+    fn stage_on(&mut self, stage: Stage, at: u64) -> Result<(), EngineError> {
+        self.steps = put_in_force(self.datapath.maps(), &mut self.image, [stage.bundle()], stage.site(), at)?;
         self.stage = Some(stage);
         self.plays = None;
-        self.steps = steps.len();
         Ok(())
     }
 
@@ -235,22 +244,28 @@ impl Engine {
             flow: *flow,
             why: "no program of this host sees a packet between these ends; name a workload's address as one of them",
         })?;
-        if self.plays != Some(entry.ifindex) {
-            let device = self.image.devices.get(&entry.ifindex).copied().unwrap_or_default();
-            self.datapath.maps().devices.put(LOOPBACK, &device)?;
-            self.plays = Some(entry.ifindex);
-        }
+        self.play(entry.ifindex)?;
         let frame = frame::build(packet, &entry);
         let context = TestContext { ifindex: LOOPBACK, ..TestContext::default() };
         Ok(self.datapath.test_run(entry.hook, &frame, &context)?.action)
+    }
+
+    /// Says that the loopback device is one of the stage's.
+    fn play(&mut self, ifindex: u32) -> Result<(), EngineError> {
+        if self.plays != Some(ifindex) {
+            let device = self.image.devices.get(&ifindex).copied().unwrap_or_default();
+            self.datapath.maps().devices.put(LOOPBACK, &device)?;
+            self.plays = Some(ifindex);
+        }
+        Ok(())
     }
 
     /// Deletes the connection of a packet, so that the next flow of the same ends is a new one.
     fn forget(&self, packet: &Packet) -> Result<(), EngineError> {
         let maps = self.datapath.maps();
         match tuple::key(self.stage()?.bundle().domain_id, packet) {
-            tuple::Key::V4(key) => maps.conns4.delete(&key)?,
-            tuple::Key::V6(key) => maps.conns6.delete(&key)?,
+            tuple::Key::V4(key) => maps.remove_conn4(&key)?,
+            tuple::Key::V6(key) => maps.remove_conn6(&key)?,
         }
         Ok(())
     }

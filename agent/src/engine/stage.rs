@@ -7,12 +7,12 @@ use std::{
 
 use ipnet::IpNet;
 use ringfence_policy::{
-    bundle::{Bundle, CompiledUplink},
+    bundle::{Bundle, CompiledHost, CompiledUplink},
     evaluate::{Decision, End, Flow, Verdict, Vote},
     model::{DEFAULT_ALLOW, DEFAULT_DENY},
 };
 
-use super::{GATEWAY_MAC, frame::Packet};
+use super::{GATEWAY_MAC, frame::Packet, raw::FAR};
 use crate::{
     bpf::{
         Hook, Run,
@@ -29,11 +29,13 @@ const HERE: &str = "here";
 /// Its way out.
 const UPLINK: &str = "uplink";
 /// Number of the uplink's device; the interfaces' follow. 1 is the loopback device.
-const UPLINK_IFINDEX: u32 = 2;
+pub(super) const UPLINK_IFINDEX: u32 = 2;
+/// Number of the VXLAN device, beyond those of interfaces.
+pub(super) const OVERLAY_IFINDEX: u32 = 4000;
 /// Bytes of L3 of every device.
 const MTU: u32 = 1500;
 /// What a host-side device of the engine has: all of them are the loopback device.
-const DEVICE_MAC: [u8; 6] = [0; 6];
+pub const DEVICE_MAC: [u8; 6] = [0; 6];
 /// Of who sends by the uplink.
 const NEXT_HOP_MAC: [u8; 6] = [0x02, 0xee, 0, 0, 0, 1];
 
@@ -77,6 +79,42 @@ impl Stage {
         }
         let site = Site { host: HERE.to_owned(), overlay_mtu: MTU, links, ..Site::default() };
         Self::over(bundle, site)
+    }
+
+    /// One of the hosts that the bundle names, with the uplink; whatever lives on another is at one address.
+    pub(super) fn on(bundle: &Bundle, host: &str) -> Self {
+        let mut bundle = bundle.clone();
+        let mut links = BTreeMap::from([(UPLINK.to_owned(), LinkRef { ifindex: UPLINK_IFINDEX, mtu: MTU })]);
+        let here = IpAddr::from([198, 51, 100, 1]);
+        let away = bundle.interfaces.iter().map(|it| it.host.clone()).filter(|other| other != host);
+        let away: BTreeSet<String> = away.collect();
+        let away = away.into_iter().map(|name| CompiledHost { name, underlay: vec![FAR] });
+        bundle.topology.hosts =
+            [CompiledHost { name: host.to_owned(), underlay: vec![here] }].into_iter().chain(away).collect();
+        bundle.topology.uplink = Some(CompiledUplink { host: host.to_owned(), ..uplink() });
+        for (interface, ifindex) in bundle.interfaces.iter_mut().zip(UPLINK_IFINDEX + 1..) {
+            interface.device = format!("i{}", interface.id);
+            if interface.host == host {
+                links.insert(interface.device.clone(), LinkRef { ifindex, mtu: MTU });
+            }
+        }
+        let host = host.to_owned();
+        let underlay = vec![here];
+        let site =
+            Site { host, underlay, overlay_mtu: MTU, overlay_ifindex: OVERLAY_IFINDEX, links, ..Site::default() };
+        Self::over(bundle, site)
+    }
+
+    /// The device of an interface that runs here.
+    pub(super) fn ifindex(&self, interface: u32) -> Option<u32> {
+        let interface = self.bundle.interfaces.iter().find(|it| it.id == interface)?;
+        Some(self.site.links.get(&interface.device)?.ifindex)
+    }
+
+    /// The interface behind a device.
+    pub(super) fn interface(&self, ifindex: u32) -> Option<u32> {
+        let place = usize::try_from(ifindex.checked_sub(UPLINK_IFINDEX + 1)?).ok()?;
+        self.bundle.interfaces.get(place).map(|interface| interface.id)
     }
 
     /// The bundle as it is, on one of its hosts.

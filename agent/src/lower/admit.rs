@@ -8,10 +8,10 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2};
+use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2, FEATURE_MULTICAST};
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 1] = [FEATURE_BUNDLE_V2];
+pub const FEATURES: [&str; 2] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,6 +159,7 @@ mod tests {
             addresses: Vec::new(),
             pairs: Vec::new(),
             port_security: true,
+            bare_metal: false,
         };
         Bundle {
             domain_id,

@@ -8,16 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     adopt::is_of_interface,
-    desired::{Desired, DomainState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
-    image::{Image, prefix_key, subnet_keys},
+    budgets,
+    desired::{Desired, DomainState, GroupState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
+    image::{Image, prefix_key, subnet_entries},
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
-    Addr, AddrKey, Device, DeviceKind, Domain, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run, Span, Subnet, Vni,
-    be32,
+    Addr, AddrKey, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run, Span, Subnet,
+    Vni, be32,
     consts::{
-        RF_ADDRS, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED,
-        RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
+        RF_ACCOUNTS, RF_ADDRS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_GROUPS, RF_HOST_HERE, RF_HOST_NONE,
+        RF_HOSTS, RF_IFACES, RF_PASSED, RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
     },
 };
 
@@ -38,6 +39,7 @@ pub struct Full {
 pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
     let mut assigner = Assigner::new(observed);
     assigner.image.hosts.insert(RF_HOST_HERE, desired.here);
+    assigner.image.limits = budgets::limits(desired);
     let domains = assigner.domain_indexes(desired)?;
     for (domain_id, domain) in &desired.domains {
         assigner.domain(*domain_id, domains[domain_id], domain)?;
@@ -75,11 +77,16 @@ struct Assigner<'a> {
     image: Image,
     held_ifaces: BTreeMap<u32, u32>,
     held_hosts: BTreeMap<Host, u32>,
+    held_groups: BTreeMap<Group, u32>,
     held_profiles: BTreeMap<Tables, (u32, Profile)>,
     held_tables: BTreeMap<Vec<Run>, Span>,
     domains: Indexes,
     ifaces: Indexes,
+    /// By interface id.
+    held_accounts: BTreeMap<u32, u32>,
+    accounts: Indexes,
     hosts: Indexes,
+    groups: Indexes,
     epochs: Indexes,
     counters: Indexes,
     profiles: Indexes,
@@ -95,12 +102,19 @@ impl<'a> Assigner<'a> {
             .map(|device| device.r#ref);
         let of_addrs = observed.addrs.values().map(|addr| addr.iface);
         let of_pairs = observed.subnets.values().map(|subnet| subnet.iface).filter(|index| *index != 0);
-        let ifaces: BTreeSet<u32> = of_addrs.chain(of_pairs).chain(of_devices).collect();
+        let groups: BTreeMap<u32, Group> = observed
+            .vnis
+            .values()
+            .filter_map(|vni| observed.groups.get(&vni.group).map(|group| (vni.group, *group)))
+            .collect();
+        let of_groups = groups.values().flat_map(|group| group.local.into_iter().take(group.locals as usize));
+        let ifaces: BTreeSet<u32> = of_addrs.chain(of_pairs).chain(of_devices).chain(of_groups).collect();
         let hosts: BTreeSet<u32> = ifaces
             .iter()
             .filter_map(|index| observed.ifaces.get(index))
             .map(|iface| iface.host)
             .chain(observed.domains.values().map(|domain| domain.uplink_host))
+            .chain(groups.values().flat_map(|group| group.host.into_iter().take(group.hosts as usize)))
             .filter(|index| *index != RF_HOST_HERE)
             .collect();
         let profile_indexes: BTreeSet<u32> = observed.rows.values().flat_map(|row| row.profile).collect();
@@ -108,6 +122,14 @@ impl<'a> Assigner<'a> {
             .iter()
             .filter_map(|index| observed.profiles.get(index).map(|profile| (*index, *profile)))
             .collect();
+        // Whatever has an index, has it under its account: an index that nothing refers to may bear an older one.
+        let held_accounts: BTreeMap<u32, u32> = ifaces
+            .iter()
+            .filter_map(|index| observed.ifaces.get(index))
+            .filter(|iface| iface.account != 0)
+            .map(|iface| (iface.id, iface.account))
+            .collect();
+        let accounts = held_accounts.values().copied().collect();
         let spans = || profiles.iter().flat_map(|(_, profile)| profile.table);
         Self {
             observed,
@@ -120,6 +142,7 @@ impl<'a> Assigner<'a> {
                 .iter()
                 .filter_map(|index| observed.hosts.get(index).map(|host| (*host, *index)))
                 .collect(),
+            held_groups: groups.iter().map(|(index, group)| (*group, *index)).collect(),
             held_profiles: profiles
                 .iter()
                 .map(|(index, profile)| (profile.table.map(|span| observed.table(span)), (*index, *profile)))
@@ -127,7 +150,10 @@ impl<'a> Assigner<'a> {
             held_tables: spans().map(|span| (observed.table(span), span)).collect(),
             domains: Indexes::new("rf_domains", 0, RF_DOMAINS, observed.domains.keys().copied().collect()),
             ifaces: Indexes::new("rf_ifaces", 1, RF_IFACES, ifaces),
+            held_accounts,
+            accounts: Indexes::new("rf_accounts", 1, RF_ACCOUNTS, accounts),
             hosts: Indexes::new("rf_hosts", RF_HOST_HERE + 1, RF_HOSTS, hosts),
+            groups: Indexes::new("rf_groups", 1, RF_GROUPS, groups.into_keys().collect()),
             epochs: Indexes::new(
                 "rf_epochs",
                 RF_EPOCH_BUCKETS,
@@ -164,18 +190,19 @@ impl<'a> Assigner<'a> {
     fn domain(&mut self, domain_id: u32, domain: u32, state: &DomainState) -> Result<(), Full> {
         let entry = self.domain_entry(domain_id, state)?;
         self.image.domains.insert(domain, entry);
+        let mut ifaces = BTreeMap::new();
+        for (id, interface) in &state.interfaces {
+            ifaces.insert(*id, self.iface(*id, domain_id, domain, interface)?);
+        }
         let vni = Vni { domain, domain_id, ..Vni::default() };
         for (number, network) in &state.networks {
             let gateway4 = network.gateway4.map_or(0, be32);
             let gateway6 = network.gateway6.map_or_else(Ip::default, |v6| Ip::from(std::net::IpAddr::V6(v6)));
-            self.image.vnis.insert(*number, Vni { gateway4, gateway6, ..vni });
+            let group = state.groups.get(number).map_or(Ok(0), |group| self.group(group, &ifaces))?;
+            self.image.vnis.insert(*number, Vni { gateway4, gateway6, group, ..vni });
         }
         if state.transit_vni != 0 {
             self.image.vnis.insert(state.transit_vni, vni);
-        }
-        let mut ifaces = BTreeMap::new();
-        for (id, interface) in &state.interfaces {
-            ifaces.insert(*id, self.iface(*id, domain_id, domain, interface)?);
         }
         self.addrs(domain_id, state, &ifaces)?;
         for (net, SubnetState { vni, holder }) in &state.subnets {
@@ -183,7 +210,7 @@ impl<'a> Assigner<'a> {
             let subnet =
                 holder.and_then(|held| Some(Subnet { iface: *ifaces.get(&held.interface)?, mac: held.mac, ..vacant }));
             let subnet = subnet.unwrap_or(vacant);
-            self.image.subnets.extend(subnet_keys(domain_id, *net).map(|key| (key, subnet)));
+            self.image.subnets.extend(subnet_entries(domain_id, *net, subnet));
         }
         for (net, class_id) in &state.prefixes {
             for slot in [0, 1] {
@@ -221,7 +248,33 @@ impl<'a> Assigner<'a> {
         Ok(index)
     }
 
+    /// Beyond what is listed only the count goes on: the programs copy nothing then.
+    fn group(&mut self, state: &GroupState, ifaces: &BTreeMap<u32, u32>) -> Result<u32, Full> {
+        let mut local = [0; RF_COPIES as usize + 1];
+        let mut host = [0; RF_COPIES as usize];
+        for (place, id) in local.iter_mut().zip(&state.local) {
+            *place = ifaces.get(id).copied().unwrap_or(0);
+        }
+        for (place, at) in host.iter_mut().zip(&state.hosts) {
+            *place = self.host(*at)?;
+        }
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let (locals, hosts) = (count(state.local.len()), count(state.hosts.len()));
+        let group = Group { flags: state.flags, mtu: state.mtu, locals, hosts, local, host };
+        let index = match self.held_groups.get(&group) {
+            Some(index) => *index,
+            None => self.groups.take()?,
+        };
+        self.held_groups.insert(group, index);
+        self.image.groups.insert(index, group);
+        Ok(index)
+    }
+
     fn iface(&mut self, id: u32, domain_id: u32, domain: u32, state: &InterfaceState) -> Result<u32, Full> {
+        let account = match self.held_accounts.get(&id) {
+            Some(account) => *account,
+            None => self.accounts.take()?,
+        };
         let iface = Iface {
             id,
             domain_id,
@@ -232,7 +285,7 @@ impl<'a> Assigner<'a> {
             flags: state.flags,
             mtu: state.mtu,
             mac: state.mac,
-            account: 0,
+            account,
         };
         let same =
             |index: &&u32| self.observed.ifaces.get(index).is_some_and(|observed| lasting(observed) == lasting(&iface));

@@ -21,6 +21,8 @@ pub struct Desired {
     pub devices: BTreeMap<u32, Role>,
     /// By domain id.
     pub domains: BTreeMap<u32, DomainState>,
+    /// The most connections that one interface may open here; `None`: as the tables allow.
+    pub conn_budget: Option<u32>,
 }
 
 /// What a device should be.
@@ -45,6 +47,8 @@ pub struct DomainState {
     pub uplink: Option<UplinkState>,
     /// By VNI; the transit VNI is not among them.
     pub networks: BTreeMap<u32, NetworkState>,
+    /// By VNI: networks with members on this host in which something is for all members.
+    pub groups: BTreeMap<u32, GroupState>,
     /// Whose the addresses of a prefix are that have no entry in `addrs`, by prefix; the longest counts.
     pub subnets: BTreeMap<IpNet, SubnetState>,
     /// By interface id.
@@ -67,6 +71,19 @@ pub struct NetworkState {
     pub gateway4: Option<Ipv4Addr>,
     /// Gateway of its first IPv6 subnet.
     pub gateway6: Option<Ipv6Addr>,
+}
+
+/// Who gets a copy of what is for all members of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupState {
+    /// `RF_GROUP_*`.
+    pub flags: u32,
+    /// Bytes of L3 that every member takes.
+    pub mtu: u32,
+    /// Ids of the members on this host, in order.
+    pub local: Vec<u32>,
+    /// The other hosts with members, each once.
+    pub hosts: Vec<Place>,
 }
 
 /// A domain's way out.

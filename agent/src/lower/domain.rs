@@ -10,6 +10,7 @@ use ringfence_policy::bundle::{Bundle, CompiledNetwork, CompiledUplink};
 use super::{
     Site,
     desired::{DomainState, InterfaceState, NetworkState, Owner, Place, UplinkState},
+    groups::groups,
     pairs::Pairs,
     policy,
 };
@@ -37,13 +38,15 @@ pub(super) fn lower(bundle: &Bundle, site: &Site, at: u64) -> DomainState {
         }
     }
     let pairs = Pairs::new(bundle);
+    let interfaces = interfaces(bundle, site, place_of);
     let (rows, profiles) = policy::lower(bundle, &pairs, site, at);
     DomainState {
         transit_vni: bundle.topology.transit_vni,
         uplink: bundle.topology.uplink.as_ref().map(|uplink| uplink_state(uplink, place_of(&uplink.host), site)),
         networks: bundle.topology.networks.iter().map(|network| (network.vni, network_state(network))).collect(),
         subnets: pairs.subnets(&bundle.topology.networks),
-        interfaces: interfaces(bundle, site, place_of),
+        groups: groups(bundle, &interfaces, site),
+        interfaces,
         addrs,
         prefixes: policy::prefixes(bundle),
         rows,
@@ -72,7 +75,7 @@ fn interfaces(bundle: &Bundle, site: &Site, place_of: impl Fn(&str) -> Place) ->
 }
 
 /// The network's MTU, or what the overlay allows, whichever is less.
-fn mtu(network: u32, overlay: u32) -> u16 {
+pub(super) fn mtu(network: u32, overlay: u32) -> u16 {
     let mtu = if network == 0 { overlay } else { network.min(overlay) };
     u16::try_from(mtu).unwrap_or(u16::MAX)
 }

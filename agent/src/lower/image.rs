@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, net::Ipv6Addr};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::bpf::{
-    Addr, AddrKey, Device, Domain, Host, Iface, Ip, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet, SubnetKey, Vni,
+    Addr, AddrKey, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey, Run, Span, Subnet,
+    SubnetKey, Vni,
     consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
 
@@ -26,6 +27,8 @@ pub struct Image {
     pub words: BTreeMap<u32, Word>,
     /// By VNI.
     pub vnis: BTreeMap<u32, Vni>,
+    /// By group index, from 1.
+    pub groups: BTreeMap<u32, Group>,
     /// What an address of a domain is.
     pub addrs: BTreeMap<AddrKey, Addr>,
     /// Class of addresses that are no interface's.
@@ -38,6 +41,8 @@ pub struct Image {
     pub profiles: BTreeMap<u32, Profile>,
     /// By place.
     pub runs: BTreeMap<u32, Run>,
+    /// Of every account alike.
+    pub limits: Limits,
 }
 
 /// By which state of a domain packets are judged; written in one piece.
@@ -68,13 +73,13 @@ pub fn prefix_key(domain_id: u32, slot: u32, net: IpNet) -> PrefixKey {
     PrefixKey { prefixlen: RF_PREFIX_FIXED_BITS + bits(net), domain_id, slot, ip: Ip::from(net.network()) }
 }
 
-/// Keys of a subnet or an address pair. Since IPv4 addresses are mapped into IPv6, a prefix as short as `::/0` would hold
-/// them, too: it is cut into those around them.
-pub fn subnet_keys(domain_id: u32, net: IpNet) -> impl Iterator<Item = SubnetKey> {
-    around_mapped(net).into_iter().map(move |net| SubnetKey {
-        prefixlen: RF_SUBNET_FIXED_BITS + bits(net),
-        domain_id,
-        ip: Ip::from(net.network()),
+/// Entries of a subnet or an address pair. Since IPv4 addresses are mapped into IPv6, a prefix as short as `::/0` would
+/// hold them, too: it is cut into those around them.
+pub fn subnet_entries(domain_id: u32, net: IpNet, subnet: Subnet) -> impl Iterator<Item = (SubnetKey, Subnet)> {
+    around_mapped(net).into_iter().map(move |part| {
+        let key = SubnetKey { prefixlen: RF_SUBNET_FIXED_BITS + bits(part), domain_id, ip: Ip::from(part.network()) };
+        // A prefix has at most 128 bits.
+        (key, Subnet { bits: bits(part) as u8, ..subnet })
     })
 }
 

@@ -13,8 +13,10 @@ use ringfence_policy::bundle::Bundle;
 pub mod admit;
 pub mod adopt;
 mod assign;
+mod budgets;
 pub mod desired;
 mod domain;
+mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
@@ -28,6 +30,7 @@ mod time;
 
 pub(crate) use assign::lasting;
 pub use assign::{Full, assign};
+pub use budgets::DEFAULT_CONN_BUDGET;
 use desired::{Desired, Role};
 pub use time::next_boundary;
 
@@ -46,6 +49,8 @@ pub struct Site {
     pub links: BTreeMap<String, LinkRef>,
     /// Devices that are the host's own, by ifindex.
     pub own: Vec<u32>,
+    /// The most connections that one interface may open on this host; `None`: as its tables allow.
+    pub conn_budget: Option<u32>,
 }
 
 /// What lowering needs of a device.
@@ -79,5 +84,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at:
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { here: domain::host(&site.underlay, 0), devices, domains }
+    Desired { here: domain::host(&site.underlay, 0), devices, domains, conn_budget: site.conn_budget }
 }

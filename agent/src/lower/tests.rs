@@ -5,12 +5,12 @@ use proptest::strategy::{Strategy, ValueTree};
 use ringfence_policy::bundle::{Bundle, ClassedPrefix, CompiledPair, Row};
 
 use super::{
-    desired::{Owner, Place, Role},
+    desired::{GroupState, Owner, Place, Role},
     image::Image,
     *,
 };
 use crate::{
-    bpf::consts::{RF_HOST_V6, RF_PASSED, RF_PREFIXES},
+    bpf::consts::{RF_COPIES, RF_GROUP_MULTICAST, RF_HOST_V6, RF_PASSED, RF_PREFIXES},
     testing::bundles::{bundle, site},
 };
 
@@ -114,4 +114,65 @@ fn old_and_new_must_fit_a_table_together() {
     bundle.policy.prefixes[0].prefix = net(RF_PREFIXES);
     let full = assign(&lower([&bundle], &site(), 0), &held).unwrap_err();
     assert_eq!(full, Full { table: "rf_prefixes", room: RF_PREFIXES });
+}
+
+#[test]
+fn an_account_stays_while_the_interface_does_whatever_index_it_has() {
+    let mut bundle = some_bundle(|bundle| bundle.interfaces.len() > 1);
+    let accounts = |image: &Image| image.ifaces.values().map(|i| (i.id, i.account)).collect::<BTreeMap<_, _>>();
+    let held = assign(&lower([&bundle], &site(), 0), &Image::default()).unwrap();
+    let first = accounts(&held);
+    // Dense, from 1 on, of local and remote interfaces alike.
+    assert_eq!(first.values().copied().collect::<std::collections::BTreeSet<_>>().len(), bundle.interfaces.len());
+    assert!(first.values().all(|account| (1..=bundle.interfaces.len() as u32).contains(account)));
+    bundle.interfaces[0].mac = [2, 9, 9, 9, 9, 9];
+    let moved = assign(&lower([&bundle], &site(), 0), &held).unwrap();
+    assert_ne!(moved.ifaces.keys().collect::<Vec<_>>(), held.ifaces.keys().collect::<Vec<_>>(), "a new index");
+    assert_eq!(accounts(&moved), first);
+    // One that goes leaves its account to the next.
+    let gone = bundle.interfaces.remove(0).id;
+    let without = assign(&lower([&bundle], &site(), 0), &moved).unwrap();
+    assert_eq!(accounts(&without), first.into_iter().filter(|(id, _)| *id != gone).collect());
+}
+
+/// A network of interfaces on these hosts.
+fn network_of(hosts: &[&str]) -> Bundle {
+    let mut bundle = some_bundle(|bundle| !bundle.interfaces.is_empty());
+    let first = bundle.interfaces[0].clone();
+    bundle.topology.networks[0].multicast = true;
+    bundle.interfaces = (10..)
+        .zip(hosts)
+        .map(|(id, host)| {
+            let mut interface = first.clone();
+            (interface.id, interface.host) = (id, (*host).to_owned());
+            interface
+        })
+        .collect();
+    bundle
+}
+
+#[test]
+fn a_group_is_the_members_here_and_every_other_host_with_members_once() {
+    let mut bundle = network_of(&["h1", "h2", "h1", "h2", "h3"]);
+    let vni = bundle.topology.networks[0].vni;
+    let group = |bundle: &Bundle| lower([bundle], &site(), 0).domains[&1].groups.get(&vni).cloned();
+    let GroupState { flags, mtu, local, hosts } = group(&bundle).unwrap();
+    let of_interface = lower([&bundle], &site(), 0).domains[&1].interfaces[&10].mtu;
+    assert_eq!((flags, mtu, local), (RF_GROUP_MULTICAST, of_interface.into(), vec![10, 12]));
+    assert!(matches!(hosts[..], [Place::At(_), Place::Unreachable]), "{hosts:?}");
+    bundle.topology.networks[0].multicast = false;
+    assert_eq!(group(&bundle), None);
+    assert_eq!(group(&network_of(&["h2", "h3"])), None);
+}
+
+#[test]
+fn a_group_whose_members_change_gets_another_index_and_goes_on_counting_beyond_its_lists() {
+    let many = vec!["h1"; RF_COPIES as usize + 9];
+    let held = assign(&lower([&network_of(&many[..3])], &site(), 0), &Image::default()).unwrap();
+    let vni = network_of(&many).topology.networks[0].vni;
+    let same = assign(&lower([&network_of(&many[..3])], &site(), 0), &held).unwrap();
+    assert_eq!(same.vnis[&vni].group, held.vnis[&vni].group);
+    let more = assign(&lower([&network_of(&many)], &site(), 0), &held).unwrap();
+    assert_ne!(more.vnis[&vni].group, held.vnis[&vni].group);
+    assert_eq!(more.groups[&more.vnis[&vni].group].locals, RF_COPIES + 9);
 }

@@ -1,12 +1,15 @@
 //! What a plan is made of: one step each, as data.
 
 use crate::{
-    bpf::{Addr, AddrKey, Device, Domain, Host, Iface, PrefixKey, Profile, Row, RowKey, Run, Subnet, SubnetKey, Vni},
+    bpf::{
+        Addr, AddrKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet,
+        SubnetKey, Vni,
+    },
     lower::image::{Image, Word},
 };
 
 /// One step on the maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "Put and Delete say what they do to the map they name")]
 pub enum Action {
     PutDevice(u32, Device),
@@ -15,6 +18,8 @@ pub enum Action {
     PutHost(u32, Host),
     PutDomain(u32, Domain),
     DeleteDomain(u32),
+    /// Apart from the others, which are small: a plan may have a hundred thousand of them.
+    PutGroup(u32, Box<Group>),
     PutVni(u32, Vni),
     DeleteVni(u32),
     PutAddr(AddrKey, Addr),
@@ -27,6 +32,7 @@ pub enum Action {
     DeleteRow(RowKey),
     PutProfile(u32, Profile),
     PutRun(u32, Run),
+    PutLimits(Limits),
     /// A counter row's device is new under it: counts from zero, and its drops too.
     ResetCounters {
         /// The device.
@@ -54,6 +60,7 @@ impl Image {
             Action::PutHost(key, value) => drop(self.hosts.insert(key, value)),
             Action::PutDomain(key, value) => drop(self.domains.insert(key, value)),
             Action::DeleteDomain(key) => drop(self.domains.remove(&key)),
+            Action::PutGroup(key, ref value) => drop(self.groups.insert(key, **value)),
             Action::PutVni(key, value) => drop(self.vnis.insert(key, value)),
             Action::DeleteVni(key) => drop(self.vnis.remove(&key)),
             Action::PutAddr(key, value) => drop(self.addrs.insert(key, value)),
@@ -67,6 +74,7 @@ impl Image {
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),
             Action::PutRun(key, value) if value == Run::default() => drop(self.runs.remove(&key)),
             Action::PutRun(key, value) => drop(self.runs.insert(key, value)),
+            Action::PutLimits(limits) => self.limits = limits,
             Action::StoreWord(key, value) => drop(self.words.insert(key, value)),
             Action::ResetCounters { .. } | Action::Grace | Action::BumpEpoch(_) => {}
         }

@@ -26,6 +26,7 @@ fn carry_out(maps: &Maps, step: &Action) -> Result<(), BpfError> {
         Action::PutHost(index, host) => maps.hosts.put(index, host),
         Action::PutDomain(index, domain) => maps.domains.put(index, domain),
         Action::DeleteDomain(index) => maps.domains.delete(index),
+        Action::PutGroup(index, group) => maps.groups.put(index, group),
         Action::PutVni(number, vni) => maps.vnis.put(number, vni),
         Action::DeleteVni(number) => maps.vnis.delete(number),
         Action::PutAddr(key, addr) => maps.addrs.put(key, addr),
@@ -38,6 +39,7 @@ fn carry_out(maps: &Maps, step: &Action) -> Result<(), BpfError> {
         Action::DeleteRow(key) => maps.rows.delete(key),
         Action::PutProfile(index, profile) => maps.profiles.put(index, profile),
         Action::PutRun(place, run) => maps.runs.put(place, run),
+        Action::PutLimits(limits) => maps.limits.put(&0, limits),
         Action::ResetCounters { ifindex, counter } => {
             // A row or a place beyond the end was written by somebody else, and is nothing that counts.
             if *counter < RF_PASSED {

@@ -136,6 +136,7 @@ pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Aroun
             .map(|(name, link)| (name.clone(), LinkRef { ifindex: link.ifindex, mtu: link.mtu }))
             .collect(),
         own: own.map(|link| link.ifindex).collect(),
+        conn_budget: None,
     }
 }
 

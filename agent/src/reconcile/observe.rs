@@ -16,6 +16,7 @@ pub(super) fn observe(maps: &Maps) -> Result<Image, BpfError> {
         ifaces: maps.ifaces.entries()?.into_iter().collect(),
         hosts: maps.hosts.entries()?.into_iter().collect(),
         domains: maps.domains.entries()?.into_iter().collect(),
+        groups: maps.groups.entries()?.into_iter().collect(),
         profiles: maps.profiles.entries()?.into_iter().collect(),
         runs: maps.runs.entries()?.into_iter().collect(),
         words: words(maps, 0..RF_DOMAINS)?,
@@ -31,6 +32,7 @@ pub(super) fn observe_known(maps: &Maps, known: &Image) -> Result<Image, BpfErro
         ifaces: places(&maps.ifaces, &known.ifaces)?,
         hosts: places(&maps.hosts, &known.hosts)?,
         domains: places(&maps.domains, &known.domains)?,
+        groups: places(&maps.groups, &known.groups)?,
         profiles: places(&maps.profiles, &known.profiles)?,
         runs: places(&maps.runs, &known.runs)?,
         words: words(maps, known.words.keys().copied())?,
@@ -47,6 +49,7 @@ fn with_keyed(maps: &Maps, arrays: Image) -> Result<Image, BpfError> {
         prefixes: maps.prefixes.entries()?.into_iter().collect(),
         subnets: maps.subnets.entries()?.into_iter().collect(),
         rows: maps.rows.entries()?.into_iter().collect(),
+        limits: maps.limits.get(&0)?.unwrap_or_default(),
         ..arrays
     })
 }
@@ -97,12 +100,14 @@ pub(super) fn differences(one: &Image, other: &Image) -> Vec<&'static str> {
         ("rf_domains", one.domains == other.domains),
         ("rf_domain_words", one.words == other.words),
         ("rf_vnis", one.vnis == other.vnis),
+        ("rf_groups", one.groups == other.groups),
         ("rf_addrs", one.addrs == other.addrs),
         ("rf_prefixes", one.prefixes == other.prefixes),
         ("rf_subnets", one.subnets == other.subnets),
         ("rf_rows", one.rows == other.rows),
         ("rf_profiles", one.profiles == other.profiles),
         ("rf_runs", one.runs == other.runs),
+        ("rf_limits", one.limits == other.limits),
     ];
     maps.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }

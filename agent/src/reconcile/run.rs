@@ -32,7 +32,7 @@ const RESYNC: Duration = Duration::from_secs(1);
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two collections of connections that are over and of counters of devices that are gone.
+/// Between two collections of counters of devices that are gone.
 const COLLECT: Duration = Duration::from_secs(5);
 
 /// What the controller says.
@@ -225,13 +225,10 @@ impl Reconciler {
     }
 
     fn collect(&mut self) {
+        self.machine.collect_carried();
         let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
             return;
         };
-        match maps.collect_expired(clock::monotonic_ns()) {
-            Ok(collected) => tracing::debug!(collected, "connections that were over"),
-            Err(error) => tracing::error!(%error, "connections cannot be collected"),
-        }
         if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
             tracing::error!(%error, "counters of devices that are gone cannot be freed");
         }

@@ -53,6 +53,7 @@ pub(crate) fn site() -> Site {
         overlay_ifindex: 9,
         links: (0..DEVICES).map(device).collect(),
         own: vec![1],
+        conn_budget: None,
     }
 }
 
@@ -69,8 +70,8 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
     let interfaces = vec(interface, 0..4);
     let uplink = proptest::option::of(0..3_usize);
     let network_mtu = prop_oneof![Just(0), Just(1300)];
-    (interfaces, policy(domain_id), uplink, network_mtu, any::<bool>()).prop_map(
-        move |(interfaces, policy, uplink, mtu, moved)| {
+    (interfaces, policy(domain_id), uplink, network_mtu, any::<[bool; 2]>()).prop_map(
+        move |(interfaces, policy, uplink, mtu, [moved, multicast])| {
             let mut bundle = Bundle {
                 domain_id,
                 name: format!("t/{domain_id}"),
@@ -78,6 +79,7 @@ pub(crate) fn bundle(domain_id: u32) -> impl Strategy<Value = Bundle> {
                 policy: policy.into(),
                 ..Bundle::default()
             };
+            bundle.topology.networks[0].multicast = multicast;
             for (place, (address, host, class, v6, pair, port_security)) in interfaces.into_iter().enumerate() {
                 interface_at(&mut bundle, place, (address, v6, class), host, pair, port_security);
             }
@@ -171,13 +173,14 @@ fn interface_at(
             addresses: vec![(ip, class)],
             pairs: pair.into_iter().map(|(prefix, _)| CompiledPair { prefix, mac }).collect(),
             port_security,
+            bare_metal: false,
         }
         .into(),
     );
 }
 
 fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Topology {
-    let subnet = |cidr: &str, gateway: &str| CompiledSubnet { cidr: net(cidr), gateway: address(gateway) };
+    let subnet = |cidr: &str, gateway: &str| CompiledSubnet::new(net(cidr), address(gateway));
     let peer = if moved { "192.0.2.22" } else { "192.0.2.2" };
     let host = |name: &str, underlay: &[&str]| CompiledHost {
         name: name.to_owned(),
@@ -190,6 +193,7 @@ fn topology(domain_id: u32, uplink: Option<usize>, mtu: u32, moved: bool) -> Top
             vni: domain_id * 1000,
             mtu,
             subnets: vec![subnet("10.0.0.0/24", "10.0.0.1"), subnet("fd00::/64", "fd00::1")],
+            ..CompiledNetwork::default()
         }],
         uplink: uplink.map(|host| CompiledUplink {
             host: format!("h{}", host + 1),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     bpf::{
-        AddrKey, Device, DeviceKind, Domain, Host, Iface, Row, Subnet, SubnetKey, Vni, consts::RF_PREFIX_FIXED_BITS,
+        AddrKey, Device, DeviceKind, Domain, Group, Host, Iface, Row, Subnet, SubnetKey, Vni,
+        consts::RF_PREFIX_FIXED_BITS,
     },
     lower::{desired::Tables, image::Image},
 };
@@ -26,10 +27,13 @@ pub(crate) struct Meaning {
     devices: BTreeMap<u32, (DeviceKind, u32)>,
     domains: BTreeMap<u32, (Domain, Option<Host>)>,
     ifaces: BTreeMap<AddrKey, (Iface, Option<Host>, u32)>,
-    vnis: BTreeMap<u32, Vni>,
+    vnis: BTreeMap<u32, (Vni, Option<GroupMeaning>)>,
     subnets: BTreeMap<SubnetKey, Subnet>,
     judgements: BTreeMap<u32, [Judgement; 2]>,
 }
+
+/// A group with the ids of its members here and its hosts, and no index.
+type GroupMeaning = (Group, Vec<u32>, Vec<Option<Host>>);
 
 /// By domain id, what its packets are judged by now.
 pub(crate) fn in_force(image: &Image) -> BTreeMap<u32, Judgement> {
@@ -67,10 +71,17 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
             .map(|(key, addr)| {
                 let held = iface(addr.iface);
                 assert!(held.id == 0 || id_of(held.domain) == held.domain_id, "an interface in a foreign domain");
-                (*key, (Iface { domain: 0, host: 0, ..held }, host(held.host), addr.gateway_vni))
+                (*key, (Iface { domain: 0, host: 0, account: 0, ..held }, host(held.host), addr.gateway_vni))
             })
             .collect(),
-        vnis: image.vnis.iter().map(|(number, vni)| (*number, Vni { domain: id_of(vni.domain), ..*vni })).collect(),
+        vnis: image
+            .vnis
+            .iter()
+            .map(|(number, vni)| {
+                let group = image.groups.get(&vni.group).map(|group| group_meaning(image, group));
+                (*number, (Vni { domain: id_of(vni.domain), group: 0, ..*vni }, group))
+            })
+            .collect(),
         subnets: image
             .subnets
             .iter()
@@ -78,6 +89,13 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
             .collect(),
         judgements: image.domains.values().map(|domain| (domain.id, both(domain.id))).collect(),
     }
+}
+
+fn group_meaning(image: &Image, group: &Group) -> GroupMeaning {
+    let locals = group.local.iter().take(group.locals as usize);
+    let ids = locals.map(|index| image.ifaces.get(index).map_or(0, |iface| iface.id)).collect();
+    let hosts = group.host.iter().take(group.hosts as usize).map(|index| image.hosts.get(index).copied()).collect();
+    (Group { local: [0; _], host: [0; _], ..*group }, ids, hosts)
 }
 
 fn judgement(image: &Image, domain_id: u32, slot: u32) -> Judgement {

@@ -24,10 +24,11 @@ fn bundle() -> Bundle {
         addresses: vec![(IpAddr::from([10, 0, 0, 10 + id as u8]), 2)],
         pairs: Vec::new(),
         port_security: true,
+        bare_metal: false,
     };
     let mut first = interface(1, "h1");
     first.pairs.push(CompiledPair { prefix: "10.0.0.0/24".parse().unwrap(), mac: [2; 6] });
-    let subnet = CompiledSubnet { cidr: "10.0.0.0/24".parse().unwrap(), gateway: "10.0.0.1".parse().unwrap() };
+    let subnet = CompiledSubnet::new("10.0.0.0/24".parse().unwrap(), "10.0.0.1".parse().unwrap());
     let host =
         |name: &str, underlay: &str| CompiledHost { name: name.to_owned(), underlay: vec![underlay.parse().unwrap()] };
     Bundle {
@@ -35,7 +36,12 @@ fn bundle() -> Bundle {
         generation: 42,
         topology: Topology {
             transit_vni: 101,
-            networks: vec![CompiledNetwork { name: "n".to_owned(), vni: 100, mtu: 0, subnets: vec![subnet] }],
+            networks: vec![CompiledNetwork {
+                name: "n".to_owned(),
+                vni: 100,
+                subnets: vec![subnet],
+                ..CompiledNetwork::default()
+            }],
             uplink: Some(CompiledUplink {
                 host: "h1".to_owned(),
                 device: "up".to_owned(),

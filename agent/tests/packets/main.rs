@@ -9,9 +9,11 @@
 mod builder;
 mod checks;
 mod checksum;
+mod far;
 mod foreign;
 mod guest;
 mod net;
+mod pieces;
 mod raw;
 mod world;
 
@@ -20,15 +22,20 @@ mod root {
     mod arp_nd;
     mod audit;
     mod bucket;
+    mod budgets;
     mod conntrack;
     mod counters;
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
+    mod extension_headers;
+    mod fragments;
     mod guard;
     mod host_peer;
     mod icmp_errors;
     mod links;
+    mod lives;
+    mod multicast;
     mod no_port_security;
     mod offloads;
     mod overlay;
@@ -36,6 +43,7 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod stateless;
+    mod tcp;
     mod too_big;
     mod traffic;
     mod uplink;

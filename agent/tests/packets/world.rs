@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ringfence_agent::bpf::consts::{
-    RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY, RF_LAYOUT,
+    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY, RF_LAYOUT,
 };
 use ringfence_agent::bpf::{
-    Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Host, Iface, Ip, Options, Pod, PrefixKey, Profile, Row,
-    RowKey, Run, Subnet, SubnetKey, Vni, bucket,
+    Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Limits, Options, Pod, PrefixKey,
+    Profile, Row, RowKey, Run, Subnet, SubnetKey, Timeouts, Vni, bucket,
 };
 
 use crate::builder::{Mac, Packet};
@@ -103,6 +103,7 @@ pub fn options() -> Options {
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
         guard: false,
+        timeouts: Timeouts::default(),
         record: true,
         #[cfg(debug_assertions)]
         verdict_off: false,
@@ -158,6 +159,7 @@ impl World {
 
     fn fill(&mut self) {
         let maps = self.datapath.maps();
+        self.limit(&[1000; RF_BUDGETS as usize]);
         for (index, v4, v6) in [(RF_HOST_HERE, "198.51.100.1", "2001:db8:f::1"), (FAR, FAR_V4, FAR_V6)] {
             let host = Host { v4: be(v4), v6: Ip::from(ip(v6)), ..Host::zeroed() };
             maps.hosts.put(&index, &host).unwrap();
@@ -189,7 +191,8 @@ impl World {
         for (subnet, vni) in [1, 2].into_iter().zip(networks) {
             let (v4, v6) = (format!("10.{subnet}.0.1"), format!("fd00:{subnet}::1"));
             let gateways = (be(&v4), Ip::from(ip(&v6)));
-            let network = Vni { domain: index, domain_id: id, gateway4: gateways.0, gateway6: gateways.1 };
+            let network =
+                Vni { domain: index, domain_id: id, gateway4: gateways.0, gateway6: gateways.1, ..Vni::zeroed() };
             maps.vnis.put(&vni, &network).unwrap();
             for gateway in [ip(&v4), ip(&v6)] {
                 let addr = Addr { gateway_vni: vni, epoch: RF_EPOCH_BUCKETS, ..Addr::zeroed() };
@@ -197,7 +200,7 @@ impl World {
             }
             for (prefix, bits) in [(format!("10.{subnet}.0.0"), 120), (format!("fd00:{subnet}::"), 64)] {
                 let key = SubnetKey { prefixlen: 32 + bits, domain_id: id, ip: ip(&prefix).into() };
-                maps.subnets.put(&key, &Subnet { vni: 1, ..Subnet::zeroed() }).unwrap();
+                maps.subnets.put(&key, &Subnet { vni, bits: bits as u8, ..Subnet::zeroed() }).unwrap();
             }
         }
         for slot in [0, 1] {
@@ -209,11 +212,28 @@ impl World {
         maps.words.store(index, 0, 1).unwrap();
     }
 
+    /// How much every interface may use of each budget.
+    pub fn limit(&self, of: &[u64; RF_BUDGETS as usize]) {
+        self.datapath.maps().limits.put(&0, &Limits { of: *of }).unwrap();
+    }
+
+    /// Who gets copies of what is for all members of a network; RF_GROUP_* says of what.
+    pub fn group(&self, vni: u32, flags: u32, locals: &[u32], hosts: &[u32]) {
+        let maps = self.datapath.maps();
+        let mut group =
+            Group { flags, mtu: 1450, locals: locals.len() as u32, hosts: hosts.len() as u32, ..Group::zeroed() };
+        group.local.iter_mut().zip(locals).for_each(|(place, index)| *place = *index);
+        group.host.iter_mut().zip(hosts).for_each(|(place, index)| *place = *index);
+        maps.groups.put(&vni, &group).unwrap();
+        let network = maps.vnis.get(&vni).unwrap().unwrap();
+        maps.vnis.put(&vni, &Vni { group: vni, ..network }).unwrap();
+    }
+
     /// Gives a workload's interface an address pair.
     pub fn pair(&self, workload: &Workload, prefix: &str, bits: u32, mac: Mac) {
         let bits = if ip(prefix).is_ipv4() { 96 + bits } else { bits };
         let key = SubnetKey { prefixlen: 32 + bits, domain_id: DOMAIN_ID, ip: ip(prefix).into() };
-        let pair = Subnet { vni: workload.vni, iface: workload.index, mac, ..Subnet::zeroed() };
+        let pair = Subnet { vni: workload.vni, iface: workload.index, mac, bits: bits as u8, ..Subnet::zeroed() };
         self.datapath.maps().subnets.put(&key, &pair).unwrap();
     }
 

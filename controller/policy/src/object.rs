@@ -100,6 +100,12 @@ pub struct NetworkSpec {
     pub mtu: Option<u32>,
     /// VXLAN network identifier; `None`: the controller allocates one.
     pub vni: Option<u32>,
+    /// Whether its workloads may send multicast and broadcast to each other.
+    pub multicast: bool,
+    /// How long an address handed out is good for, `90s`, `30m`, `12h` or `7d`; `None`: an hour.
+    pub lease: Option<String>,
+    /// Where its workloads look for names without a dot.
+    pub search_domains: Vec<String>,
 }
 
 /// A subnet.
@@ -109,6 +115,23 @@ pub struct SubnetSpec {
     pub cidr: String,
     /// The address its workloads use as router.
     pub gateway: String,
+    /// Resolvers that its workloads are told.
+    pub dns: Vec<String>,
+    /// Whether its workloads get their addresses in it by DHCP.
+    pub dhcp: bool,
+    /// Whether its gateway is announced to them as a router; IPv6 alone.
+    pub ra: bool,
+    /// Further routes that they are told.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// A route that workloads are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Its prefix.
+    pub to: String,
+    /// The router's address in the subnet.
+    pub via: String,
 }
 
 /// A workload.
@@ -120,6 +143,8 @@ pub struct WorkloadSpec {
     pub ports: BTreeMap<String, u32>,
     /// Its attachments.
     pub interfaces: Vec<InterfaceSpec>,
+    /// Whether it is the machine its interfaces name as their host.
+    pub bare_metal: bool,
 }
 
 /// A workload's attachment.

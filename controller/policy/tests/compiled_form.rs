@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use common::{bundle, domain, generate, ground, ids, policy, segment, workload};
 use proptest::prelude::*;
 use ringfence_policy::{
-    bundle::{Bundle, FEATURE_BUNDLE_V2, Outcome, Run},
+    bundle::{
+        Bundle, CompiledNetwork, CompiledSubnet, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, Outcome, Run,
+    },
     compile::compile,
-    object::{Object, Spec},
+    object::{NetworkSpec, Object, Spec},
 };
 
 fn shop(rules: &[&str]) -> Vec<Object> {
@@ -126,6 +128,30 @@ fn topology_names_every_host_registered_or_not() {
     assert_eq!(hosts, [("h1", 1), ("h2", 0)]);
     assert_eq!(bundle.topology.networks.iter().map(|network| network.vni).collect::<Vec<_>>(), [701, 702]);
     assert_eq!(bundle.features, [FEATURE_BUNDLE_V2]);
+}
+
+#[test]
+fn a_domain_asks_agents_for_what_it_uses_and_no_more() {
+    let features = |change: fn(&mut NetworkSpec)| {
+        let mut objects = shop(&["r allow any -> any any"]);
+        objects.iter_mut().for_each(|object| {
+            if let Spec::Network(spec) = &mut object.spec {
+                change(spec);
+            }
+        });
+        bundle(&domain(&objects)).features
+    };
+    assert_eq!(features(|_| {}), [FEATURE_BUNDLE_V2]);
+    assert_eq!(features(|network| network.subnets[0].dhcp = true), [FEATURE_BUNDLE_V2, FEATURE_SERVICES]);
+    assert_eq!(features(|network| network.multicast = true), [FEATURE_BUNDLE_V2, FEATURE_MULTICAST]);
+}
+
+#[test]
+fn a_network_without_services_reads_as_it_did_before_there_were_any() {
+    let network = bundle(&domain(&shop(&["r allow any -> any any"]))).topology.networks[0].clone();
+    let CompiledNetwork { name, vni, mtu, subnets, .. } = network.clone();
+    let subnets = subnets.iter().map(|subnet| CompiledSubnet::new(subnet.cidr, subnet.gateway)).collect();
+    assert_eq!(network, CompiledNetwork { name, vni, mtu, subnets, ..CompiledNetwork::default() });
 }
 
 #[test]

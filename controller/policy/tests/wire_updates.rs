@@ -29,6 +29,16 @@ fn shop() -> Bundle {
     bundle(&domain(&objects))
 }
 
+/// The same, with a network that has every service.
+fn served() -> Bundle {
+    let mut objects = ground();
+    if let Spec::Network(network) = &mut objects[2].spec {
+        generate::serve(network);
+    }
+    objects.push(workload("web-1", "web", "front", 1, "10.1.0.11"));
+    bundle(&domain(&objects))
+}
+
 /// What is wrong with the whole bundle after a change to the message.
 fn refused(change: impl FnOnce(&mut v1::DomainUpdate)) -> String {
     let mut update = whole_update(&shop());
@@ -150,6 +160,37 @@ fn a_field_that_cannot_be_is_named() {
         refused(|update| update.topology.as_mut().unwrap().uplink.as_mut().unwrap().next_hops[0].clear()),
         "topology.uplink.next_hops[0]: has 0 bytes instead of 4 or 16"
     );
+}
+
+#[test]
+fn what_a_network_tells_its_workloads_arrives() {
+    let bundle = served();
+    let network = &bundle.topology.networks[0];
+    assert!(network.name == "back" && network.lease == 0, "{network:?}");
+    let network = &bundle.topology.networks[1];
+    assert_eq!((network.multicast, network.lease, network.search_domains.len()), (true, 90, 2));
+    assert!(network.subnets.iter().all(|subnet| subnet.dhcp && subnet.dns.len() == 1 && subnet.routes.len() == 1));
+    assert_eq!(network.subnets.iter().map(|subnet| subnet.ra).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(apply_update(None, whole_update(&bundle)).unwrap(), bundle);
+}
+
+#[test]
+fn what_a_subnet_tells_is_of_its_family() {
+    let refused = |change: fn(&mut v1::CompiledSubnet)| {
+        let mut update = whole_update(&served());
+        change(&mut update.topology.as_mut().unwrap().networks[1].subnets[0]);
+        apply_update(None, update).unwrap_err().to_string()
+    };
+    let field = "topology.networks[1].subnets[0]";
+    let six = "fd00:: is of the other family than 10.1.0.0/24";
+    assert_eq!(refused(|subnet| subnet.dns[0] = fd00()), format!("{field}.dns[0]: {six}"));
+    assert_eq!(refused(|subnet| subnet.routes[0].via = fd00()), format!("{field}.routes[0].via: {six}"));
+    let to = |subnet: &mut v1::CompiledSubnet| subnet.routes[0].to.as_mut().unwrap().address = fd00();
+    assert_eq!(refused(to), format!("{field}.routes[0].to: {six}"));
+}
+
+fn fd00() -> Vec<u8> {
+    "fd00::".parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec()
 }
 
 #[test]

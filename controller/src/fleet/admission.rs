@@ -223,6 +223,7 @@ mod tests {
             addresses: vec![([10, 0, 0, 1].into(), 2)],
             pairs: Vec::new(),
             port_security: true,
+            bare_metal: false,
         }
     }
 

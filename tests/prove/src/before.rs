@@ -97,8 +97,7 @@ fn malformed(traffic: Traffic, v6: bool) -> Option<&'static [Reason]> {
         Traffic::Icmp(..) if v6 => Some(&[Reason::UnsupportedProtocol]),
         Traffic::Icmp6(..) if !v6 => Some(&[Reason::UnsupportedProtocol]),
         Traffic::Icmp6(133..=137, _) => Some(&[Reason::UnansweredNeighbour, Reason::ArpSender, Reason::Malformed]),
-        Traffic::Other(0 | 43 | 51 | 60) if v6 => Some(&[Reason::UnsupportedProtocol]),
-        Traffic::Other(44) if v6 => Some(&[Reason::Fragment]),
+        Traffic::Other(0 | 43 | 44 | 51 | 60) if v6 => Some(&[Reason::ExtensionHeader]),
         _ => None,
     }
 }

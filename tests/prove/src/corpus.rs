@@ -30,6 +30,14 @@ pub enum CorpusError {
         /// Why.
         source: io::Error,
     },
+    /// It says of frames what cannot be read.
+    #[error("{path}: {line:?} is no line of frames; see tests/prove/src/frames/script.rs")]
+    Line {
+        /// Which.
+        path: String,
+        /// What it says.
+        line: String,
+    },
     /// It is not in the language.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Text(Vec<TextError>),

@@ -14,12 +14,14 @@
 //! | `run` | worlds and cases, until there are enough |
 //! | `shrink` | the least world in which something shows |
 //! | `corpus` | cases that are kept |
+//! | `frames` | packet fuzzing |
 
 pub mod before;
 pub mod case;
 pub mod chain;
 pub mod corpus;
 pub mod feature;
+pub mod frames;
 pub mod ground;
 pub mod history;
 pub mod random;

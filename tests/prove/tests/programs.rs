@@ -1,8 +1,9 @@
 //! The whole chain, to the real programs. All need root, and fail without it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod root {
     mod chain;
+    mod frames;
     mod history;
     mod kept;
 }

@@ -47,7 +47,8 @@ impl Machine {
         }
         self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
         self.find_controller();
-        Ok(devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership))
+        let site = devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership);
+        Ok(Site { conn_budget: Some(self.config.conn_budget), ..site })
     }
 
     /// A device of the host's own that came after us was born closed. One that a bundle claims is not its own.

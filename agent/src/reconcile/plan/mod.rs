@@ -125,9 +125,12 @@ fn put_devices(observed: &Image, devices: impl IntoIterator<Item = (u32, Device)
     }
 }
 
-/// What packets need to find their way, referred to before referring.
+/// What packets need to find their way, referred to before referring, and what of it an interface may use.
 fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
+    if observed.limits != target.limits {
+        steps.push(Action::PutLimits(target.limits));
+    }
     steps.extend(changed(&observed.hosts, &target.hosts).map(|(key, value)| Action::PutHost(key, value)));
     let held_run = |place| observed.runs.get(place).copied().unwrap_or_default();
     let runs = target.runs.iter().filter(|(place, run)| held_run(place) != **run);
@@ -135,6 +138,7 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
     steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
+    steps.extend(changed(&observed.groups, &target.groups).map(|(key, value)| Action::PutGroup(key, Box::new(value))));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
     steps
 }

@@ -1,90 +1,37 @@
 //! To and from other hosts, by real VXLAN: a test run has no tunnel key.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::thread::sleep;
 use std::time::Duration;
 
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Action, Decision, Hook, Pod, Reason};
+use ringfence_agent::bpf::{Action, Reason};
 
 use crate::builder::{Packet, arp, ethernet};
+use crate::far::{FarHost, STRANGER, VXLAN_PORT};
 use crate::guest::Guest;
-use crate::net::{ip, sh};
+use crate::net::ip;
 use crate::world::{BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World};
 
-/// A machine that is no host of ours, on the same underlay.
-const STRANGER: &str = "198.51.100.3";
-const VXLAN_PORT: u16 = 4789;
-
-/// The other host: a namespace with sockets in the place of its kernel's VXLAN.
-struct FarHost {
-    world: World,
-    guest: Guest,
+/// The other host, with what the flows here need.
+fn far_host() -> FarHost {
+    let mut far = FarHost::new();
+    for (from, to) in [(4, 1), (1, 4), (9, 1), (1, 9), (4, 9), (4, 3)] {
+        far.world.allow(from, to, RF_TABLE_UDP);
+    }
+    far
 }
 
-impl FarHost {
-    fn new() -> Self {
-        let mut world = World::new();
-        for (from, to) in [(4, 1), (1, 4), (9, 1), (1, 9), (4, 9), (4, 3)] {
-            world.allow(from, to, RF_TABLE_UDP);
-        }
-        sh("ip link add under type veth peer name under-in");
-        let guest = Guest::with_device("under-in");
-        sh("ip addr add 198.51.100.1/24 dev under; ip addr add 2001:db8:f::1/64 dev under nodad; \
-            ip link set dev under up");
-        guest.inside(|| {
-            sh("ip addr add 198.51.100.2/24 dev under-in; ip addr add 198.51.100.3/24 dev under-in; \
-                ip addr add 2001:db8:f::2/64 dev under-in nodad; ip link set dev under-in up");
-        });
-        let overlay = world.overlay;
-        world.datapath.attach(Hook::FromOverlay, overlay).unwrap();
-        Self { world, guest }
-    }
-
-    /// What the host decided about a frame that came in by VXLAN from `outer`.
-    fn sends(&self, outer: &str, vni: u32, frame: &[u8]) -> Decision {
-        let outer = ip(outer);
-        let here = ip(if outer.is_ipv4() { "198.51.100.1" } else { "2001:db8:f::1" });
-        let mut datagram = vec![8, 0, 0, 0];
-        datagram.extend((vni << 8).to_be_bytes());
-        datagram.extend(frame);
-        let decisions = || self.world.datapath.maps().decisions.get(&0).unwrap().unwrap_or_else(Decision::zeroed);
-        let before = decisions().count;
-        self.guest.inside(move || {
-            let socket = UdpSocket::bind(SocketAddr::new(outer, 0)).unwrap();
-            socket.send_to(&datagram, SocketAddr::new(here, VXLAN_PORT)).unwrap();
-        });
-        for _ in 0..200 {
-            let decision = decisions();
-            if decision.count != before {
-                return decision;
-            }
-            sleep(Duration::from_millis(10));
-        }
-        panic!("nothing came in");
-    }
-
-    #[track_caller]
-    fn refused(&self, outer: &str, vni: u32, frame: &[u8], reason: Reason) {
-        let (decision, moved) = self.world.moved(|| self.sends(outer, vni, frame));
-        assert_eq!(Reason::from_number(decision.reason), Some(reason));
-        let expected = format!("device {} {}", self.world.overlay, reason.name());
-        assert_eq!(moved, [(expected, 1)].into());
-    }
-
-    /// From db, routed by its host, to web.
-    fn to_web(&self, v6: bool) -> Packet {
-        let world = &self.world;
-        let packet = Packet::udp(world.db.ip(v6), world.web.ip(v6), (4000, 53));
-        packet.macs(GATEWAY_MAC, world.web.mac)
-    }
+/// From db, routed by its host, to web.
+fn to_web(world: &World, v6: bool) -> Packet {
+    let packet = Packet::udp(world.db.ip(v6), world.web.ip(v6), (4000, 53));
+    packet.macs(GATEWAY_MAC, world.web.mac)
 }
 
 #[test]
 fn a_frame_from_the_senders_host_is_delivered_over_both_underlays() {
-    let far = FarHost::new();
+    let far = far_host();
     for (outer, v6) in [(FAR_V4, false), (FAR_V4, true), (FAR_V6, false), (FAR_V6, true)] {
-        let decision = far.sends(outer, FRONT, &far.to_web(v6).build());
+        let decision = far.sends(outer, FRONT, &to_web(&far.world, v6).build());
         assert_eq!(Reason::from_number(decision.reason), None);
         assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, far.world.web.ifindex));
     }
@@ -92,8 +39,8 @@ fn a_frame_from_the_senders_host_is_delivered_over_both_underlays() {
 
 #[test]
 fn a_frame_from_another_host_is_refused_also_for_a_known_flow() {
-    let far = FarHost::new();
-    let frame = far.to_web(false).build();
+    let far = far_host();
+    let frame = to_web(&far.world, false).build();
     far.refused(STRANGER, FRONT, &frame, Reason::OuterSource);
     far.sends(FAR_V4, FRONT, &frame);
     far.refused(STRANGER, FRONT, &frame, Reason::OuterSource);
@@ -102,7 +49,7 @@ fn a_frame_from_another_host_is_refused_also_for_a_known_flow() {
 
 #[test]
 fn sources_of_this_host_and_of_nobody_are_refused() {
-    let far = FarHost::new();
+    let far = far_host();
     let world = &far.world;
     for source in [world.app.v4, world.cache.v4, ip("10.1.0.1"), ip("10.2.0.99"), ip(OUTSIDE)] {
         let packet = Packet::udp(source, world.web.v4, (4000, 53));
@@ -118,8 +65,8 @@ fn sources_of_this_host_and_of_nobody_are_refused() {
 
 #[test]
 fn the_vni_is_known_and_the_destinations() {
-    let far = FarHost::new();
-    let frame = far.to_web(false).build();
+    let far = far_host();
+    let frame = to_web(&far.world, false).build();
     far.refused(FAR_V4, 4_000_000, &frame, Reason::UnknownVni);
     far.refused(FAR_V4, BACK, &frame, Reason::WrongVni);
     far.refused(FAR_V4, TRANSIT, &frame, Reason::WrongVni);
@@ -127,7 +74,7 @@ fn the_vni_is_known_and_the_destinations() {
 
 #[test]
 fn the_transit_network_leads_to_the_uplink_and_nowhere_else() {
-    let far = FarHost::new();
+    let far = far_host();
     let world = &far.world;
     let packet = Packet::udp(world.db.v4, ip(OUTSIDE), (4000, 53)).macs(GATEWAY_MAC, GATEWAY_MAC);
     let decision = far.sends(FAR_V4, TRANSIT, &packet.build());
@@ -137,9 +84,9 @@ fn the_transit_network_leads_to_the_uplink_and_nowhere_else() {
 
 #[test]
 fn frames_that_no_host_of_ours_sends_are_refused() {
-    let far = FarHost::new();
+    let far = far_host();
     let world = &far.world;
-    let wrong_mac = far.to_web(false).macs(GATEWAY_MAC, world.app.mac).build();
+    let wrong_mac = to_web(&far.world, false).macs(GATEWAY_MAC, world.app.mac).build();
     far.refused(FAR_V4, FRONT, &wrong_mac, Reason::DestinationMac);
     let question = arp(1, (world.db.mac, [10, 2, 0, 14]), ([0; 6], [10, 1, 0, 11]));
     let frame = ethernet([0xff; 6], world.db.mac, 0x0806, &question);
@@ -166,7 +113,7 @@ fn received(far: &mut FarHost, web: &Guest, listen: &str, target: IpAddr) -> (So
 
 #[test]
 fn a_packet_to_another_host_bears_its_vni_and_its_final_macs() {
-    let mut far = FarHost::new();
+    let mut far = far_host();
     let workload = far.world.web;
     let web = Guest::workload(&mut far.world, "web", &workload);
     for (underlay, flags, here) in

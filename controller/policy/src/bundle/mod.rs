@@ -14,6 +14,16 @@ pub use shared::{Digest, Shared};
 /// An agent that has this reads everything in this module.
 pub const FEATURE_BUNDLE_V2: &str = "bundle-v2";
 
+/// An agent that has this answers DHCP and router solicitations as subnets say. A domain needs it that has such a subnet.
+pub const FEATURE_SERVICES: &str = "services";
+
+/// An agent that has this delivers multicast and broadcast. A domain needs it that has a network with it.
+pub const FEATURE_MULTICAST: &str = "multicast";
+
+/// An agent that has this enforces on the NIC of a machine, which the overlay does not reach. A bundle needs it that has
+/// a bare-metal interface, also where that is another host's: packets to it go another way.
+pub const FEATURE_BARE_METAL: &str = "bare-metal";
+
 /// The class of the stack of the host that the other end runs on; no address has it. 0 is no class.
 pub const CLASS_HOST: u32 = 1;
 
@@ -50,7 +60,7 @@ pub struct Topology {
 }
 
 /// A network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledNetwork {
     /// Its name in the domain.
     pub name: String,
@@ -60,6 +70,12 @@ pub struct CompiledNetwork {
     pub mtu: u32,
     /// Its subnets.
     pub subnets: Vec<CompiledSubnet>,
+    /// Whether multicast and broadcast of its interfaces are delivered in it.
+    pub multicast: bool,
+    /// Seconds for which an address handed out is good; 0: none is.
+    pub lease: u32,
+    /// DNS names.
+    pub search_domains: Vec<String>,
 }
 
 /// A subnet.
@@ -69,6 +85,30 @@ pub struct CompiledSubnet {
     pub cidr: IpNet,
     /// Its gateway.
     pub gateway: IpAddr,
+    /// Resolvers, of its family.
+    pub dns: Vec<IpAddr>,
+    /// Whether addresses in it are handed out.
+    pub dhcp: bool,
+    /// Whether its gateway is announced as a router; IPv6 alone.
+    pub ra: bool,
+    /// Further routes, of its family.
+    pub routes: Vec<CompiledRoute>,
+}
+
+/// A route that workloads are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompiledRoute {
+    /// Its prefix.
+    pub to: IpNet,
+    /// Of an IPv6 one, the gateway.
+    pub via: IpAddr,
+}
+
+impl CompiledSubnet {
+    /// A subnet without services.
+    pub fn new(cidr: IpNet, gateway: IpAddr) -> Self {
+        Self { cidr, gateway, dns: Vec::new(), dhcp: false, ra: false, routes: Vec::new() }
+    }
 }
 
 /// A domain's way out.
@@ -116,6 +156,8 @@ pub struct CompiledInterface {
     pub pairs: Vec<CompiledPair>,
     /// `false`: it may send with any source MAC, and from addresses that are nobody's.
     pub port_security: bool,
+    /// Its device is a NIC of its host: the overlay does not reach it, the domain's uplink does.
+    pub bare_metal: bool,
 }
 
 /// Addresses that an interface may use besides its own.

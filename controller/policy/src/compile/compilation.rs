@@ -138,7 +138,7 @@ impl Compilation {
             domain_id: self.bundle.domain_id,
             name: self.bundle.name.clone(),
             generation,
-            features: self.bundle.features.clone(),
+            features: wiring::features(domain, &members),
             topology,
             policy: self.bundle.policy.clone(),
             interfaces,

@@ -11,6 +11,8 @@ pub(super) struct Members {
     classes: BTreeMap<u32, usize>,
     /// Interfaces by host.
     hosts: BTreeMap<String, usize>,
+    /// Interfaces that are NICs.
+    bare_metal: usize,
 }
 
 impl Members {
@@ -24,6 +26,7 @@ impl Members {
                 self.hosts.insert(interface.host.clone(), 1);
             }
         }
+        self.bare_metal += usize::from(interface.bare_metal);
     }
 
     pub(super) fn remove(&mut self, interface: &CompiledInterface) {
@@ -31,6 +34,12 @@ impl Members {
             take(&mut self.classes, class);
         }
         take(&mut self.hosts, &interface.host);
+        self.bare_metal -= usize::from(interface.bare_metal);
+    }
+
+    /// Whether some interface is a NIC.
+    pub(super) fn bare_metal(&self) -> bool {
+        self.bare_metal != 0
     }
 
     /// Whether both have the same classes, of however many addresses.

@@ -12,7 +12,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    bundle::{Bundle, CompiledPolicy, FEATURE_BUNDLE_V2},
+    bundle::{Bundle, CompiledPolicy},
     model::Domain,
 };
 
@@ -118,7 +118,7 @@ fn anew(
         domain_id: ids.domain,
         name: domain.name().into(),
         generation,
-        features: vec![FEATURE_BUNDLE_V2.into()],
+        features: wiring::features(domain, &members),
         topology: wiring::topology(domain, ids, members.hosts(), hosts)?.into(),
         policy: policy.into(),
         interfaces,

@@ -5,14 +5,30 @@ use std::{
     net::IpAddr,
 };
 
-use super::{CompileError, DomainIds, classes::Classes, missing};
+use super::{CompileError, DomainIds, classes::Classes, members::Members, missing};
 use crate::{
     bundle::{
-        CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledSubnet, CompiledUplink, Shared,
-        Topology,
+        CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledRoute, CompiledSubnet, CompiledUplink,
+        FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, Shared, Topology,
     },
-    model::{Domain, Subnet, Uplink, Workload},
+    model::{Domain, Network, Route, Subnet, Uplink, Workload},
 };
+
+/// What an agent must know to read the bundle of a domain right: what is not used is not asked for, so that agents
+/// from before go on reading domains that do without.
+pub(super) fn features(domain: &Domain, members: &Members) -> Vec<String> {
+    let used = [
+        (FEATURE_BUNDLE_V2, true),
+        (FEATURE_SERVICES, domain.networks.values().any(|network| is_served(network))),
+        (FEATURE_MULTICAST, domain.networks.values().any(|network| network.multicast)),
+        (FEATURE_BARE_METAL, members.bare_metal()),
+    ];
+    used.into_iter().filter(|(_, used)| *used).map(|(feature, _)| feature.into()).collect()
+}
+
+fn is_served(network: &Network) -> bool {
+    network.subnets.iter().any(|subnet| subnet.dhcp || subnet.ra)
+}
 
 /// The topology of a domain whose interfaces run on hosts with these names.
 pub(super) fn topology<'a>(
@@ -22,12 +38,15 @@ pub(super) fn topology<'a>(
     underlay: &BTreeMap<String, Vec<IpAddr>>,
 ) -> Result<Topology, CompileError> {
     let networks = domain.networks.iter().map(|(name, network)| {
-        let subnet = |subnet: &Subnet| CompiledSubnet { cidr: subnet.cidr, gateway: subnet.gateway };
         Ok(CompiledNetwork {
             name: name.to_string(),
             vni: vni(domain, ids, name)?,
             mtu: network.mtu.unwrap_or_default(),
             subnets: network.subnets.iter().map(subnet).collect(),
+            multicast: network.multicast,
+            // A network without services is to read as it did before there were any.
+            lease: if is_served(network) { network.lease } else { 0 },
+            search_domains: network.search_domains.clone(),
         })
     });
     let uplink = domain.uplink.as_ref().map(|uplink| {
@@ -44,6 +63,12 @@ pub(super) fn topology<'a>(
         hosts: hosts.into_iter().map(host).collect(),
         uplink,
     })
+}
+
+fn subnet(subnet: &Subnet) -> CompiledSubnet {
+    let Subnet { cidr, gateway, dns, dhcp, ra, routes } = subnet.clone();
+    let route = |Route { to, via }| CompiledRoute { to, via };
+    CompiledSubnet { cidr, gateway, dns, dhcp, ra, routes: routes.into_iter().map(route).collect() }
 }
 
 /// The interfaces of a workload; `None`: an address is in a class that there was not when the classes were made.
@@ -72,6 +97,7 @@ pub(super) fn interfaces(
             addresses,
             pairs: pairs.map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() }).collect(),
             port_security: interface.port_security,
+            bare_metal: workload.bare_metal,
         };
         compiled.push(interface.into());
     }

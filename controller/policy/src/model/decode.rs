@@ -3,23 +3,15 @@
 use std::{net::IpAddr, ops::RangeInclusive};
 
 use super::{
-    AddressSet, Network, Policy, Selector, Subnet, Uplink, Workload,
-    address::{check_all_routed, check_routed, is_reserved_in, parse_address, parse_interface_prefix, parse_prefix},
+    AddressSet, Network, Policy, Selector, Uplink, Workload,
+    address::{check_routed, is_reserved_in, parse_address, parse_interface_prefix},
+    decode_network::network,
     decode_policy::{address_set, one_of, policy, selector},
     decode_workload::workload,
     fault::{Fault, Faults},
     name::{check_device, check_host, check_object, split_domain},
 };
-use crate::object::{DomainSpec, NetworkSpec, Object, PLATFORM, SegmentSpec, Spec, SubnetSpec, UplinkSpec};
-
-/// Bytes of the inner IP packet: what every IPv4 host takes, and jumbo frames (RFC 791 3.2).
-const MTU: RangeInclusive<u32> = 576..=9000;
-
-/// The least that IPv6 runs on, RFC 8200 5.
-const MTU_IPV6: u32 = 1280;
-
-/// 24 bits; 0 is kept for "none" (RFC 7348 4).
-const VNI: RangeInclusive<u32> = 1..=0xff_ffff;
+use crate::object::{DomainSpec, Object, PLATFORM, SegmentSpec, Spec, UplinkSpec};
 
 /// Lengths of the prefix on an uplink: it holds the next hop too, and is a link, not a good part of the Internet.
 const UPLINK_LENGTHS_V4: RangeInclusive<u8> = 8..=31;
@@ -169,46 +161,4 @@ fn check_uplink_families(faults: &mut Faults, uplink: &Uplink) {
             (None, None) => {}
         }
     }
-}
-
-fn network(faults: &mut Faults, spec: &NetworkSpec) -> Option<Network> {
-    let NetworkSpec { subnets, mtu, vni } = spec;
-    faults.filled("subnets", subnets, "give the network a subnet");
-    let network = Network { subnets: faults.each("subnets", subnets, subnet), mtu: *mtu, vni: *vni };
-    if let Some(mtu) = *mtu {
-        if !MTU.contains(&mtu) {
-            faults.add("mtu", format!("{mtu} is out of range: write 576 to 9000"));
-        } else if mtu < MTU_IPV6 && network.subnets.iter().any(|s| s.gateway.is_ipv6()) {
-            let message = format!("{mtu} is too small for IPv6: write 1280 or more");
-            faults.add("mtu", message);
-        }
-    }
-    if let Some(vni) = vni.filter(|vni| !VNI.contains(vni)) {
-        faults.add("vni", format!("{vni} is out of range: write 1 to 16777215"));
-    }
-    (network.subnets.len() == subnets.len()).then_some(network)
-}
-
-fn subnet(faults: &mut Faults, field: &str, spec: &SubnetSpec) -> Option<Subnet> {
-    let SubnetSpec { cidr, gateway } = spec;
-    let gateway_field = format!("{field}.gateway");
-    let cidr_field = format!("{field}.cidr");
-    let cidr = faults.ok(&cidr_field, parse_prefix(cidr));
-    let gateway = faults.ok(&gateway_field, parse_address(gateway));
-    let (cidr, gateway) = (cidr?, gateway?);
-    if cidr.prefix_len() == 0 {
-        faults.add(cidr_field, "holds every address: write a longer prefix");
-        return None;
-    }
-    faults.ok(&cidr_field, check_all_routed(cidr))?;
-    if !cidr.contains(&gateway) {
-        faults.add(gateway_field, format!("{gateway} is outside {cidr}: choose an address inside"));
-        return None;
-    }
-    if is_reserved_in(gateway, &cidr) {
-        let message = format!("{gateway} is the network or broadcast address of {cidr}");
-        faults.add(gateway_field, format!("{message}: choose one between them"));
-        return None;
-    }
-    Some(Subnet { cidr, gateway })
 }

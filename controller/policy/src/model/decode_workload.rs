@@ -10,7 +10,7 @@ use super::{
 use crate::object::{AddressPairSpec, InterfaceSpec, Object, WorkloadSpec};
 
 pub(super) fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec) -> Option<Workload> {
-    let WorkloadSpec { labels, ports, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec;
     for (key, value) in labels {
         faults.ok("labels", check_label_key(key));
         faults.ok(format!("labels.{key}"), check_label_value(value));
@@ -32,7 +32,30 @@ pub(super) fn workload(faults: &mut Faults, object: &Object, spec: &WorkloadSpec
     faults.filled("interfaces", interfaces, "give the workload an interface");
     faults.distinct("interfaces", interfaces.iter().map(|i| i.name.as_str()));
     let read = faults.each("interfaces", interfaces, |faults, field, spec| interface(faults, field, object, spec));
-    Some(Workload { labels: labels.clone(), ports, interfaces: read })
+    if *bare_metal {
+        check_machine(faults, interfaces);
+    }
+    Some(Workload { labels: labels.clone(), ports, interfaces: read, bare_metal: *bare_metal })
+}
+
+/// What the interfaces of a machine must have beyond those of other workloads.
+fn check_machine(faults: &mut Faults, interfaces: &[InterfaceSpec]) {
+    let host = interfaces.first().map(|interface| &interface.host);
+    for (index, interface) in interfaces.iter().enumerate() {
+        let at = |part: &str| format!("interfaces[{index}].{part}");
+        if let Some(host) = host.filter(|host| **host != interface.host) {
+            let message =
+                format!("is {:?}, and interfaces[0] is on {host:?}: a bare-metal machine is one host", interface.host);
+            faults.add(at("host"), message);
+        }
+        if interface.device.is_none() {
+            faults.add(at("device"), "is missing: name the machine's NIC, like eth0");
+        }
+        if interface.port_security == Some(false) {
+            let message = "is false: a machine may send from its own addresses and address pairs alone, so list them";
+            faults.add(at("portSecurity"), message);
+        }
+    }
 }
 
 fn interface(faults: &mut Faults, field: &str, object: &Object, spec: &InterfaceSpec) -> Option<Interface> {

@@ -23,6 +23,15 @@ pub(super) struct Held {
     pairs: HashMap<IpNet, Place>,
     /// By network.
     macs: HashMap<Arc<str>, HashMap<Mac, Place>>,
+    /// By network; it has interfaces of one kind.
+    members: HashMap<Arc<str>, Members>,
+}
+
+/// Interfaces in a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Members {
+    bare_metal: u32,
+    others: u32,
 }
 
 /// Where in a domain something is held.
@@ -50,6 +59,7 @@ impl Held {
             if self.macs.get(interface.network.as_str()).is_some_and(HashMap::is_empty) {
                 self.macs.remove(interface.network.as_str());
             }
+            self.leave(&interface.network, workload.bare_metal);
         }
     }
 
@@ -70,11 +80,35 @@ impl Held {
                     ObjectKey { kind: Kind::Network, domain: key.domain.clone(), name: interface.network.clone() };
                 findings.push(Finding::missing(key, format!("interfaces[{index}].network"), target));
             }
+            if !self.join(&interface.network, workload.bare_metal) {
+                let (network, are) = (&interface.network, if workload.bare_metal { "none" } else { "bare metal" });
+                let message = format!(
+                    "the other workloads of network {network} are {are}: choose another, since the overlay reaches no \
+                     bare-metal machine"
+                );
+                findings.push(Finding::new(key, format!("interfaces[{index}].network"), message));
+            }
             let mut claims = Claims { key, name: &name, index, findings: &mut findings };
             let network = domain.networks.get(interface.network.as_str());
             self.take_interface(&mut claims, network.map(|network| &**network), interface);
         }
         findings
+    }
+
+    /// Counts a member of a network in; whether the others are of its kind.
+    fn join(&mut self, network: &str, bare_metal: bool) -> bool {
+        let members = self.members.entry(network.into()).or_default();
+        let (own, others) = members.kinds(bare_metal);
+        *own += 1;
+        *others == 0
+    }
+
+    fn leave(&mut self, network: &str, bare_metal: bool) {
+        let Some(members) = self.members.get_mut(network) else { return };
+        *members.kinds(bare_metal).0 -= 1;
+        if *members == Members::default() {
+            self.members.remove(network);
+        }
     }
 
     fn take_interface(&mut self, claims: &mut Claims<'_>, network: Option<&Network>, interface: &Interface) {
@@ -101,6 +135,14 @@ impl Held {
                 )
             });
         }
+    }
+}
+
+impl Members {
+    /// The count of a kind, and that of the other.
+    fn kinds(&mut self, bare_metal: bool) -> (&mut u32, &mut u32) {
+        let Self { bare_metal: metal, others } = self;
+        if bare_metal { (metal, others) } else { (others, metal) }
     }
 }
 

@@ -19,6 +19,7 @@ mod address;
 mod build;
 mod change;
 mod decode;
+mod decode_network;
 mod decode_policy;
 mod decode_workload;
 mod exclusive;
@@ -44,8 +45,8 @@ pub(crate) use name::{check_object, check_part, split_domain};
 pub use selector::Selector;
 pub use traffic::{IcmpTypes, PortRange, Ports, Traffic, TrafficError};
 pub use types::{
-    Action, AddressPair, AddressSet, Binds, Interface, Mode, Network, Peer, Policy, Rule, Side, Subnet, Tier, Uplink,
-    Window, Workload,
+    Action, AddressPair, AddressSet, Binds, Interface, Mode, Network, Peer, Policy, Route, Rule, Side, Subnet, Tier,
+    Uplink, Window, Workload,
 };
 
 /// The rule that decides where no rule of a policy does, in a domain whose default is to deny (DESIGN 3.8).

@@ -16,6 +16,12 @@ pub struct Network {
     pub mtu: Option<u32>,
     /// VNI asked for, 1–16777215, no other network's; `None`: the controller allocates one.
     pub vni: Option<u32>,
+    /// Whether its workloads may send multicast and broadcast to each other.
+    pub multicast: bool,
+    /// Seconds for which an address handed out is good, a minute to 30 days.
+    pub lease: u32,
+    /// DNS names; no more than fit into a DHCP message of every client.
+    pub search_domains: Vec<String>,
 }
 
 /// A subnet.
@@ -26,6 +32,23 @@ pub struct Subnet {
     pub cidr: IpNet,
     /// Inside it, and no interface's.
     pub gateway: IpAddr,
+    /// Of its family; empty where it has neither `dhcp` nor `ra`.
+    pub dns: Vec<IpAddr>,
+    /// Whether its workloads get their addresses in it by DHCP.
+    pub dhcp: bool,
+    /// Whether its gateway is announced to them as a router: IPv6, and a /64 unless it has `dhcp`.
+    pub ra: bool,
+    /// Of its family; empty where nothing would tell them.
+    pub routes: Vec<Route>,
+}
+
+/// A route that workloads are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Neither all addresses, nor bits beyond its length.
+    pub to: IpNet,
+    /// Inside the subnet; of an IPv6 one, its gateway.
+    pub via: IpAddr,
 }
 
 /// A workload.
@@ -38,6 +61,9 @@ pub struct Workload {
     pub ports: BTreeMap<String, u16>,
     /// At least one; names are unique among them.
     pub interfaces: Vec<Interface>,
+    /// It is the machine that all its interfaces name as their host: their devices are NICs of it. Only such workloads are
+    /// in their networks.
+    pub bare_metal: bool,
 }
 
 /// A workload's attachment.

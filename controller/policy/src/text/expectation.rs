@@ -11,7 +11,7 @@ const FLOW: [&str; 7] = ["from", "to", "traffic", "expect", "rule", "family", "a
 
 /// Reads the content of one document, or nothing and what is wrong with it.
 pub(super) fn read(reader: &mut Reader<'_>, root: &Field<'_>) -> Option<Expectation> {
-    let fields = reader.fields(root, &["kind", "domain", "name", "flows"], &[]);
+    let fields = reader.fields(root, &["kind", "domain", "name", "flows"]);
     let domain = reader.required_value(&fields, "domain", |text| split_domain(text).map(|_| text.to_owned()));
     let name = reader.required_value(&fields, "name", |text| check_object(text).map(|()| text.to_owned()));
     let flows = reader.required(&fields, "flows")?;
@@ -24,7 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Field<'_>) -> Option<Expectat
 }
 
 fn flow(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<ExpectedFlow> {
-    let fields = reader.fields(field, &FLOW, &[]);
+    let fields = reader.fields(field, &FLOW);
     let from = reader.required_value(&fields, "from", str::parse);
     let to = reader.required_value(&fields, "to", str::parse);
     let traffic = reader.required_value(&fields, "traffic", str::parse);

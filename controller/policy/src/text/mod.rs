@@ -5,9 +5,7 @@
 //!                       └─reader, expectation──▶ Expectation
 //! ```
 //!
-//! Every step goes on after an error, so that the author hears of all of them at once. What the language
-//! will have and this version lacks is refused by name; where such a field says exactly what this version
-//! does (`dhcp: false`), it is accepted and means nothing further.
+//! Every step goes on after an error, so that the author hears of all of them at once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,7 +17,6 @@ use crate::{expectation::Expectation, model, object::Object};
 
 mod expectation;
 pub(crate) mod flat;
-mod later;
 mod node;
 mod object;
 mod reader;

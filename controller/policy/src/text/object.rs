@@ -2,7 +2,7 @@
 //! knows.
 
 use super::{
-    expectation, later,
+    expectation,
     node::{Content, Node},
     reader::{Field, Fields, Reader, join},
     suggest::nearest,
@@ -12,7 +12,7 @@ use crate::{
     model::PEERS,
     object::{
         AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec,
-        PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+        PolicySpec, Requirement, RouteSpec, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
     },
 };
 
@@ -32,13 +32,13 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Read> {
     let root = Field { path: String::new(), node: root };
     Some(Read::Object(match kind(reader, &root)? {
         "Expectation" => return expectation::read(reader, &root).map(Read::Expectation),
-        "Tenant" => global(reader, &root, &["kind", "name"], &[], |_, _| Spec::Tenant),
-        "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], &[], domain),
-        "Network" => member(reader, &root, &["subnets", "mtu", "vni"], &later::NETWORK, network),
-        "Workload" => member(reader, &root, &["labels", "ports", "interfaces"], &[], workload),
-        "Segment" => member(reader, &root, &["match"], &[], segment),
-        "AddressSet" => member(reader, &root, &["addresses"], &[], address_set),
-        _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], &[], policy),
+        "Tenant" => global(reader, &root, &["kind", "name"], |_, _| Spec::Tenant),
+        "Domain" => global(reader, &root, &["kind", "name", "default", "uplink"], domain),
+        "Network" => member(reader, &root, &["subnets", "mtu", "vni", "multicast", "lease", "searchDomains"], network),
+        "Workload" => member(reader, &root, &["labels", "ports", "interfaces", "bareMetal"], workload),
+        "Segment" => member(reader, &root, &["match"], segment),
+        "AddressSet" => member(reader, &root, &["addresses"], address_set),
+        _ => member(reader, &root, &["tier", "mode", "stateless", "rules"], policy),
     }))
 }
 
@@ -88,10 +88,9 @@ fn global(
     reader: &mut Reader<'_>,
     root: &Field<'_>,
     known: &[&'static str],
-    later: &[later::Later],
     spec: impl FnOnce(&mut Reader<'_>, &Fields<'_>) -> Spec,
 ) -> Object {
-    let fields = reader.fields(root, known, later);
+    let fields = reader.fields(root, known);
     let name = reader.required_text(&fields, "name");
     Object { domain: String::new(), name, spec: spec(reader, &fields) }
 }
@@ -101,11 +100,10 @@ fn member(
     reader: &mut Reader<'_>,
     root: &Field<'_>,
     known: &[&'static str],
-    later: &[later::Later],
     spec: impl FnOnce(&mut Reader<'_>, &Fields<'_>) -> Spec,
 ) -> Object {
     let known = [&["kind", "domain", "name"], known].concat();
-    let fields = reader.fields(root, &known, later);
+    let fields = reader.fields(root, &known);
     let domain = reader.required_text(&fields, "domain");
     let name = reader.required_text(&fields, "name");
     Object { domain, name, spec: spec(reader, &fields) }
@@ -113,7 +111,7 @@ fn member(
 
 fn domain(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
     let uplink = fields.get("uplink").map(|field| {
-        let fields = reader.fields(&field, &["host", "device", "addresses", "nextHops"], &[]);
+        let fields = reader.fields(&field, &["host", "device", "addresses", "nextHops"]);
         UplinkSpec {
             host: reader.required_text(&fields, "host"),
             device: reader.required_text(&fields, "device"),
@@ -125,11 +123,29 @@ fn domain(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
 }
 
 fn network(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
-    let subnets = reader.required_list(fields, "subnets", |reader, field| {
-        let fields = reader.fields(field, &["cidr", "gateway"], &later::SUBNET);
-        SubnetSpec { cidr: reader.required_text(&fields, "cidr"), gateway: reader.required_text(&fields, "gateway") }
-    });
-    Spec::Network(NetworkSpec { subnets, mtu: reader.number(fields, "mtu"), vni: reader.number(fields, "vni") })
+    Spec::Network(NetworkSpec {
+        subnets: reader.required_list(fields, "subnets", subnet),
+        mtu: reader.number(fields, "mtu"),
+        vni: reader.number(fields, "vni"),
+        multicast: reader.given_truth(fields, "multicast"),
+        lease: reader.given_text(fields, "lease"),
+        search_domains: reader.given_list(fields, "searchDomains", Reader::text),
+    })
+}
+
+fn subnet(reader: &mut Reader<'_>, field: &Field<'_>) -> SubnetSpec {
+    let fields = reader.fields(field, &["cidr", "gateway", "dns", "dhcp", "ra", "routes"]);
+    SubnetSpec {
+        cidr: reader.required_text(&fields, "cidr"),
+        gateway: reader.required_text(&fields, "gateway"),
+        dns: reader.given_list(&fields, "dns", Reader::text),
+        dhcp: reader.given_truth(&fields, "dhcp"),
+        ra: reader.given_truth(&fields, "ra"),
+        routes: reader.given_list(&fields, "routes", |reader, field| {
+            let fields = reader.fields(field, &["to", "via"]);
+            RouteSpec { to: reader.required_text(&fields, "to"), via: reader.required_text(&fields, "via") }
+        }),
+    }
 }
 
 fn workload(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
@@ -140,6 +156,7 @@ fn workload(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
         labels: labels.into_iter().collect(),
         ports: ports.into_iter().collect(),
         interfaces,
+        bare_metal: fields.get("bareMetal").is_some_and(|field| reader.truth(&field)),
     })
 }
 
@@ -177,7 +194,7 @@ fn ports(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String, u32)> {
 
 fn interface(reader: &mut Reader<'_>, field: &Field<'_>) -> InterfaceSpec {
     let known = ["name", "network", "mac", "addresses", "host", "device", "addressPairs", "portSecurity"];
-    let fields = reader.fields(field, &known, &[]);
+    let fields = reader.fields(field, &known);
     InterfaceSpec {
         name: reader.required_text(&fields, "name"),
         network: reader.required_text(&fields, "network"),
@@ -185,13 +202,13 @@ fn interface(reader: &mut Reader<'_>, field: &Field<'_>) -> InterfaceSpec {
         addresses: reader.required_list(&fields, "addresses", Reader::text),
         host: reader.required_text(&fields, "host"),
         device: reader.given_text(&fields, "device"),
-        address_pairs: fields.get("addressPairs").map(|field| reader.list(&field, address_pair)).unwrap_or_default(),
+        address_pairs: reader.given_list(&fields, "addressPairs", address_pair),
         port_security: fields.get("portSecurity").map(|field| reader.truth(&field)),
     }
 }
 
 fn address_pair(reader: &mut Reader<'_>, field: &Field<'_>) -> AddressPairSpec {
-    let fields = reader.fields(field, &["mac", "prefix"], &[]);
+    let fields = reader.fields(field, &["mac", "prefix"]);
     AddressPairSpec { mac: reader.given_text(&fields, "mac"), prefix: reader.required_text(&fields, "prefix") }
 }
 
@@ -225,7 +242,7 @@ fn equalities(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Requirement> {
 
 fn requirement(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirement {
     let tests = ["equals", "in", "notIn", "exists"];
-    let fields = reader.fields(field, &[&["key"][..], &tests].concat(), &[]);
+    let fields = reader.fields(field, &[&["key"][..], &tests].concat());
     let key = reader.required_text(&fields, "key");
     let given: Vec<_> = tests.into_iter().filter_map(|test| Some((test, fields.get(test)?))).collect();
     let test = match &given[..] {
@@ -249,14 +266,14 @@ fn policy(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Spec {
     Spec::Policy(PolicySpec {
         tier: reader.given_text(fields, "tier"),
         mode: reader.given_text(fields, "mode"),
-        stateless: fields.get("stateless").is_some_and(|field| reader.truth(&field)),
+        stateless: reader.given_truth(fields, "stateless"),
         rules,
     })
 }
 
 fn rule(reader: &mut Reader<'_>, field: &Field<'_>) -> RuleSpec {
     let known = ["name", "from", "to", "action", "traffic", "priority", "side", "log", "notBefore", "notAfter"];
-    let fields = reader.fields(field, &known, &[]);
+    let fields = reader.fields(field, &known);
     RuleSpec {
         name: reader.required_text(&fields, "name"),
         from: reader.required_list(&fields, "from", peer),
@@ -265,7 +282,7 @@ fn rule(reader: &mut Reader<'_>, field: &Field<'_>) -> RuleSpec {
         traffic: reader.required_list(&fields, "traffic", Reader::text),
         priority: reader.number(&fields, "priority"),
         side: reader.given_text(&fields, "side"),
-        log: fields.get("log").is_some_and(|field| reader.truth(&field)),
+        log: reader.given_truth(&fields, "log"),
         not_before: reader.given_text(&fields, "notBefore"),
         not_after: reader.given_text(&fields, "notAfter"),
     }
@@ -279,7 +296,7 @@ fn peer(reader: &mut Reader<'_>, field: &Field<'_>) -> PeerSpec {
         reader.mismatch(field, PEERS);
         return PeerSpec::Name(String::new());
     }
-    let fields = reader.fields(field, &["cidr", "except", "labels"], &[]);
+    let fields = reader.fields(field, &["cidr", "except", "labels"]);
     let (cidr, except, labels) = (fields.get("cidr"), fields.get("except"), fields.get("labels"));
     match (cidr, labels) {
         (cidr, Some(labels)) => {

@@ -5,7 +5,6 @@ use std::fmt::Display;
 
 use super::{
     Places, TextError,
-    later::Later,
     node::{Content, Entry, Node, Place},
     suggest::nearest,
 };
@@ -48,8 +47,8 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// The fields of a mapping; each that is neither known nor accepted is told.
-    pub(super) fn fields<'n>(&mut self, field: &Field<'n>, known: &[&'static str], later: &[Later]) -> Fields<'n> {
+    /// The fields of a mapping; each that is not known is told.
+    pub(super) fn fields<'n>(&mut self, field: &Field<'n>, known: &[&'static str]) -> Fields<'n> {
         let mut fields = Fields { path: field.path.clone(), place: field.node.place, entries: None };
         let Content::Map(entries) = &field.node.content else {
             self.mismatch(field, &format!("a mapping of {}", known.join(", ")));
@@ -59,21 +58,14 @@ impl<'a> Reader<'a> {
             let path = join(&field.path, &entry.key);
             self.places.insert(path.clone(), entry.value.place);
             if !known.contains(&entry.key.as_str()) {
-                self.unknown(entry, &path, known, later);
+                self.unknown(entry, &path, known);
             }
         }
         fields.entries = Some(entries);
         fields
     }
 
-    fn unknown(&mut self, entry: &Entry, path: &str, known: &[&'static str], later: &[Later]) {
-        if let Some(later) = later.iter().find(|later| later.name == entry.key) {
-            if !later.accepts(&entry.value) {
-                let message = format!("is not supported yet: {}", later.advice());
-                self.error(entry.place, path, message);
-            }
-            return;
-        }
+    fn unknown(&mut self, entry: &Entry, path: &str, known: &[&'static str]) {
         let advice = match nearest(&entry.key, known.iter().copied()) {
             Some(name) => format!("did you mean {name}?"),
             None => format!("known are {}", known.join(", ")),
@@ -157,6 +149,11 @@ impl<'a> Reader<'a> {
         self.of_sort(field, truth, "true or false")
     }
 
+    /// `true` or `false`, which it is if it is not there.
+    pub(super) fn given_truth(&mut self, fields: &Fields<'_>, name: &str) -> bool {
+        fields.get(name).is_some_and(|field| self.truth(&field))
+    }
+
     /// Each element of a list, read.
     pub(super) fn list<'n, T>(
         &mut self,
@@ -183,6 +180,16 @@ impl<'a> Reader<'a> {
         read: impl FnMut(&mut Self, &Field<'n>) -> T,
     ) -> Vec<T> {
         self.required(fields, name).map(|field| self.list(&field, read)).unwrap_or_default()
+    }
+
+    /// A list that need not be there.
+    pub(super) fn given_list<'n, T>(
+        &mut self,
+        fields: &Fields<'n>,
+        name: &str,
+        read: impl FnMut(&mut Self, &Field<'n>) -> T,
+    ) -> Vec<T> {
+        fields.get(name).map(|field| self.list(&field, read)).unwrap_or_default()
     }
 
     /// The value, or an empty one and an error.

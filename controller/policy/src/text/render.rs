@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::object::{
     AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PeerSpec, PolicySpec,
-    Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    Requirement, RouteSpec, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
 };
 
 /// A value to be written.
@@ -125,6 +125,11 @@ fn set(truth: bool) -> Option<Value> {
     truth.then(|| Value::Bare(truth.to_string()))
 }
 
+/// A list that is left out where it is empty.
+fn given<T>(write: impl FnOnce(&[T]) -> Value, list: &[T]) -> Option<Value> {
+    (!list.is_empty()).then(|| write(list))
+}
+
 fn number(number: Option<u32>) -> Option<Value> {
     number.map(|number| Value::Bare(number.to_string()))
 }
@@ -174,21 +179,39 @@ fn uplink_value(uplink: &UplinkSpec) -> Value {
 }
 
 fn network_value(spec: &NetworkSpec) -> Value {
-    let NetworkSpec { subnets, mtu, vni } = spec;
-    let subnet =
-        |SubnetSpec { cidr, gateway }: &SubnetSpec| map([("cidr", Some(text(cidr))), ("gateway", Some(text(gateway)))]);
-    let subnets = Value::List(subnets.iter().map(subnet).collect());
-    map([("subnets", Some(subnets)), ("mtu", number(*mtu)), ("vni", number(*vni))])
+    let NetworkSpec { subnets, mtu, vni, multicast, lease, search_domains } = spec;
+    map([
+        ("subnets", Some(Value::List(subnets.iter().map(subnet_value).collect()))),
+        ("mtu", number(*mtu)),
+        ("vni", number(*vni)),
+        ("multicast", set(*multicast)),
+        ("lease", lease.as_deref().map(text)),
+        ("searchDomains", given(texts, search_domains)),
+    ])
+}
+
+fn subnet_value(spec: &SubnetSpec) -> Value {
+    let SubnetSpec { cidr, gateway, dns, dhcp, ra, routes } = spec;
+    let route = |RouteSpec { to, via }: &RouteSpec| map([("to", Some(text(to))), ("via", Some(text(via)))]);
+    let routes_value = |routes: &[RouteSpec]| Value::List(routes.iter().map(route).collect());
+    map([
+        ("cidr", Some(text(cidr))),
+        ("gateway", Some(text(gateway))),
+        ("dns", given(texts, dns)),
+        ("dhcp", set(*dhcp)),
+        ("ra", set(*ra)),
+        ("routes", given(routes_value, routes)),
+    ])
 }
 
 fn workload_value(spec: &WorkloadSpec) -> Value {
-    let WorkloadSpec { labels, ports, interfaces } = spec;
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec;
     let pair = |AddressPairSpec { mac, prefix }: &AddressPairSpec| {
         map([("mac", mac.as_deref().map(text)), ("prefix", Some(text(prefix)))])
     };
     let interface = |spec: &InterfaceSpec| {
         let InterfaceSpec { name, network, mac, addresses, host, device, address_pairs, port_security } = spec;
-        let pairs = || Value::List(address_pairs.iter().map(pair).collect());
+        let pairs = |pairs: &[AddressPairSpec]| Value::List(pairs.iter().map(pair).collect());
         map([
             ("name", Some(text(name))),
             ("network", Some(text(network))),
@@ -196,7 +219,7 @@ fn workload_value(spec: &WorkloadSpec) -> Value {
             ("addresses", Some(texts(addresses))),
             ("host", Some(text(host))),
             ("device", device.as_deref().map(text)),
-            ("addressPairs", (!address_pairs.is_empty()).then(pairs)),
+            ("addressPairs", given(pairs, address_pairs)),
             ("portSecurity", port_security.map(|on| Value::Bare(on.to_string()))),
         ])
     };
@@ -205,6 +228,7 @@ fn workload_value(spec: &WorkloadSpec) -> Value {
     map([
         ("labels", (!labels.is_empty()).then(|| labels_value(labels.iter()))),
         ("ports", (!ports.is_empty()).then(ports_value)),
+        ("bareMetal", set(*bare_metal)),
         ("interfaces", Some(Value::List(interfaces.iter().map(interface).collect()))),
     ])
 }
@@ -241,9 +265,7 @@ fn rule_value(rule: &RuleSpec) -> Value {
     let RuleSpec { name, from, to, action, traffic, priority, side, log, not_before, not_after } = rule;
     let peer = |peer: &PeerSpec| match peer {
         PeerSpec::Name(name) => text(name),
-        PeerSpec::Cidr { cidr, except } => {
-            map([("cidr", Some(text(cidr))), ("except", (!except.is_empty()).then(|| texts(except)))])
-        }
+        PeerSpec::Cidr { cidr, except } => map([("cidr", Some(text(cidr))), ("except", given(texts, except))]),
         PeerSpec::Labels(requirements) => map([("labels", Some(match_value(requirements)))]),
     };
     let peers = |peers: &[PeerSpec]| Value::List(peers.iter().map(peer).collect());

@@ -7,8 +7,8 @@ use ringfence_proto::v1;
 
 use super::error::{InvalidMessage, each};
 use crate::bundle::{
-    CLASS_HOST, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledSubnet, CompiledUplink,
-    Topology,
+    CLASS_HOST, CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledRoute, CompiledSubnet,
+    CompiledUplink, Topology,
 };
 
 /// 24 bits; 0 is none.
@@ -53,6 +53,7 @@ pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<Comp
         addresses,
         pairs,
         no_port_security,
+        bare_metal,
     } = message;
     if id == 0 {
         return Err(InvalidMessage::new("id", "is 0, which stands for no interface"));
@@ -75,6 +76,7 @@ pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<Comp
         addresses,
         pairs,
         port_security: !no_port_security,
+        bare_metal,
     })
 }
 
@@ -86,7 +88,8 @@ fn mac_from_wire(mac: Vec<u8>) -> Result<[u8; 6], InvalidMessage> {
 }
 
 pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledInterface {
-    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security } = interface;
+    let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security, bare_metal } =
+        interface;
     let pair = |CompiledPair { prefix, mac }: &CompiledPair| v1::CompiledPair {
         prefix: Some(prefix_to_wire(prefix)),
         mac: mac.to_vec(),
@@ -104,25 +107,76 @@ pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledIn
         addresses: addresses.iter().map(address).collect(),
         pairs: pairs.iter().map(pair).collect(),
         no_port_security: !port_security,
+        bare_metal: *bare_metal,
     }
 }
 
 fn network_from_wire(message: v1::CompiledNetwork) -> Result<CompiledNetwork, InvalidMessage> {
-    let v1::CompiledNetwork { name, vni: number, mtu, subnets } = message;
-    let subnets = each("subnets", subnets, |v1::CompiledSubnet { cidr, gateway }| {
-        let cidr = prefix("cidr", cidr)?;
-        Ok(CompiledSubnet { cidr, gateway: address("gateway", &gateway)? })
-    })?;
-    Ok(CompiledNetwork { name, vni: vni("vni", number)?, mtu, subnets })
+    let v1::CompiledNetwork { name, vni: number, mtu, subnets, multicast, lease_s, search_domains } = message;
+    Ok(CompiledNetwork {
+        name,
+        vni: vni("vni", number)?,
+        mtu,
+        subnets: each("subnets", subnets, subnet_from_wire)?,
+        multicast,
+        lease: lease_s,
+        search_domains,
+    })
 }
 
 fn network_to_wire(network: &CompiledNetwork) -> v1::CompiledNetwork {
-    let CompiledNetwork { name, vni, mtu, subnets } = network;
-    let subnet = |CompiledSubnet { cidr, gateway }: &CompiledSubnet| v1::CompiledSubnet {
+    let CompiledNetwork { name, vni, mtu, subnets, multicast, lease, search_domains } = network;
+    v1::CompiledNetwork {
+        name: name.clone(),
+        vni: *vni,
+        mtu: *mtu,
+        subnets: subnets.iter().map(subnet_to_wire).collect(),
+        multicast: *multicast,
+        lease_s: *lease,
+        search_domains: search_domains.clone(),
+    }
+}
+
+fn subnet_from_wire(message: v1::CompiledSubnet) -> Result<CompiledSubnet, InvalidMessage> {
+    let v1::CompiledSubnet { cidr, gateway, dns, dhcp, ra, routes } = message;
+    let cidr = prefix("cidr", cidr)?;
+    Ok(CompiledSubnet {
+        cidr,
+        gateway: address("gateway", &gateway)?,
+        dns: each("dns", dns, |bytes| of_family("", address("", &bytes)?, &cidr))?,
+        dhcp,
+        ra,
+        routes: each("routes", routes, |v1::CompiledRoute { to, via }| {
+            let to = prefix("to", to)?;
+            of_family("to", to.addr(), &cidr)?;
+            Ok(CompiledRoute { to, via: of_family("via", address("via", &via)?, &cidr)? })
+        })?,
+    })
+}
+
+fn subnet_to_wire(subnet: &CompiledSubnet) -> v1::CompiledSubnet {
+    let CompiledSubnet { cidr, gateway, dns, dhcp, ra, routes } = subnet;
+    let route = |CompiledRoute { to, via }: &CompiledRoute| v1::CompiledRoute {
+        to: Some(prefix_to_wire(to)),
+        via: bytes(*via),
+    };
+    v1::CompiledSubnet {
         cidr: Some(prefix_to_wire(cidr)),
         gateway: bytes(*gateway),
-    };
-    v1::CompiledNetwork { name: name.clone(), vni: *vni, mtu: *mtu, subnets: subnets.iter().map(subnet).collect() }
+        dns: dns.iter().copied().map(bytes).collect(),
+        dhcp: *dhcp,
+        ra: *ra,
+        routes: routes.iter().map(route).collect(),
+    }
+}
+
+/// An address of a prefix's family.
+fn of_family(field: &str, address: IpAddr, prefix: &IpNet) -> Result<IpAddr, InvalidMessage> {
+    if address.is_ipv4() == prefix.addr().is_ipv4() {
+        Ok(address)
+    } else {
+        Err(InvalidMessage::new(field, format!("{address} is of the other family than {prefix}")))
+    }
 }
 
 fn uplink_from_wire(message: v1::CompiledUplink) -> Result<CompiledUplink, InvalidMessage> {

@@ -5,7 +5,8 @@ use ringfence_proto::v1;
 use super::error::{InvalidMessage, each, required};
 use crate::object::{
     AddressPairSpec, AddressSetSpec, DomainSpec, HostSpec, InterfaceSpec, Kind, LabelTest, NetworkSpec, Object,
-    ObjectKey, PeerSpec, PolicySpec, Requirement, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec, WorkloadSpec,
+    ObjectKey, PeerSpec, PolicySpec, Requirement, RouteSpec, RuleSpec, SegmentSpec, Spec, SubnetSpec, UplinkSpec,
+    WorkloadSpec,
 };
 
 /// Reads a kind; `None` is no kind in particular.
@@ -129,31 +130,49 @@ fn domain_to_wire(spec: &DomainSpec) -> v1::DomainSpec {
 }
 
 fn network_from_wire(message: v1::NetworkSpec) -> NetworkSpec {
-    let v1::NetworkSpec { subnets, mtu, vni } = message;
-    let subnet = |v1::Subnet { cidr, gateway }| SubnetSpec { cidr, gateway };
-    NetworkSpec { subnets: subnets.into_iter().map(subnet).collect(), mtu: given(mtu), vni: given(vni) }
+    let v1::NetworkSpec { subnets, mtu, vni, multicast, lease, search_domains } = message;
+    let route = |v1::Route { to, via }| RouteSpec { to, via };
+    let subnet = |v1::Subnet { cidr, gateway, dns, dhcp, ra, routes }| {
+        let routes = routes.into_iter().map(route).collect();
+        SubnetSpec { cidr, gateway, dns, dhcp, ra, routes }
+    };
+    NetworkSpec {
+        subnets: subnets.into_iter().map(subnet).collect(),
+        mtu: given(mtu),
+        vni: given(vni),
+        multicast,
+        lease: written(lease),
+        search_domains,
+    }
 }
 
 fn network_to_wire(spec: &NetworkSpec) -> v1::NetworkSpec {
-    let NetworkSpec { subnets, mtu, vni } = spec;
-    let subnet = |SubnetSpec { cidr, gateway }| v1::Subnet { cidr, gateway };
+    let NetworkSpec { subnets, mtu, vni, multicast, lease, search_domains } = spec.clone();
+    let route = |RouteSpec { to, via }| v1::Route { to, via };
+    let subnet = |SubnetSpec { cidr, gateway, dns, dhcp, ra, routes }| {
+        let routes = routes.into_iter().map(route).collect();
+        v1::Subnet { cidr, gateway, dns, dhcp, ra, routes }
+    };
     v1::NetworkSpec {
-        subnets: subnets.iter().cloned().map(subnet).collect(),
+        subnets: subnets.into_iter().map(subnet).collect(),
         mtu: mtu.unwrap_or_default(),
         vni: vni.unwrap_or_default(),
+        multicast,
+        lease: lease.unwrap_or_default(),
+        search_domains,
     }
 }
 
 fn workload_from_wire(message: v1::WorkloadSpec) -> WorkloadSpec {
-    let v1::WorkloadSpec { labels, interfaces, ports } = message;
+    let v1::WorkloadSpec { labels, interfaces, ports, bare_metal } = message;
     let interfaces = interfaces.into_iter().map(interface_from_wire).collect();
-    WorkloadSpec { labels, ports: ports.into_iter().collect(), interfaces }
+    WorkloadSpec { labels, ports: ports.into_iter().collect(), interfaces, bare_metal }
 }
 
 fn workload_to_wire(spec: &WorkloadSpec) -> v1::WorkloadSpec {
-    let WorkloadSpec { labels, ports, interfaces } = spec.clone();
+    let WorkloadSpec { labels, ports, interfaces, bare_metal } = spec.clone();
     let interfaces = interfaces.into_iter().map(interface_to_wire).collect();
-    v1::WorkloadSpec { labels, interfaces, ports: ports.into_iter().collect() }
+    v1::WorkloadSpec { labels, interfaces, ports: ports.into_iter().collect(), bare_metal }
 }
 
 fn interface_from_wire(message: v1::Interface) -> InterfaceSpec {

@@ -5,8 +5,8 @@ use ringfence_policy::{
     evaluate::Flow,
     model::Domain,
     object::{
-        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, Object, PLATFORM, Requirement,
-        SegmentSpec, Spec, WorkloadSpec,
+        AddressPairSpec, AddressSetSpec, DomainSpec, InterfaceSpec, LabelTest, NetworkSpec, Object, PLATFORM,
+        Requirement, RouteSpec, SegmentSpec, Spec, WorkloadSpec,
     },
 };
 
@@ -61,9 +61,13 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
     let sets = prop::collection::vec(prop::collection::vec(prop::sample::select(&CIDRS[..]), 1..4), SETS);
     let policies = prop::collection::vec(policies::of_domain(), 1..5);
     let platform = prop::collection::vec(policies::of_platform(), 0..2);
-    (default, workloads, pairs, segments, sets, policies, platform).prop_map(
-        |(default, workloads, pairs, segments, sets, policies, platform)| {
+    let served = any::<bool>();
+    (default, workloads, pairs, segments, sets, policies, platform, served).prop_map(
+        |(default, workloads, pairs, segments, sets, policies, platform, served)| {
             let mut objects = ground();
+            if let Some(Spec::Network(network)) = objects.get_mut(2).filter(|_| served).map(|o| &mut o.spec) {
+                serve(network);
+            }
             if let Some(Spec::Domain(DomainSpec { default: of, .. })) = objects.get_mut(1).map(|o| &mut o.spec) {
                 *of = default.map(str::to_owned);
             }
@@ -79,6 +83,20 @@ pub fn domain_objects() -> impl Strategy<Value = Vec<Object>> {
             objects
         },
     )
+}
+
+/// Gives a network of both families every service there is.
+pub fn serve(network: &mut NetworkSpec) {
+    network.multicast = true;
+    network.lease = Some("90s".into());
+    network.search_domains = vec!["corp.example".into(), "example".into()];
+    let said = [("10.1.0.2", "172.16.0.0/12", "10.1.0.9"), ("fd00:1::2", "fd09::/16", "fd00:1::1")];
+    for (subnet, (dns, to, via)) in network.subnets.iter_mut().zip(said) {
+        subnet.dns = vec![dns.into()];
+        subnet.dhcp = true;
+        subnet.ra = subnet.cidr.contains(':');
+        subnet.routes = vec![RouteSpec { to: to.into(), via: via.into() }];
+    }
 }
 
 /// See [`flows::all`].

@@ -124,8 +124,8 @@ pub fn ground() -> Vec<Object> {
 
 /// Another network of the domain.
 pub fn network(name: &str, cidr: &str, gateway: &str) -> Object {
-    let subnets = vec![SubnetSpec { cidr: cidr.into(), gateway: gateway.into() }];
-    object(name, Spec::Network(NetworkSpec { subnets, mtu: None, vni: None }))
+    let subnets = vec![SubnetSpec { cidr: cidr.into(), gateway: gateway.into(), ..SubnetSpec::default() }];
+    object(name, Spec::Network(NetworkSpec { subnets, ..NetworkSpec::default() }))
 }
 
 /// The model of objects that are right.

@@ -1,13 +1,14 @@
 //! No message that the language has lacks a test.
 
 /// Where messages about files are written.
-const SOURCES: [(&str, &str); 19] = [
+const SOURCES: [(&str, &str); 20] = [
     ("expectation/ask.rs", include_str!("../../src/expectation/ask.rs")),
     ("expectation/words.rs", include_str!("../../src/expectation/words.rs")),
     ("model/address.rs", include_str!("../../src/model/address.rs")),
     ("model/build.rs", include_str!("../../src/model/build.rs")),
     ("model/change.rs", include_str!("../../src/model/change.rs")),
     ("model/decode.rs", include_str!("../../src/model/decode.rs")),
+    ("model/decode_network.rs", include_str!("../../src/model/decode_network.rs")),
     ("model/decode_policy.rs", include_str!("../../src/model/decode_policy.rs")),
     ("model/decode_workload.rs", include_str!("../../src/model/decode_workload.rs")),
     ("model/exclusive.rs", include_str!("../../src/model/exclusive.rs")),
@@ -30,11 +31,12 @@ fn is_no_message(file: &str, literal: &str) -> bool {
 }
 
 /// Where they are told word for word.
-const TESTS: [&str; 8] = [
+const TESTS: [&str; 9] = [
     include_str!("main.rs"),
     include_str!("between.rs"),
     include_str!("expectations.rs"),
     include_str!("rules.rs"),
+    include_str!("services.rs"),
     include_str!("values.rs"),
     include_str!("workloads.rs"),
     include_str!("yaml.rs"),

@@ -8,6 +8,7 @@ mod between;
 mod checklist;
 mod expectations;
 mod rules;
+mod services;
 mod values;
 mod workloads;
 mod yaml;

@@ -54,8 +54,11 @@ pub(super) fn uplink() -> UplinkSpec {
 pub(super) fn networks(random: &mut Random) -> Vec<Object> {
     let count = random.between(1, NETWORKS.len());
     let networks = NETWORKS.iter().take(count).map(|(name, subnets)| {
-        let subnet =
-            |(cidr, gateway): &(&str, &str)| SubnetSpec { cidr: (*cidr).to_owned(), gateway: (*gateway).to_owned() };
+        let subnet = |(cidr, gateway): &(&str, &str)| SubnetSpec {
+            cidr: (*cidr).to_owned(),
+            gateway: (*gateway).to_owned(),
+            ..SubnetSpec::default()
+        };
         let subnets = subnets.iter().map(subnet).collect();
         object((*name).to_owned(), Spec::Network(NetworkSpec { subnets, ..NetworkSpec::default() }))
     });
@@ -72,7 +75,7 @@ pub(super) fn workloads(random: &mut Random, networks: &[Object]) -> Vec<Object>
             interface(random, networks.len(), number, &mut pairs)
         });
         let interfaces = interfaces.collect();
-        let spec = WorkloadSpec { interfaces, labels: labels(random, name), ports: ports(random) };
+        let spec = WorkloadSpec { interfaces, labels: labels(random, name), ports: ports(random), bare_metal: false };
         object(format!("w{name}"), Spec::Workload(spec))
     };
     (0..count).map(workload).collect()

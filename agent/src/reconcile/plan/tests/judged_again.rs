@@ -178,6 +178,7 @@ fn of_classes(first: u32, classes: [u32; 2]) -> State {
         addresses: vec![(IpAddr::from([10, 0, 0, 100 + place]), class)],
         pairs: Vec::new(),
         port_security: true,
+        bare_metal: false,
     };
     let of = |place: u8| if place == 1 { first } else { classes[usize::from(place > 4)] };
     let allowed = Outcome { from_allows: true, to_allows: true, from_rule: 0, to_rule: 0 };

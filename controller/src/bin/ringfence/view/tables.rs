@@ -249,9 +249,10 @@ mod tests {
 
     #[test]
     fn a_network_shows_what_it_leaves_to_the_controller() {
-        let subnets = vec![SubnetSpec { cidr: "10.1.0.0/24".into(), gateway: "10.1.0.1".into() }];
+        let subnets =
+            vec![SubnetSpec { cidr: "10.1.0.0/24".into(), gateway: "10.1.0.1".into(), ..SubnetSpec::default() }];
         assert_eq!(
-            table("front", Spec::Network(NetworkSpec { subnets, mtu: Some(1400), vni: None })),
+            table("front", Spec::Network(NetworkSpec { subnets, mtu: Some(1400), ..NetworkSpec::default() })),
             "DOMAIN     NAME   SUBNETS      GATEWAYS  MTU   VNI   SOURCE\n\
              acme/prod  front  10.1.0.0/24  10.1.0.1  1400  auto  shop.yaml\n"
         );

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Budgets: what an interface takes of the tables that all share. Who opens a
+ * connection pays for it on every host that it crosses; who is asked has a budget
+ * of its own for interfaces and one for outside, so that neither eats the other's.
+ *
+ * What is taken is written down in the entry, and who deletes or replaces the entry
+ * gives back just that. Counts are signed at heart: one that a race made negative
+ * must not look like a full one.
+ */
+#ifndef RINGFENCE_BUDGET_H
+#define RINGFENCE_BUDGET_H
+
+#include "verdict.h"
+
+static __always_inline struct rf_account *rf_account(__u32 index)
+{
+	return index ? bpf_map_lookup_elem(&rf_accounts, &index) : NULL;
+}
+
+/* Takes one of a budget; -1: it is used up, which is counted. */
+static __always_inline int rf_budget_take(struct rf_account *account, __u32 budget,
+					  const struct rf_limits *limits)
+{
+	__s64 used = __sync_fetch_and_add(&account->used[budget], 1);
+
+	if (used < (__s64)limits->of[budget])
+		return 0;
+	__sync_fetch_and_add(&account->used[budget], -1);
+	__sync_fetch_and_add(&account->refused[budget], 1);
+	return -1;
+}
+
+static __always_inline void rf_budget_give(struct rf_account *account, __u32 budget)
+{
+	__sync_fetch_and_add(&account->used[budget], -1);
+}
+
+static __always_inline const struct rf_limits *rf_find_limits(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rf_limits, &zero);
+}
+
+/* Takes a place for a fragmented packet of an interface; -1: it has no more. */
+static __always_inline int rf_take_fragments(__u32 index)
+{
+	const struct rf_limits *limits = rf_find_limits();
+	struct rf_account *account = rf_account(index);
+
+	return account && limits ? rf_budget_take(account, RF_BUDGET_FRAGMENTS, limits) : 0;
+}
+
+static __always_inline void rf_give_fragments(__u32 index)
+{
+	struct rf_account *account = rf_account(index);
+
+	if (account)
+		rf_budget_give(account, RF_BUDGET_FRAGMENTS);
+}
+
+/* What is taken for a new entry: of one kind, and as half-open, too. */
+static __always_inline enum rf_reason rf_budget_take_pair(struct rf_account *account, __u32 kind,
+							  const struct rf_limits *limits,
+							  enum rf_reason reason,
+							  enum rf_reason half_reason)
+{
+	if (rf_budget_take(account, kind, limits))
+		return reason;
+	if (!rf_budget_take(account, kind + 1, limits))
+		return RF_REASON_NONE;
+	rf_budget_give(account, kind);
+	return half_reason;
+}
+
+/* Gives back what an account was charged, once and for all. */
+static __always_inline void rf_budget_give_pair(__u32 index, __u32 kind, __u32 half_open)
+{
+	struct rf_account *account = rf_account(index);
+
+	if (!account)
+		return;
+	if (half_open)
+		rf_budget_give(account, kind + 1);
+	rf_budget_give(account, kind);
+}
+
+/* Takes what a new entry costs, all or nothing; the reason if it may not. */
+static __noinline enum rf_reason rf_charge_open(struct rf_charge *charge)
+{
+	const struct rf_limits *limits = rf_find_limits();
+	struct rf_account *opener = rf_account(charge->account[0]);
+	struct rf_account *asked = rf_account(charge->account[1]);
+	enum rf_reason reason = RF_REASON_NONE;
+
+	if (!limits)
+		return RF_REASON_INTERNAL;
+	charge->half_open = 1;
+	if (opener)
+		reason = rf_budget_take_pair(opener, RF_BUDGET_OWN, limits, RF_REASON_CONN_BUDGET,
+					     RF_REASON_HALF_OPEN_BUDGET);
+	if (reason || !asked)
+		return reason;
+	if (charge->from_outside)
+		reason = rf_budget_take_pair(asked, RF_BUDGET_OUTSIDE, limits,
+					     RF_REASON_OUTSIDE_BUDGET, RF_REASON_OUTSIDE_BUDGET);
+	else
+		reason = rf_budget_take_pair(asked, RF_BUDGET_INBOUND, limits,
+					     RF_REASON_DESTINATION_BUDGET,
+					     RF_REASON_DESTINATION_BUDGET);
+	if (reason)
+		rf_budget_give_pair(charge->account[0], RF_BUDGET_OWN, 1);
+	return reason;
+}
+
+/* The entry is half-open no longer; only the first who says so counts. */
+static __noinline void rf_charge_answered(struct rf_charge *charge)
+{
+	struct rf_account *opener, *asked;
+
+	if (!__sync_lock_test_and_set(&charge->half_open, 0))
+		return;
+	opener = rf_account(charge->account[0]);
+	asked = rf_account(charge->account[1]);
+	if (opener)
+		rf_budget_give(opener, RF_BUDGET_OWN_HALF);
+	if (asked && charge->from_outside)
+		rf_budget_give(asked, RF_BUDGET_OUTSIDE_HALF);
+	else if (asked)
+		rf_budget_give(asked, RF_BUDGET_INBOUND_HALF);
+}
+
+/* The entry goes: for who has put its `over` to 1. */
+static __noinline void rf_charge_release(struct rf_charge *charge)
+{
+	__u32 half_open = __sync_lock_test_and_set(&charge->half_open, 0);
+
+	rf_budget_give_pair(charge->account[0], RF_BUDGET_OWN, half_open);
+	if (charge->from_outside)
+		rf_budget_give_pair(charge->account[1], RF_BUDGET_OUTSIDE, half_open);
+	else
+		rf_budget_give_pair(charge->account[1], RF_BUDGET_INBOUND, half_open);
+}
+
+#endif

@@ -1,0 +1,107 @@
+//! How much of the connection tables an interface may use, so that all of them together never fill one.
+//!
+//! Every entry has an end here, or crosses this host between a workload elsewhere and the uplink here. Of an interface
+//! with its workload here the entries are those that it opened, those that others opened to it, and those from outside;
+//! of one elsewhere behind the uplink here those that it opened and those from outside. Each is a budget in shares of one
+//! number, `B`: `own` = `B`, `inbound` = 2 `B` (one originator alone can never fill a destination), `outside` = `B`.
+//! A quarter of each may be half-open. Both families count together, and each family's table alone has room for all.
+
+use super::desired::{Desired, DomainState, Place};
+use crate::bpf::{
+    Limits,
+    consts::{
+        RF_BUDGET_FRAGMENTS, RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF,
+        RF_BUDGET_OWN, RF_BUDGET_OWN_HALF, RF_BUDGETS, RF_CONNS,
+    },
+};
+
+/// The most that one interface may open on a host with room for more: as many as there are ports, and 25 MB of kernel
+/// memory.
+pub const DEFAULT_CONN_BUDGET: u32 = 65_536;
+
+/// Fragmented packets of one interface that may be under way at once.
+const FRAGMENTS: u64 = 1024;
+
+/// The limits of every account alike.
+pub(super) fn limits(desired: &Desired) -> Limits {
+    let (mut here, mut through) = (0, 0);
+    for domain in desired.domains.values() {
+        let there = domain.interfaces.values().filter(|interface| interface.place == Place::Here).count();
+        here += there as u64;
+        if leaves_here(domain) {
+            through += (domain.interfaces.len() - there) as u64;
+        }
+    }
+    let bound = desired.conn_budget.unwrap_or(DEFAULT_CONN_BUDGET);
+    shares(fair(u64::from(RF_CONNS), here, through).min(u64::from(bound)))
+}
+
+fn leaves_here(domain: &DomainState) -> bool {
+    domain.uplink.as_ref().is_some_and(|uplink| uplink.place == Place::Here)
+}
+
+/// The largest `B` with which `here` interfaces with their workload on this host and `through` others that use the uplink
+/// here do not fill `room`.
+fn fair(room: u64, here: u64, through: u64) -> u64 {
+    let shares = 4 * here + 2 * through;
+    (room / shares.max(1)).max(1)
+}
+
+fn shares(budget: u64) -> Limits {
+    let half = |of: u64| (of / 4).max(1);
+    let mut limits = Limits { of: [0; RF_BUDGETS as usize] };
+    for (place, limit) in [
+        (RF_BUDGET_OWN, budget),
+        (RF_BUDGET_OWN_HALF, half(budget)),
+        (RF_BUDGET_INBOUND, 2 * budget),
+        (RF_BUDGET_INBOUND_HALF, half(2 * budget)),
+        (RF_BUDGET_OUTSIDE, budget),
+        (RF_BUDGET_OUTSIDE_HALF, half(budget)),
+        (RF_BUDGET_FRAGMENTS, FRAGMENTS),
+    ] {
+        limits.of[place as usize] = limit;
+    }
+    limits
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bpf::consts::RF_IFACES;
+
+    proptest! {
+        #[test]
+        fn the_budgets_of_all_add_up_to_no_more_than_a_table(
+            here in 0..=u64::from(RF_IFACES),
+            share in 0.0..1.0f64,
+            bound in 1..=u32::MAX,
+        ) {
+            // There are no more interfaces than the table of interfaces has room for.
+            let through = ((u64::from(RF_IFACES) - here) as f64 * share) as u64;
+            let limits = shares(fair(u64::from(RF_CONNS), here, through).min(u64::from(bound)));
+            let of = |budget: u32| limits.of[budget as usize];
+            let own_and_outside = of(RF_BUDGET_OWN) + of(RF_BUDGET_OUTSIDE);
+            let all = here * (own_and_outside + of(RF_BUDGET_INBOUND)) + through * own_and_outside;
+            prop_assert!(all <= u64::from(RF_CONNS), "{all}");
+            // One originator alone fills no destination, neither with what is answered nor with what is not.
+            prop_assert!(of(RF_BUDGET_OWN) < of(RF_BUDGET_INBOUND));
+            prop_assert!(of(RF_BUDGET_OWN_HALF) < of(RF_BUDGET_INBOUND_HALF) || of(RF_BUDGET_OWN) < 4);
+            prop_assert!(limits.of[..7].iter().all(|limit| *limit > 0));
+        }
+    }
+
+    #[test]
+    fn few_interfaces_get_no_more_than_the_setting_says() {
+        assert_eq!(limits(&Desired::default()).of[0], u64::from(DEFAULT_CONN_BUDGET));
+        let desired = Desired { conn_budget: Some(100), ..Desired::default() };
+        assert_eq!(limits(&desired).of[..7], [100, 25, 200, 50, 100, 25, FRAGMENTS]);
+    }
+
+    #[test]
+    fn more_interfaces_get_less_each() {
+        let room = u64::from(RF_CONNS);
+        assert_eq!([fair(room, 1, 0), fair(room, 100, 0), fair(room, 100, 100)], [room / 4, room / 400, room / 600]);
+    }
+}
