@@ -1,9 +1,11 @@
+mod adoption;
 mod agent_restart;
 mod churn;
 mod controller_down;
 mod demo;
 mod frame;
 mod isolation;
+mod lifecycle;
 mod live_trace;
 mod path_mtu;
 mod policy_change;
