@@ -87,6 +87,12 @@ impl Lab {
     }
 
     fn start_daemons(&mut self, options: &Options) -> Result<()> {
+        self.start_controller(options)?;
+        self.start_agents(options)
+    }
+
+    /// Starts the controller of a lab that was raised bare.
+    pub fn start_controller(&mut self, options: &Options) -> Result<()> {
         let directory = self.registration.directory();
         let controller = Daemon::start(
             &self.controller_machine,
@@ -100,7 +106,12 @@ impl Lab {
             directory.join("controller.log"),
         )?;
         self.controller = Some(controller);
-        self.wait_for_controller()?;
+        self.wait_for_controller()
+    }
+
+    /// Starts the agents of a lab that was raised bare.
+    pub fn start_agents(&mut self, options: &Options) -> Result<()> {
+        let directory = self.registration.directory();
         for plan in self.layout.hosts.clone() {
             let arguments = agent_arguments(&self.registration, &plan, options, &self.controller_url());
             let log = directory.join(format!("{}.log", plan.name));
@@ -134,6 +145,6 @@ fn agent_arguments(
     ]
     .into_iter()
     .flat_map(|(flag, value)| [flag.into(), value])
-    .chain(["--dedicated".into()])
+    .chain((!options.shared).then(|| "--dedicated".into()))
     .collect()
 }

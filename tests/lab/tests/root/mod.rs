@@ -1,3 +1,4 @@
+mod adoption;
 mod agent_restart;
 mod bare_metal;
 mod churn;
@@ -6,6 +7,7 @@ mod demo;
 mod flood;
 mod frame;
 mod isolation;
+mod lifecycle;
 mod live_trace;
 mod long_packets;
 mod multicast;
