@@ -106,8 +106,6 @@ static __noinline int rf_read_dhcp4(struct __sk_buff *ctx, __u32 offset, __u32 e
 		if (offset >= end || bpf_skb_load_bytes(ctx, offset, &len, sizeof(len)))
 			return -1;
 		offset++;
-		if (offset + len > end)
-			return -1;
 		if (tag == RF_DHCP4_TYPE &&
 		    (len != 1 || bpf_skb_load_bytes(ctx, offset, &options->type, 1)))
 			return -1;
