@@ -1,3 +1,4 @@
+mod address_services;
 mod adoption;
 mod agent_restart;
 mod bare_metal;
