@@ -75,10 +75,11 @@ impl Site {
 }
 
 /// What this host should enforce at a moment, in seconds since 1970-01-01T00:00:00Z.
-pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>, site: &Site, at: u64) -> Desired {
-    let bundles = bundles.into_iter();
-    let builtins = builtins::lower(bundles.clone(), site);
-    let domains: BTreeMap<_, _> = bundles.map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at: u64) -> Desired {
+    let bundles: Vec<&Bundle> = bundles.into_iter().collect();
+    let builtins = builtins::lower(bundles.iter().copied(), site);
+    let domains: BTreeMap<_, _> =
+        bundles.into_iter().map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
     let mut devices: BTreeMap<u32, Role> = site.own.iter().map(|ifindex| (*ifindex, Role::Host)).collect();
     for (domain_id, domain) in &domains {
         for (interface_id, interface) in &domain.interfaces {

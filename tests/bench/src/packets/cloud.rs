@@ -86,8 +86,7 @@ pub(super) fn site(links: BTreeMap<String, LinkRef>, overlay_ifindex: u32) -> Si
         overlay_mtu: 1450,
         overlay_ifindex,
         links,
-        own: Vec::new(),
-        conn_budget: None,
+        ..Site::default()
     }
 }
 

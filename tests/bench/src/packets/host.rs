@@ -36,6 +36,8 @@ impl Host {
             pin_dir: pins.join(format!("{}-{}", scale.rules, scale.workloads)),
             overlay_ifindex: devices.overlay,
             gateway_mac: GATEWAY_MAC,
+            vxlan_port: 4789,
+            controller_port: 0,
             guard: false,
             timeouts: Timeouts::default(),
             record: false,
