@@ -8,9 +8,11 @@
 //! |---|---|
 //! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
 //! | `dry` | [`DryRun`]: what the maps in force would say, without touching them |
-//! | `links` | tcx and netfilter links: attach, replace, list |
+//! | `links` | tcx and netfilter links: attach, replace, list; `order`: what else runs on a device |
 //! | `release` | takes the programs off NICs, with nothing loaded |
 //! | `guard` | the host guard, a netfilter program |
+//! | `boot`, `pins` | the maps that outlive the agent: the mark of this boot, and where all are pinned |
+//! | `older` | maps of an earlier release: what is carried over from them |
 //! | `maps` | [`Maps`]: every map by name; [`Devices`] |
 //! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
 //! | `cells` | [`Words`], [`Epochs`], [`Accounts`]: maps in the agent's memory |
@@ -23,6 +25,7 @@
 
 #![allow(unsafe_code)]
 
+mod boot;
 mod bucket;
 mod cells;
 mod conns;
@@ -33,6 +36,9 @@ mod guard;
 mod kernel;
 mod links;
 mod maps;
+mod older;
+mod order;
+mod pins;
 mod pod;
 mod reason;
 mod release;
@@ -44,7 +50,7 @@ mod types;
 
 pub use bucket::bucket;
 pub use cells::{Accounts, Epochs, Words};
-pub use datapath::{Datapath, Options};
+pub use datapath::{Datapath, Options, TakenOver};
 pub use dry::DryRun;
 pub use error::BpfError;
 pub use kernel::{check_kernel, rcu_grace_period};

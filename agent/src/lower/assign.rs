@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    adopt::is_of_interface,
     budgets,
     desired::{Desired, DomainState, GroupState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
     image::{Image, builtin_keys, prefix_key, subnet_entries},
@@ -386,8 +387,19 @@ impl<'a> Assigner<'a> {
                 Some(device) => device.counter,
                 None => self.counters.take()?,
             };
-            self.image.devices.insert(*ifindex, Device { kind, r#ref: reference, counter, ..Device::zeroed() });
+            let mut device = Device { kind, r#ref: reference, counter, ..Device::zeroed() };
+            device.adopt_until_ns = self.adopts_until(*ifindex, device);
+            self.image.devices.insert(*ifindex, device);
         }
         Ok(())
+    }
+
+    /// What a device was given stays while it is the same interface's.
+    fn adopts_until(&self, ifindex: u32, device: Device) -> u64 {
+        let id = |image: &Image, device: &Device| image.ifaces.get(&device.r#ref).map(|iface| iface.id);
+        let held = self.observed.devices.get(&ifindex).filter(|held| {
+            is_of_interface(held) && held.kind == device.kind && id(self.observed, held) == id(&self.image, &device)
+        });
+        held.map_or(0, |held| held.adopt_until_ns)
     }
 }

@@ -57,9 +57,10 @@ pub struct Word {
 }
 
 impl Image {
-    /// The runs of one table of a profile; one that denies by default from 0 on is all zero, so absent.
+    /// The runs of one table of a profile; one that denies by default from 0 on is all zero, so absent. A span beyond the
+    /// end was written by somebody else, and has none.
     pub fn table(&self, span: Span) -> Vec<Run> {
-        let places = span.start..span.start.saturating_add(span.count.min(RF_RUNS));
+        let places = span.start..span.start.checked_add(span.count).filter(|end| *end <= RF_RUNS).unwrap_or(span.start);
         places.map(|place| self.runs.get(&place).copied().unwrap_or_default()).collect()
     }
 

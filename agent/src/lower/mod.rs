@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use ringfence_policy::bundle::Bundle;
 
 pub mod admit;
+pub mod adopt;
 mod assign;
 mod budgets;
 mod builtins;
@@ -21,6 +22,7 @@ mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
+pub mod keep;
 mod pairs;
 mod policy;
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub struct Seen<'a> {
     pub unset: fn(&Setting) -> bool,
     /// Interfaces that may come up, by id.
     pub may_come_up: &'a BTreeSet<u32>,
+    /// Devices of domains of which no state is here: they stay as they are.
+    pub kept: &'a BTreeSet<u32>,
     /// Somebody rescued this machine: nothing runs on its NICs.
     pub rescued: bool,
 }
@@ -165,7 +167,7 @@ pub fn open(bundles: &[&Bundle], roles: &BTreeMap<u32, Role>, seen: &Seen<'_>) -
         .filter_map(|bundle| Some((bundle.domain_id, bundle.topology.uplink.as_ref()?.addresses.as_slice())))
         .collect();
     let mut steps = Vec::new();
-    for link in seen.links.values() {
+    for link in seen.links.values().filter(|link| !seen.kept.contains(&link.ifindex)) {
         let role = roles.get(&link.ifindex);
         steps.extend(of_nic(role, link.ifindex, seen));
         if let Some(role) = role {
@@ -299,8 +301,10 @@ mod tests {
         attached: &'a BTreeSet<(Hook, u32)>,
         may_come_up: &'a BTreeSet<u32>,
     ) -> Seen<'a> {
-        Seen { links, attached, unset: |_| false, may_come_up, rescued: false }
+        Seen { links, attached, unset: |_| false, may_come_up, kept: &NONE, rescued: false }
     }
+
+    static NONE: BTreeSet<u32> = BTreeSet::new();
 
     #[test]
     fn an_unknown_veth_is_closed_where_the_host_is_given_over_and_left_alone_elsewhere() {
@@ -426,6 +430,9 @@ mod tests {
         // Once it is an uplink no longer, ours go and the device stays closed.
         let gone = open(&[], &BTreeMap::new(), &seen(&links, &attached, &none));
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
+        // Of a domain of which only the programs know by now nothing is touched.
+        let kept = BTreeSet::from([2]);
+        assert_eq!(open(&[], &BTreeMap::new(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! | `observe` | the maps as they are |
 //! | `apply` | carries steps on maps out |
 //! | `clock` | the wall clock, by which rules begin and end |
+//! | `before` | devices that were there before us |
+//! | `put_back` | what somebody else changed here (pure) |
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
 //! | `ways` | devices by which the host reaches its controller and others (pure) |
@@ -16,12 +18,14 @@
 
 pub mod action;
 pub(crate) mod apply;
+mod before;
 mod clock;
 pub mod devices;
 mod held;
 pub mod machine;
 mod observe;
 pub mod plan;
+mod put_back;
 mod recount;
 mod run;
 mod unfinished;

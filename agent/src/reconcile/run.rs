@@ -27,8 +27,8 @@ use crate::{
 mod states;
 mod trace;
 
-/// Between two looks at devices, links and, if it is cheap, maps.
-const RESYNC: Duration = Duration::from_secs(2);
+/// Between two looks at devices, links and, if it is cheap, maps: whoever changes one has it put back within two of them.
+const RESYNC: Duration = Duration::from_secs(1);
 /// Reading the maps back may take one part in so many of the time.
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
@@ -60,6 +60,8 @@ pub struct Outputs {
     pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
     /// Interfaces whose device enforces.
     pub devices: watch::Sender<v1::Devices>,
+    /// What somebody else changed here, and was put back.
+    pub put_back: watch::Sender<v1::PutBacks>,
 }
 
 /// The state of the loop.
@@ -182,11 +184,18 @@ impl Reconciler {
             self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
         }
         let site = self.machine.look_around()?;
+        self.held.inherit(self.machine.take_inherited());
         self.take_loaded();
         let outcome = self.enforce(&site, at)?;
-        self.held.enforced();
+        if !outcome.waits {
+            self.held.enforced();
+        }
         self.acknowledge();
-        self.publish(&outcome);
+        // Until its programs are replaced the earlier release's word of what is enforced stands.
+        if !outcome.waits {
+            self.publish(&outcome);
+        }
+        self.outputs.put_back.send_if_modified(|last| replace(last, self.machine.put_back()));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod builder;
 mod checks;
 mod checksum;
 mod far;
+mod foreign;
 mod guest;
 mod net;
 mod pieces;
@@ -32,6 +33,7 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod links;
     mod lives;
     mod multicast;
     mod nic;
@@ -41,6 +43,7 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod quick;
     mod sctp;
     mod stateless;
     mod tcp;

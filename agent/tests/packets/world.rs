@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ringfence_agent::bpf::consts::{
-    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY,
+    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY, RF_LAYOUT,
 };
 use ringfence_agent::bpf::{
     Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Limits, Options, Pod, PrefixKey,
@@ -110,6 +110,11 @@ pub fn options() -> Options {
         #[cfg(debug_assertions)]
         verdict_off: false,
     }
+}
+
+/// Where maps of the layout are pinned.
+pub fn maps_of(options: &Options) -> PathBuf {
+    options.pin_dir.join(format!("maps-{RF_LAYOUT}"))
 }
 
 impl World {

@@ -42,6 +42,7 @@ impl Machine {
             .filter(|link| bears(link) || self.underlay.contains(&link.ifindex))
             .map(|link| link.ifindex)
             .collect();
+        self.before.retain(|ifindex| self.links.values().any(|link| link.ifindex == ifindex));
         if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
             self.load(ifindex)?;
         }

@@ -90,7 +90,7 @@ impl Lab {
         let directory = self.registration.directory();
         let controller = Daemon::start(
             &self.controller_machine,
-            "ringfence-controller",
+            options.program("ringfence-controller")?,
             vec![
                 "--listen".into(),
                 self.listen.to_string().into(),
@@ -105,7 +105,7 @@ impl Lab {
             let arguments = agent_arguments(&self.registration, &plan, options, &self.controller_url());
             let log = directory.join(format!("{}.log", plan.name));
             let host = self.hosts.get_mut(&plan.name).context("a host without a namespace")?;
-            host.agent = Some(Daemon::start(&host.namespace, "ringfence-agent", arguments, log)?);
+            host.agent = Some(Daemon::start(&host.namespace, options.program("ringfence-agent")?, arguments, log)?);
         }
         self.wait_for_agents()
     }
