@@ -88,11 +88,18 @@ impl<K: Pod, V: Pod> Table<K, V> {
     /// Everything in it. Programs may add and remove meanwhile: what stays all the time is there.
     pub fn entries(&self) -> Result<Vec<(K, V)>, BpfError> {
         let mut entries = Vec::new();
+        self.visit(|key, value| entries.push((key, value)))?;
+        Ok(entries)
+    }
+
+    /// The same, one by one, for what may be too much to be held at once.
+    pub fn visit(&self, mut visit: impl FnMut(K, V)) -> Result<(), BpfError> {
         each(self.name, &self.handle, |key, value| {
             let entry = K::from_bytes(key).zip(V::from_bytes(value));
-            entries.extend(entry.filter(|(_, value)| self.counts(value)));
-        })?;
-        Ok(entries)
+            if let Some((key, value)) = entry.filter(|(_, value)| self.counts(value)) {
+                visit(key, value);
+            }
+        })
     }
 
     fn is_array(&self) -> bool {
@@ -228,6 +235,10 @@ impl Sum for u64 {
 
 impl Sum for super::Passed {
     fn plus(self, other: Self) -> Self {
-        Self { from: self.from.wrapping_add(other.from), to: self.to.wrapping_add(other.to) }
+        Self {
+            from: self.from.wrapping_add(other.from),
+            to: self.to.wrapping_add(other.to),
+            builtin: self.builtin.wrapping_add(other.builtin),
+        }
     }
 }

@@ -20,14 +20,16 @@ use super::{
     plan::{Start, plan},
     put_back::PutBacks,
     unfinished::Unfinished,
+    ways::ways,
 };
 use crate::{
     bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
     config::Config,
     defaults::Defaults,
     lower::{Full, admit::Reserved, adopt::is_of_interface, desired::Desired, image::Image, keep},
-    netlink::{Link, Netlink, NetlinkError, sysctl::Setting},
+    netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
+    rescue::Rescue,
     trace::{Here, Question},
 };
 
@@ -102,6 +104,9 @@ pub struct Machine {
     attached: BTreeSet<(Hook, u32)>,
     /// The guard is of the programs that are loaded now.
     guarded: bool,
+    /// The note that somebody rescued this machine, and whether it was there at the last look.
+    rescue: Rescue,
+    rescued: bool,
     /// What is wrong with the overlay device, as it was told last.
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
@@ -142,6 +147,8 @@ impl Machine {
         let controller = look::controller(config.controller.uri(), &runtime);
         Ok(Self {
             netlink: Netlink::connect()?,
+            rescue: Rescue::new(&config.state_dir),
+            rescued: false,
             config,
             ownership,
             runtime,
@@ -186,7 +193,10 @@ impl Machine {
             self.missing.clone_from(missing);
         }
         self.tell_former(&prepared.desired);
-        self.close_devices(&prepared.desired)?;
+        // What runs on a device that was there before us must not fall into a gap between programs and maps: it was open all
+        // the time, and its programs come when the maps know it. A host that is given over is closed first nevertheless.
+        let taken_in = if self.ownership.dedicated { BTreeSet::new() } else { self.before.devices().clone() };
+        self.close_devices(&prepared.desired, &taken_in)?;
         self.welcome(&prepared.desired);
         if !self.datapath()?.has_older() {
             self.unguard()?;
@@ -195,19 +205,19 @@ impl Machine {
             self.bring_maps(&target)?;
             self.settled = Some(settled);
         }
+        if !taken_in.is_empty() {
+            self.close_devices(&prepared.desired, &BTreeSet::new())?;
+        }
         self.take_over()?;
         let waits = self.datapath()?.has_older();
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
-        if !waits {
+        let attached = if waits {
+            attached
+        } else {
             self.guard()?;
-            let kept = self.image.as_ref().map(|image| keep::devices(image, missing)).unwrap_or_default();
-            let unset = |setting: &Setting| !setting.holds();
-            let seen = Seen { links: &self.links, attached: &attached, unset, may_come_up, kept: &kept };
-            for step in devices::open(bundles, &desired.devices, &seen) {
-                self.attempt(&step);
-            }
-        }
+            self.open_devices(bundles, &desired, may_come_up, attached)?
+        };
         self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached, waits })
     }
@@ -262,7 +272,13 @@ impl Machine {
     pub fn reserved(&self) -> Reserved {
         let mut devices = self.ownership.reserved(&self.around());
         devices.insert(self.config.overlay_device.clone());
-        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
+        Reserved {
+            devices,
+            ways: ways(&self.around()),
+            addresses: self.config.underlay.clone(),
+            controller: look::given_address(self.config.controller.uri()),
+            gateway_mac: self.config.gateway_mac,
+        }
     }
 
     /// Where a packet's way begins.
@@ -285,6 +301,8 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            vxlan_port: self.config.vxlan_port,
+            controller_port: look::port(self.config.controller.uri()),
             guard: self.ownership.dedicated,
             timeouts: self.config.timeouts,
             record: false,
@@ -316,20 +334,55 @@ impl Machine {
         Ok(())
     }
 
-    fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
+    /// Closes all devices but those of `later`.
+    fn close_devices(&mut self, desired: &Desired, later: &BTreeSet<u32>) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
         let none = BTreeSet::new();
-        let unset = |setting: &Setting| !setting.holds();
-        let seen = Seen { links: &self.links, attached: &attached, unset, may_come_up: &none, kept: &none };
-        for step in devices::close(&desired.devices, &self.ownership, &seen) {
-            if let DeviceAction::Attach(hook, ifindex) = step
-                && self.attached.contains(&(hook, ifindex))
-            {
-                self.note_put_back(&format!("program {hook}"), Some(ifindex));
-            }
-            self.attempt(&step);
-        }
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up: &none,
+            kept: &none,
+            rescued: self.rescued,
+        };
+        let mut steps = devices::close(&desired.devices, &self.ownership, &seen);
+        steps.retain(|step| !matches!(step, DeviceAction::Attach(_, ifindex) if later.contains(ifindex)));
+        self.carry_out_all(&steps);
         Ok(())
+    }
+
+    /// Opens what enforces; returns what runs where then.
+    fn open_devices(
+        &mut self,
+        bundles: &[&Bundle],
+        desired: &Desired,
+        may_come_up: &BTreeSet<u32>,
+        attached: BTreeSet<(Hook, u32)>,
+    ) -> Result<BTreeSet<(Hook, u32)>, PassError> {
+        let kept = self.image.as_ref().map(|image| keep::devices(image, &self.missing)).unwrap_or_default();
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up,
+            kept: &kept,
+            rescued: self.rescued,
+        };
+        let steps = devices::open(bundles, &desired.devices, &seen);
+        self.carry_out_all(&steps);
+        if steps.is_empty() { Ok(attached) } else { self.datapath()?.attached().map_err(Into::into) }
+    }
+
+    fn carry_out_all(&mut self, steps: &[DeviceAction]) {
+        for step in steps {
+            if let DeviceAction::Attach(hook, ifindex) = step
+                && self.attached.contains(&(*hook, *ifindex))
+            {
+                self.note_put_back(&format!("program {hook}"), Some(*ifindex));
+            }
+            self.attempt(step);
+        }
     }
 
     fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {

@@ -17,6 +17,7 @@ use super::{
     devices::is_enforced,
     held::Held,
     machine::{Machine, Outcome, PassError},
+    recount::Recount,
 };
 use crate::{
     counters,
@@ -82,6 +83,7 @@ pub struct Reconciler {
     enforced: BTreeMap<u32, Instant>,
     next_read_back: Instant,
     next_collection: Instant,
+    recount: Recount,
 }
 
 impl Reconciler {
@@ -109,6 +111,7 @@ impl Reconciler {
             enforced: BTreeMap::new(),
             next_read_back: now,
             next_collection: now + COLLECT,
+            recount: Recount::new(),
         })
     }
 
@@ -201,7 +204,8 @@ impl Reconciler {
         let mut enforced = BTreeMap::new();
         let mut devices = Vec::new();
         for (name, link) in self.machine.links() {
-            if let Some(role @ Role::Workload(interface_id)) = outcome.desired.devices.get(&link.ifindex)
+            if let Some(role @ (Role::Workload(interface_id) | Role::Nic(interface_id))) =
+                outcome.desired.devices.get(&link.ifindex)
                 && is_enforced(*role, link.ifindex, &outcome.attached)
             {
                 let since = self.enforced.get(interface_id).copied().unwrap_or(now);
@@ -231,6 +235,9 @@ impl Reconciler {
         };
         if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
             tracing::error!(%error, "counters of devices that are gone cannot be freed");
+        }
+        if let Err(error) = self.recount.pass(maps, image) {
+            tracing::error!(%error, "connections cannot be counted");
         }
         self.next_collection = Instant::now() + COLLECT;
     }
