@@ -147,7 +147,7 @@ pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Aroun
 /// open as long as nothing was known of it, and must not lose what policy will allow.
 pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>) -> Vec<DeviceAction> {
     let mut steps = Vec::new();
-    for link in seen.links.values() {
+    for link in seen.links.values().filter(|link| !seen.kept.contains(&link.ifindex)) {
         let role = roles.get(&link.ifindex);
         let Some(wanted) = hooks(role, ownership) else { continue };
         let missing = wanted.iter().filter(|hook| !seen.attached.contains(&(**hook, link.ifindex)));
@@ -437,6 +437,7 @@ mod tests {
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
         // Of a domain of which only the programs know by now nothing is touched.
         let kept = BTreeSet::from([2]);
+        assert_eq!(close(&BTreeMap::new(), &dedicated(), &Seen { kept: &kept, ..seen(&links, &none, &none) }), []);
         assert_eq!(open(&[], &BTreeMap::new(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
     }
 
