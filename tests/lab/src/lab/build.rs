@@ -8,7 +8,7 @@ use super::{Host, Lab, Options, in_domain};
 use crate::{
     cabling,
     daemon::Daemon,
-    layout::{INTERNET, Machine, MachinePlan, OFFICE},
+    layout::{INTERNET, Machine, MachinePlan, OFFICE, underlay_mtu},
     netns::Namespace,
     probe::Endpoint,
     registry::Registration,
@@ -18,13 +18,13 @@ impl Lab {
     pub(super) fn build(&mut self, fabric: &Namespace, options: &Options) -> Result<()> {
         for plan in self.layout.hosts.clone() {
             let namespace = Namespace::create(&self.registration.namespace(&plan.name))?;
-            cabling::connect(fabric, &namespace, &plan)?;
+            cabling::connect(fabric, &namespace, &plan, underlay_mtu(options.jumbo))?;
             let host = Host { namespace, underlay: plan.addresses.map(|address| address.addr()), agent: None };
             self.hosts.insert(plan.name, host);
         }
         self.attach_workloads()?;
         self.attach_outsides()?;
-        self.connect_machines(fabric)?;
+        self.connect_machines(fabric, underlay_mtu(options.jumbo))?;
         if !options.bare {
             self.start_daemons(options)?;
         }
@@ -57,10 +57,10 @@ impl Lab {
         Ok(())
     }
 
-    fn connect_machines(&mut self, fabric: &Namespace) -> Result<()> {
+    fn connect_machines(&mut self, fabric: &Namespace, mtu: u32) -> Result<()> {
         for router in &self.layout.routers {
             let world = &self.endpoint(&router.domain, "internet")?.namespace;
-            cabling::connect_router(fabric, world, &router.plan)?;
+            cabling::connect_router(fabric, world, &router.plan, mtu)?;
         }
         for machine in self.layout.machines.clone() {
             let namespace = self.host(&machine.host)?.namespace.clone();

@@ -9,6 +9,7 @@ mod frame;
 mod isolation;
 mod lifecycle;
 mod live_trace;
+mod long_packets;
 mod multicast;
 mod path_mtu;
 mod policy_change;
