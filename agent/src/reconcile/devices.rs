@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
         // Of a domain of which only the programs know by now nothing is touched.
         let kept = BTreeSet::from([2]);
-        assert_eq!(close(&BTreeMap::new(), &dedicated(), &Seen { kept: &kept, ..seen(&links, &none, &none) }), []);
+        assert_eq!(close(&BTreeMap::new(), &dedicated(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
         assert_eq!(open(&[], &BTreeMap::new(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
     }
 
