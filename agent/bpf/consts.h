@@ -36,6 +36,12 @@
 #define RF_AUDIT 65536
 /* Both underlay addresses of every host, and as many prefixes again. */
 #define RF_BUILTINS 32768
+/* Eight messages an interface of this host whose network has all services. */
+#define RF_SERVICES 65536
+
+/* The longest frame an address service answers with, a router advertisement with all
+ * that a network may say; 2 more than a multiple of 4, as types.h aligns it. */
+#define RF_REPLY_MAX 1086
 
 /* Packets in fragments that one originator may have under way; one does not send
  * more at once, since each of its CPUs sends the fragments of a packet in a row.

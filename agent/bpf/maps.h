@@ -87,6 +87,9 @@ RF_MAP(rf_audit, BPF_MAP_TYPE_PERCPU_HASH, struct rf_audit_key, __u64, RF_AUDIT,
 
 RF_MAP(rf_builtins, BPF_MAP_TYPE_LPM_TRIE, struct rf_builtin_key, __u32, RF_BUILTINS,
        BPF_F_NO_PREALLOC);
+/* Of interfaces of this host alone. */
+RF_MAP(rf_services, BPF_MAP_TYPE_HASH, struct rf_service_key, struct rf_reply, RF_SERVICES,
+       BPF_F_NO_PREALLOC);
 
 /* Written only when rf_config.record is set: by tests and by dry runs, which have
  * one of their own. */

@@ -360,6 +360,37 @@ struct rf_frags {
 	struct rf_frag frag[RF_FRAGS_EACH];
 };
 
+/* ---- address services --------------------------------------------------- */
+
+/* Messages that the agent writes beforehand. */
+enum rf_service {
+	RF_SERVICE_DHCP4 = 1,	     /* OFFER and ACK */
+	RF_SERVICE_DHCP4_INFORM = 2, /* ACK without an address */
+	RF_SERVICE_DHCP4_NAK = 3,
+	RF_SERVICE_DHCP6 = 4,		/* ADVERTISE and REPLY with addresses */
+	RF_SERVICE_DHCP6_STATELESS = 5, /* REPLY without */
+	RF_SERVICE_DHCP6_SUCCESS = 6,	/* REPLY with a status code alone */
+	RF_SERVICE_DHCP6_OFF_LINK = 7,	/* the same: addresses of another link */
+	RF_SERVICE_ROUTER = 8,		/* router advertisement */
+};
+
+struct rf_service_key {
+	__u32 iface_id; /* controller's: an interface keeps it when its index changes */
+	enum rf_service service;
+};
+
+/*
+ * rf_services: what an interface of this host is answered, as a whole frame. What
+ * its question decides is zero in it and filled in by the program.
+ */
+struct rf_reply {
+	__u16 len;	      /* of the frame */
+	__be16 sum;	      /* RFC 1071, not complemented: pseudo-header and L4 as they stand */
+	struct rf_ip address; /* handed out, the first if there are several; else zero */
+	__u8 align[2];	      /* of what follows the frame's Ethernet header */
+	__u8 frame[RF_REPLY_MAX];
+};
+
 /* ---- counters and records ---------------------------------------------- */
 
 /* rf_passed (per CPU): a device's packets accepted from it and handed to it. */

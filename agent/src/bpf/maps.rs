@@ -6,8 +6,8 @@ use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
     Accounts, Addr, AddrKey, AuditKey, BpfError, BuiltinKey, Conn, Conn4Key, Conn6Key, Decision, Device, Domain,
-    DropKey, Epochs, Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run,
-    Subnet, SubnetKey, Table, Vni, Words,
+    DropKey, Epochs, Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Reply, Row,
+    RowKey, Run, ServiceKey, Subnet, SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -37,6 +37,7 @@ pub struct Maps {
     pub passed: PerCpu<u32, Passed>,
     pub drops: PerCpu<DropKey, u64>,
     pub audit: PerCpu<AuditKey, u64>,
+    pub services: Table<ServiceKey, Reply>,
     pub decisions: Table<u32, Decision>,
 }
 
@@ -69,6 +70,7 @@ impl Maps {
             passed: PerCpu::new("rf_passed", handle("rf_passed", &maps.rf_passed)?),
             drops: PerCpu::new("rf_drops", handle("rf_drops", &maps.rf_drops)?),
             audit: PerCpu::new("rf_audit", handle("rf_audit", &maps.rf_audit)?),
+            services: Table::new("rf_services", handle("rf_services", &maps.rf_services)?),
             decisions: Table::new("rf_decisions", handle("rf_decisions", &maps.rf_decisions)?),
         })
     }

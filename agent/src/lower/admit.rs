@@ -8,12 +8,14 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST};
+use ringfence_policy::bundle::{
+    Bundle, CompiledInterface, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES,
+};
 
 mod bare_metal;
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 3] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_BARE_METAL];
+pub const FEATURES: [&str; 4] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, FEATURE_BARE_METAL];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

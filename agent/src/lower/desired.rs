@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::bpf::{Host, Run, consts::RF_TABLES};
+use crate::{
+    bpf::{Host, Run, consts::RF_TABLES},
+    services::Served,
+};
 
 /// The runs of a profile, for each protocol table.
 pub type Tables = [Vec<Run>; RF_TABLES as usize];
@@ -23,6 +26,8 @@ pub struct Desired {
     pub builtins: BTreeMap<IpNet, u32>,
     /// By domain id.
     pub domains: BTreeMap<u32, DomainState>,
+    /// What interfaces of this host are told, by interface id.
+    pub served: BTreeMap<u32, Served>,
     /// The most connections that one interface may open here; `None`: as the tables allow.
     pub conn_budget: Option<u32>,
 }

@@ -23,7 +23,7 @@ use super::{
     ways::ways,
 };
 use crate::{
-    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
+    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options, Reply, ServiceKey},
     config::Config,
     defaults::Defaults,
     lower::{Full, admit::Reserved, adopt::is_of_interface, desired::Desired, image::Image, keep},
@@ -35,9 +35,11 @@ use crate::{
 
 mod look;
 mod prepare;
+mod serve;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+use serve::differing_replies;
 
 /// Between two looks at connections that were carried over. They only take room, so this may be long.
 const BETWEEN_CARRIED: Duration = Duration::from_secs(60);
@@ -88,6 +90,8 @@ pub struct Machine {
     image: Option<Image>,
     /// What was lowered for what the maps hold.
     settled: Option<Settled>,
+    /// What the programs answer; `None`: to be read.
+    replies: Option<BTreeMap<ServiceKey, Reply>>,
     start: Start,
     unfinished: Unfinished,
     /// Devices that were there before the first agent of this boot, and are not taken in yet.
@@ -157,6 +161,7 @@ impl Machine {
             dry: None,
             image: None,
             settled: None,
+            replies: None,
             start,
             unfinished,
             before,
@@ -203,6 +208,7 @@ impl Machine {
         }
         if let Some((target, settled)) = prepared.change {
             self.bring_maps(&target)?;
+            self.bring_replies(&prepared.desired)?;
             self.settled = Some(settled);
         }
         if !taken_in.is_empty() {
@@ -228,6 +234,7 @@ impl Machine {
         let pins = datapath.keep_pins()?;
         let mut observed = observe_known(datapath.maps(), image)?;
         let changed = differences(image, &observed);
+        let changed = [changed, differing_replies(datapath.maps(), &mut self.replies)?].concat();
         if !changed.is_empty() {
             // What was judged meanwhile, or under an epoch that somebody set back, is judged again.
             self.settled = None;
@@ -322,6 +329,7 @@ impl Machine {
         self.next_carried = Some(Instant::now());
         self.image = None;
         self.settled = None;
+        self.replies = None;
         self.dry = None;
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
