@@ -36,12 +36,14 @@ mod root {
     mod links;
     mod lives;
     mod multicast;
+    mod nic;
     mod no_port_security;
     mod offloads;
     mod overlay;
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod quick;
     mod sctp;
     mod stateless;
     mod tcp;

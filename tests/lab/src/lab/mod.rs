@@ -39,6 +39,8 @@ pub struct Options {
     pub jumbo: bool,
     /// No controller and no agents: bare kernels, for negative controls.
     pub bare: bool,
+    /// The hosts are not given over to Ringfence: devices that nobody names are left alone.
+    pub shared: bool,
     /// Where the daemons' programs are, if they are another release's.
     pub release: Option<PathBuf>,
 }
