@@ -321,7 +321,8 @@ struct rf_builtin_key {
 /* rf_frags: by who fragments. */
 struct rf_frags_key {
 	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
-	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+	/* 1: to the interface, from what is none: outside, the host, or a NIC's network */
+	__u32 inbound;
 };
 
 /* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */
