@@ -26,19 +26,16 @@ impl Charge {
 }
 
 impl Maps {
-    /// Charges of every connection of either family. Programs open and delete meanwhile.
-    pub fn charges(&self) -> Result<Vec<Charge>, BpfError> {
-        let mut charges: Vec<Charge> = self.conns4.entries()?.into_iter().map(|(_, conn)| conn.charge).collect();
-        charges.extend(self.conns6.entries()?.into_iter().map(|(_, conn)| conn.charge));
-        Ok(charges)
+    /// Shows the charge of every connection of either family. Programs open and delete meanwhile.
+    pub fn visit_charges(&self, mut visit: impl FnMut(&Charge)) -> Result<(), BpfError> {
+        self.conns4.visit(|_, conn| visit(&conn.charge))?;
+        self.conns6.visit(|_, conn| visit(&conn.charge))
     }
 
     /// What all connections together take now, by account and budget, counted one by one.
     pub fn count_charges(&self) -> Result<BTreeMap<(u32, u32), u64>, BpfError> {
         let mut counted = BTreeMap::new();
-        for taken in self.charges()?.iter().flat_map(Charge::taken) {
-            *counted.entry(taken).or_default() += 1;
-        }
+        self.visit_charges(|charge| charge.taken().for_each(|taken| *counted.entry(taken).or_default() += 1))?;
         Ok(counted)
     }
 

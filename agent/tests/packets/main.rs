@@ -10,6 +10,7 @@ mod builder;
 mod checks;
 mod checksum;
 mod far;
+mod foreign;
 mod guest;
 mod net;
 mod pieces;
@@ -32,8 +33,10 @@ mod root {
     mod guard;
     mod host_peer;
     mod icmp_errors;
+    mod links;
     mod lives;
     mod multicast;
+    mod nic;
     mod no_port_security;
     mod offloads;
     mod overlay;
@@ -41,6 +44,7 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod quick;
+    mod sctp;
     mod stateless;
     mod tcp;
     mod too_big;

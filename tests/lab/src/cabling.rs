@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 
 use crate::{
-    layout::{Attachment, INTERNET, MachinePlan, OFFICE, Uplink},
+    layout::{Attachment, INTERNET, Machine, MachinePlan, OFFICE, Uplink},
     netns::Namespace,
 };
 
@@ -60,13 +60,30 @@ pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan) -> R
     ip_batch(
         fabric,
         &format!(
-            "link add {port} type veth peer name {UNDERLAY_DEVICE} netns {there}\n\
-             link set {port} master {BRIDGE} up\n"
+            "link add {port} type veth peer name {UNDERLAY_DEVICE} address {} netns {there}\n\
+             link set {port} master {BRIDGE} up\n",
+            plan.mac
         ),
     )?;
     let mut commands = format!("link set {UNDERLAY_DEVICE} up\n");
     add_addresses(&mut commands, UNDERLAY_DEVICE, &plan.addresses);
     ip_batch(machine, &commands)
+}
+
+/// Makes the world outside of a domain a router between that and the underlay.
+pub fn connect_router(fabric: &Namespace, world: &Namespace, plan: &MachinePlan) -> Result<()> {
+    connect(fabric, world, plan)?;
+    world.sysctl("net/ipv4/ip_forward", "1")?;
+    world.sysctl("net/ipv6/conf/all/forwarding", "1")
+}
+
+/// Tells a host that is a workload itself who routes on its network.
+pub fn route_machine(host: &Namespace, plan: &Machine) -> Result<()> {
+    let commands = plan.gateways.iter().fold(String::new(), |mut commands, gateway| {
+        let _ = writeln!(commands, "route add default via {gateway} dev {UNDERLAY_DEVICE}");
+        commands
+    });
+    ip_batch(host, &commands)
 }
 
 /// Connects a workload to its host. The host's side stays down: raising it is the agent's to do,

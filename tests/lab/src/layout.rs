@@ -23,6 +23,9 @@ pub const INTERNET: [IpAddr; 2] =
 pub const OFFICE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x5100, 0, 0, 0, 0, 7))];
 
+/// Where the first domain's router is on the underlay; the others come before it.
+const FIRST_ROUTER: u8 = 254;
+
 /// The outer addresses of the overlay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Underlay {
@@ -42,6 +45,10 @@ pub struct Layout {
     pub attachments: Vec<Attachment>,
     /// Ways out.
     pub uplinks: Vec<Uplink>,
+    /// Hosts that are workloads themselves.
+    pub machines: Vec<Machine>,
+    /// Worlds outside of a domain that are on the underlay, too: the routers of its machines.
+    pub routers: Vec<Router>,
 }
 
 /// A machine on the underlay.
@@ -51,6 +58,32 @@ pub struct MachinePlan {
     pub name: String,
     /// Its underlay addresses: IPv4, IPv6.
     pub addresses: [IpNet; 2],
+    /// Of its device on the underlay.
+    pub mac: String,
+}
+
+/// A bare-metal workload, whose NIC is its host's device on the underlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// `tenant/domain`.
+    pub domain: String,
+    /// The workload.
+    pub workload: String,
+    /// The host that it is.
+    pub host: String,
+    /// Its addresses, which the underlay gave it.
+    pub addresses: Vec<IpAddr>,
+    /// The routers on its network.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// Between the underlay and the outside of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// `tenant/domain`.
+    pub domain: String,
+    /// As it is on the underlay.
+    pub plan: MachinePlan,
 }
 
 /// A link between a workload's namespace and its host's.
@@ -109,7 +142,11 @@ impl Layout {
                         let network = networks
                             .get(&(&*object.domain, &*interface.network))
                             .with_context(|| format!("{}: no such network", object.key()))?;
-                        layout.attachments.push(attachment(object, interface, network, underlay)?);
+                        if spec.bare_metal {
+                            layout.machines.push(bare_metal(object, interface, network)?);
+                        } else {
+                            layout.attachments.push(attachment(object, interface, network, underlay)?);
+                        }
                     }
                 }
                 Spec::Domain(spec) => {
@@ -122,7 +159,15 @@ impl Layout {
         }
         let hosts: BTreeSet<&String> = (layout.attachments.iter().map(|link| &link.host))
             .chain(layout.uplinks.iter().map(|uplink| &uplink.host))
+            .chain(layout.machines.iter().map(|machine| &machine.host))
             .collect();
+        let routed: BTreeSet<&String> = layout.machines.iter().map(|machine| &machine.domain).collect();
+        let routed = routed.into_iter().filter(|domain| layout.uplinks.iter().any(|uplink| uplink.domain == **domain));
+        let routers = (0..).zip(routed).map(|(n, domain)| Router {
+            domain: domain.clone(),
+            plan: machine(&format!("router-{n}"), FIRST_ROUTER - n),
+        });
+        layout.routers = routers.collect();
         layout.hosts = (11..=254).zip(hosts).map(|(n, name)| machine(name, n)).collect();
         Ok(layout)
     }
@@ -134,12 +179,24 @@ pub fn machine(name: &str, n: u8) -> MachinePlan {
     MachinePlan {
         name: name.to_owned(),
         addresses: [net(IpAddr::V4(Ipv4Addr::new(10, 99, 0, n)), 24), net(IpAddr::V6(v6), 64)],
+        mac: format!("02:00:00:99:00:{n:02x}"),
     }
 }
 
 fn net(address: IpAddr, length: u8) -> IpNet {
     // Only a length beyond the family's is an error, and then one address is what is left.
     IpNet::new(address, length).unwrap_or_else(|_| IpNet::from(address))
+}
+
+fn bare_metal(object: &Object, interface: &InterfaceSpec, network: &NetworkSpec) -> Result<Machine> {
+    let parsed = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| Ok(text.parse()?)).collect::<Result<_>>();
+    Ok(Machine {
+        domain: object.domain.clone(),
+        workload: object.name.clone(),
+        host: interface.host.clone(),
+        addresses: parsed(&mut interface.addresses.iter())?,
+        gateways: parsed(&mut network.subnets.iter().map(|subnet| &subnet.gateway))?,
+    })
 }
 
 fn attachment(

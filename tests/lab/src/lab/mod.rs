@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 pub use self::{help::enter_help, operate::Printed};
 use crate::{
     cabling,
-    daemon::Daemon,
+    daemon::{Daemon, find_program, program_in},
     files::read_objects,
     interrupt,
     layout::{Layout, Underlay, machine},
@@ -37,6 +37,17 @@ pub struct Options {
     pub underlay: Underlay,
     /// No controller and no agents: bare kernels, for negative controls.
     pub bare: bool,
+    /// Where the daemons' programs are, if they are another release's.
+    pub release: Option<PathBuf>,
+}
+
+impl Options {
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        match &self.release {
+            Some(directory) => program_in(directory, name),
+            None => find_program(name),
+        }
+    }
 }
 
 /// A machine of the lab.

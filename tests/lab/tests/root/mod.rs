@@ -1,16 +1,21 @@
 mod agent_restart;
+mod bare_metal;
 mod churn;
 mod controller_down;
 mod demo;
 mod frame;
 mod isolation;
 mod live_trace;
+mod multicast;
 mod path_mtu;
 mod policy_change;
+mod put_back;
+mod release_upgrade;
 mod rule_times;
 mod teardown;
 mod unattached_device;
 mod uplink;
+mod watch;
 
 use std::{
     ops::{Deref, DerefMut},
