@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use ringfence_policy::bundle::Bundle;
@@ -37,6 +38,9 @@ mod prepare;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+
+/// Between two looks at connections that were carried over. They only take room, so this may be long.
+const BETWEEN_CARRIED: Duration = Duration::from_secs(60);
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,8 @@ pub struct Machine {
     /// Domains that the programs enforced when they were loaded, until somebody asks.
     inherited: BTreeSet<u32>,
     put_back: PutBacks,
+    /// When connections are looked at that were carried over from an earlier release; `None`: there is none.
+    next_carried: Option<Instant>,
     /// Domains of which only the maps know, at the last pass.
     missing: BTreeSet<u32>,
     links: BTreeMap<String, Link>,
@@ -156,6 +162,7 @@ impl Machine {
             before,
             inherited: BTreeSet::new(),
             put_back: PutBacks::default(),
+            next_carried: None,
             missing: BTreeSet::new(),
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
@@ -305,6 +312,8 @@ impl Machine {
         }
         let datapath = Datapath::open(&self.options(overlay_ifindex))?;
         self.inherited = datapath.enforced()?;
+        // An agent before this one may have carried some over.
+        self.next_carried = Some(Instant::now());
         self.image = None;
         self.settled = None;
         self.dry = None;
@@ -395,8 +404,22 @@ impl Machine {
         if let Some(taken) = self.datapath_mut()?.take_over()? {
             tracing::info!(?taken, "programs of an earlier release were replaced, under the flows that run");
             self.guarded = self.ownership.dedicated && self.datapath()?.is_guarded();
+            self.next_carried = Some(Instant::now() + BETWEEN_CARRIED);
         }
         Ok(())
+    }
+
+    /// Takes out connections of an earlier release that are over; looks now and then, while there are any.
+    pub fn collect_carried(&mut self) {
+        let Some((maps, _)) = self.maps().filter(|_| self.next_carried.is_some_and(|next| Instant::now() >= next))
+        else {
+            return;
+        };
+        let waiting = maps.collect_carried(&self.config.timeouts, clock::monotonic_ns());
+        if let Err(error) = &waiting {
+            tracing::error!(%error, "connections that were carried over cannot be collected");
+        }
+        self.next_carried = (!matches!(waiting, Ok(0))).then(|| Instant::now() + BETWEEN_CARRIED);
     }
 
     /// Takes the guard off a host that is not given over to us, while its own devices are still known.

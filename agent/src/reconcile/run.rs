@@ -229,6 +229,7 @@ impl Reconciler {
     }
 
     fn collect(&mut self) {
+        self.machine.collect_carried();
         let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
             return;
         };

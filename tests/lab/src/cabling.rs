@@ -53,14 +53,14 @@ pub fn make_fabric(fabric: &Namespace) -> Result<()> {
     ip_batch(fabric, &format!("link add {BRIDGE} type bridge\nlink set {BRIDGE} up\n"))
 }
 
-/// Connects a machine to the underlay.
-pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan) -> Result<()> {
+/// Connects a machine to an underlay that carries packets of `mtu` bytes.
+pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan, mtu: u32) -> Result<()> {
     quick_ipv6(machine)?;
     let (port, there) = (&plan.name, machine.name());
     ip_batch(
         fabric,
         &format!(
-            "link add {port} type veth peer name {UNDERLAY_DEVICE} address {} netns {there}\n\
+            "link add {port} mtu {mtu} type veth peer name {UNDERLAY_DEVICE} address {} mtu {mtu} netns {there}\n\
              link set {port} master {BRIDGE} up\n",
             plan.mac
         ),
@@ -71,8 +71,8 @@ pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan) -> R
 }
 
 /// Makes the world outside of a domain a router between that and the underlay.
-pub fn connect_router(fabric: &Namespace, world: &Namespace, plan: &MachinePlan) -> Result<()> {
-    connect(fabric, world, plan)?;
+pub fn connect_router(fabric: &Namespace, world: &Namespace, plan: &MachinePlan, mtu: u32) -> Result<()> {
+    connect(fabric, world, plan, mtu)?;
     world.sysctl("net/ipv4/ip_forward", "1")?;
     world.sysctl("net/ipv6/conf/all/forwarding", "1")
 }

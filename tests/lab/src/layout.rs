@@ -12,8 +12,13 @@ use ringfence_policy::{
     object::{InterfaceSpec, NetworkSpec, Object, Spec, UplinkSpec},
 };
 
-/// What VXLAN over IPv4 and over IPv6 leaves of the underlay's 1500 bytes.
-const OVERLAY_MTU: [u32; 2] = [1450, 1430];
+/// What VXLAN over IPv4 and over IPv6 takes of the underlay's bytes.
+const OVERHEAD: [u32; 2] = [50, 70];
+
+/// Bytes of an IP packet that the underlay carries.
+pub fn underlay_mtu(jumbo: bool) -> u32 {
+    if jumbo { 9000 } else { 1500 }
+}
 
 /// An address somewhere on the internet; every tenant's outside has it.
 pub const INTERNET: [IpAddr; 2] =
@@ -126,7 +131,8 @@ pub struct Uplink {
 
 impl Layout {
     /// What these objects need.
-    pub fn of(objects: &[Object], underlay: Underlay) -> Result<Self> {
+    pub fn of(objects: &[Object], underlay: Underlay, underlay_mtu: u32) -> Result<Self> {
+        let overlay_mtu = underlay_mtu - OVERHEAD[underlay as usize];
         let networks: BTreeMap<(&str, &str), &NetworkSpec> = objects
             .iter()
             .filter_map(|object| match &object.spec {
@@ -145,7 +151,7 @@ impl Layout {
                         if spec.bare_metal {
                             layout.machines.push(bare_metal(object, interface, network)?);
                         } else {
-                            layout.attachments.push(attachment(object, interface, network, underlay)?);
+                            layout.attachments.push(attachment(object, interface, network, overlay_mtu)?);
                         }
                     }
                 }
@@ -203,7 +209,7 @@ fn attachment(
     object: &Object,
     interface: &InterfaceSpec,
     network: &NetworkSpec,
-    underlay: Underlay,
+    overlay_mtu: u32,
 ) -> Result<Attachment> {
     let subnets = network
         .subnets
@@ -231,7 +237,7 @@ fn attachment(
             .clone()
             .unwrap_or_else(|| derived_device(&object.domain, &object.name, &interface.name)),
         mac: interface.mac.clone(),
-        mtu: network.mtu.unwrap_or(OVERLAY_MTU[underlay as usize]),
+        mtu: network.mtu.unwrap_or(overlay_mtu),
         addresses,
         gateways: subnets.into_iter().map(|(_, gateway)| gateway).collect(),
     })
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_example_needs_three_hosts_and_an_uplink_for_each_tenant() {
-        let layout = Layout::of(&shop(), Underlay::Ipv4).unwrap();
+        let layout = Layout::of(&shop(), Underlay::Ipv4, 1500).unwrap();
         let hosts: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(hosts, ["h1", "h2", "h3"]);
         let uplinks: Vec<&str> = layout.uplinks.iter().map(|uplink| uplink.device.as_str()).collect();
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn a_network_without_an_mtu_has_what_the_overlay_leaves() {
         for (underlay, front) in [(Underlay::Ipv4, 1450), (Underlay::Ipv6, 1430)] {
-            let layout = Layout::of(&shop(), underlay).unwrap();
+            let layout = Layout::of(&shop(), underlay, 1500).unwrap();
             let mtu_of = |workload: &str| layout.attachments.iter().find(|link| link.workload == workload).unwrap().mtu;
             assert_eq!((mtu_of("web-1"), mtu_of("app-1")), (front, 1400));
         }
@@ -290,7 +296,7 @@ mod tests {
     fn an_interface_in_a_network_that_is_not_there_is_refused() {
         let mut objects = shop();
         objects.retain(|object| !matches!(object.spec, Spec::Network(_)));
-        let error = Layout::of(&objects, Underlay::Ipv4).unwrap_err().to_string();
+        let error = Layout::of(&objects, Underlay::Ipv4, 1500).unwrap_err().to_string();
         assert_eq!(error, "Workload acme/prod/web-1: no such network");
     }
 }

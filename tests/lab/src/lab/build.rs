@@ -8,7 +8,7 @@ use super::{Host, Lab, Options, in_domain};
 use crate::{
     cabling,
     daemon::Daemon,
-    layout::{INTERNET, Machine, MachinePlan, OFFICE},
+    layout::{INTERNET, Machine, MachinePlan, OFFICE, underlay_mtu},
     netns::Namespace,
     probe::Endpoint,
     registry::Registration,
@@ -18,13 +18,13 @@ impl Lab {
     pub(super) fn build(&mut self, fabric: &Namespace, options: &Options) -> Result<()> {
         for plan in self.layout.hosts.clone() {
             let namespace = Namespace::create(&self.registration.namespace(&plan.name))?;
-            cabling::connect(fabric, &namespace, &plan)?;
+            cabling::connect(fabric, &namespace, &plan, underlay_mtu(options.jumbo))?;
             let host = Host { namespace, underlay: plan.addresses.map(|address| address.addr()), agent: None };
             self.hosts.insert(plan.name, host);
         }
         self.attach_workloads()?;
         self.attach_outsides()?;
-        self.connect_machines(fabric)?;
+        self.connect_machines(fabric, underlay_mtu(options.jumbo))?;
         if !options.bare {
             self.start_daemons(options)?;
         }
@@ -57,10 +57,10 @@ impl Lab {
         Ok(())
     }
 
-    fn connect_machines(&mut self, fabric: &Namespace) -> Result<()> {
+    fn connect_machines(&mut self, fabric: &Namespace, mtu: u32) -> Result<()> {
         for router in &self.layout.routers {
             let world = &self.endpoint(&router.domain, "internet")?.namespace;
-            cabling::connect_router(fabric, world, &router.plan)?;
+            cabling::connect_router(fabric, world, &router.plan, mtu)?;
         }
         for machine in self.layout.machines.clone() {
             let namespace = self.host(&machine.host)?.namespace.clone();
@@ -87,6 +87,12 @@ impl Lab {
     }
 
     fn start_daemons(&mut self, options: &Options) -> Result<()> {
+        self.start_controller(options)?;
+        self.start_agents(options)
+    }
+
+    /// Starts the controller of a lab that was raised bare.
+    pub fn start_controller(&mut self, options: &Options) -> Result<()> {
         let directory = self.registration.directory();
         let controller = Daemon::start(
             &self.controller_machine,
@@ -100,7 +106,12 @@ impl Lab {
             directory.join("controller.log"),
         )?;
         self.controller = Some(controller);
-        self.wait_for_controller()?;
+        self.wait_for_controller()
+    }
+
+    /// Starts the agents of a lab that was raised bare.
+    pub fn start_agents(&mut self, options: &Options) -> Result<()> {
+        let directory = self.registration.directory();
         for plan in self.layout.hosts.clone() {
             let arguments = agent_arguments(&self.registration, &plan, options, &self.controller_url());
             let log = directory.join(format!("{}.log", plan.name));
@@ -134,6 +145,6 @@ fn agent_arguments(
     ]
     .into_iter()
     .flat_map(|(flag, value)| [flag.into(), value])
-    .chain(["--dedicated".into()])
+    .chain((!options.shared).then(|| "--dedicated".into()))
     .collect()
 }
