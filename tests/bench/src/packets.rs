@@ -13,9 +13,9 @@ use ringfence_agent::engine::enter_private;
 use crate::report::Report;
 
 mod cases;
-mod cloud;
+pub(crate) mod cloud;
 mod frame;
-mod host;
+pub(crate) mod host;
 mod skel;
 mod stage;
 

@@ -12,7 +12,7 @@ use ringfence_agent::{
 use super::cloud::{self, Scale, Who};
 
 /// As agents have it by default.
-pub(super) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0, 0, 1];
+pub(crate) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0, 0, 1];
 
 /// The devices that frames come in by.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ impl Host {
             (Who::Local.device(), link(devices.local)),
             (Who::Routed.device(), link(devices.routed)),
         ]);
-        let site = cloud::site(links, devices.overlay);
+        let site = cloud::site(0, links, devices.overlay);
         put_in_force(datapath.maps(), &mut Image::default(), [&bundle], &site, 0)?;
         // One interface opens more flows here than it may: each budget is for as many as the table has.
         datapath.maps().limits.put(&0, &Limits { of: [i64::MAX.unsigned_abs(); RF_BUDGETS as usize] })?;
