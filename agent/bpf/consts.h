@@ -26,10 +26,10 @@
 #define RF_RUNS 262144
 /* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
  * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
- * connections take 32 MiB of it empty, rf_accounts 6, and 36 what the agent writes. */
+ * connections take 32 MiB of it empty, rf_accounts 12, and 36 what the agent writes. */
 #define RF_CONNS 1048576
 /* One for each interface, whatever its index. */
-#define RF_ACCOUNTS 65536
+#define RF_ACCOUNTS 131072
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */
 #define RF_PASSED 20481
 #define RF_DROPS 65536
