@@ -36,6 +36,8 @@
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
+/* Both underlay addresses of every host, and as many prefixes again. */
+#define RF_BUILTINS 32768
 
 /* Packets in fragments that one originator may have under way; one does not send
  * more at once, since each of its CPUs sends the fragments of a packet in a row.
@@ -94,6 +96,11 @@
 /* ---- flags of an interface ---- */
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
+
+/* ---- built-in rules of a NIC, by the prefix of who they are about ---- */
+#define RF_BUILTIN_SSH 1	/* may open SSH to the machine */
+#define RF_BUILTIN_UNDERLAY 2	/* a host's: the overlay's outer packets */
+#define RF_BUILTIN_CONTROLLER 4 /* the controller's: what agents and it say */
 
 /* ---- flags of a group ---- */
 #define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */

@@ -85,6 +85,9 @@ RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED,
 RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, BPF_F_NO_PREALLOC);
 RF_MAP(rf_audit, BPF_MAP_TYPE_PERCPU_HASH, struct rf_audit_key, __u64, RF_AUDIT, BPF_F_NO_PREALLOC);
 
+RF_MAP(rf_builtins, BPF_MAP_TYPE_LPM_TRIE, struct rf_builtin_key, __u32, RF_BUILTINS,
+       BPF_F_NO_PREALLOC);
+
 /* Written only when rf_config.record is set: by tests and by dry runs, which have
  * one of their own. */
 RF_MAP(rf_decisions, BPF_MAP_TYPE_ARRAY, __u32, struct rf_decision, 1, 0);

@@ -14,6 +14,7 @@
 #include "arp_nd.h"
 #include "decide.h"
 #include "frag.h"
+#include "nic.h"
 #include "quick.h"
 #include "replicate.h"
 
@@ -298,6 +299,53 @@ static __always_inline int rf_guard_admits_nd(struct bpf_nf_ctx *ctx)
 	       (type == RF_ND_SOLICITATION || type == RF_ND_ADVERTISEMENT);
 }
 
+/* Either way through the NIC of a bare-metal workload. What passes goes on as the
+ * kernel would have it. */
+static __always_inline int rf_at_nic(struct __sk_buff *ctx, int arrives)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_NIC);
+	struct rf_iface *iface = NULL;
+	enum rf_reason reason;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	pkt->arrives = arrives;
+	if (device && device->kind == RF_DEVICE_NIC)
+		iface = rf_find_workload(device);
+	if (iface)
+		rf_begin_workload(pkt, device, iface);
+	reason = rf_parse_at_nic(ctx, pkt);
+	/* These hold whatever is known of the device: they keep the machine reachable. */
+	if (!reason && rf_is_built_in(ctx, pkt))
+		return rf_pass_built_in(ctx, pkt);
+	if (!iface)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	if (!reason)
+		reason = rf_check_scope(pkt);
+	if (!reason && arrives && ctx->pkt_type != RF_PACKET_HOST)
+		reason = RF_REASON_DESTINATION_MAC;
+	if (!reason && !arrives && !rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))
+		reason = RF_REASON_SOURCE_MAC;
+	if (reason)
+		return rf_drop(ctx, reason);
+	return rf_decide_at_nic(ctx, pkt);
+}
+
+/* Egress of a machine's NIC. */
+SEC("tcx/egress")
+int from_host(struct __sk_buff *ctx)
+{
+	return rf_at_nic(ctx, 0);
+}
+
+/* Ingress of a machine's NIC. */
+SEC("tcx/ingress")
+int to_host(struct __sk_buff *ctx)
+{
+	return rf_at_nic(ctx, 1);
+}
+
 #define RF_NF_DROP 0
 #define RF_NF_ACCEPT 1
 
@@ -309,7 +357,8 @@ int guard(struct bpf_nf_ctx *ctx)
 	__u32 ifindex = ctx->state->in ? ctx->state->in->ifindex : 0;
 	struct rf_device *device = rf_find_device(ifindex);
 
-	if (device && device->kind == RF_DEVICE_HOST)
+	/* What came in by a machine's NIC was judged there. */
+	if (device && (device->kind == RF_DEVICE_HOST || device->kind == RF_DEVICE_NIC))
 		return RF_NF_ACCEPT;
 	if (device && device->kind == RF_DEVICE_WORKLOAD && ctx->skb->mark == rf_stack_mark())
 		return RF_NF_ACCEPT;

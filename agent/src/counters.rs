@@ -38,7 +38,9 @@ fn read(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<Ve
     for (ifindex, device) in &image.devices {
         let passed = maps.passed.get(&device.counter)?.unwrap_or_default();
         let interface_id = match device.kind {
-            DeviceKind::RF_DEVICE_WORKLOAD => image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id),
+            DeviceKind::RF_DEVICE_WORKLOAD | DeviceKind::RF_DEVICE_NIC => {
+                image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id)
+            }
             _ => 0,
         };
         let counters =

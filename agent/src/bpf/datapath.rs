@@ -25,6 +25,10 @@ pub struct Options {
     pub overlay_ifindex: u32,
     /// The gateways' MAC, the same on every host.
     pub gateway_mac: [u8; 6],
+    /// UDP port of the overlay.
+    pub vxlan_port: u16,
+    /// TCP port of the controller; 0: there is none.
+    pub controller_port: u16,
     /// Load the host guard, too: it needs what a host without it can do without.
     pub guard: bool,
     /// How long connections live without a packet.
@@ -261,6 +265,8 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.mark = mark;
         rodata.rf_config.overlay_ifindex = options.overlay_ifindex;
         rodata.rf_config.gateway_mac = options.gateway_mac;
+        rodata.rf_config.vxlan_port = options.vxlan_port.to_be();
+        rodata.rf_config.controller_port = options.controller_port.to_be();
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
         rodata.rf_config.guard = u8::from(options.guard);
@@ -279,6 +285,8 @@ pub(super) fn programs(
         Hook::FromOverlay => &progs.from_overlay,
         Hook::FromUplink => &progs.from_uplink,
         Hook::ToUplink => &progs.to_uplink,
+        Hook::FromHost => &progs.from_host,
+        Hook::ToHost => &progs.to_host,
     };
     let hooks = Hook::ALL.into_iter().filter(|hook| wanted(*hook));
     hooks

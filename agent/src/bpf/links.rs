@@ -35,12 +35,26 @@ pub enum Hook {
     FromUplink,
     /// Egress of an uplink.
     ToUplink,
+    /// Egress of a machine's NIC: what the machine sends.
+    FromHost,
+    /// Ingress of a machine's NIC.
+    ToHost,
 }
 
 impl Hook {
     /// Every hook.
-    pub const ALL: [Self; 5] =
-        [Self::FromWorkload, Self::ToWorkload, Self::FromOverlay, Self::FromUplink, Self::ToUplink];
+    pub const ALL: [Self; 7] = [
+        Self::FromWorkload,
+        Self::ToWorkload,
+        Self::FromOverlay,
+        Self::FromUplink,
+        Self::ToUplink,
+        Self::FromHost,
+        Self::ToHost,
+    ];
+
+    /// Those of a machine's NIC, which the host needs for itself.
+    pub const OF_NICS: [Self; 2] = [Self::FromHost, Self::ToHost];
 
     /// The program's name.
     pub fn program(self) -> &'static str {
@@ -50,13 +64,15 @@ impl Hook {
             Self::FromOverlay => "from_overlay",
             Self::FromUplink => "from_uplink",
             Self::ToUplink => "to_uplink",
+            Self::FromHost => "from_host",
+            Self::ToHost => "to_host",
         }
     }
 
     fn attach_type(self) -> ProgramAttachType {
         match self {
-            Self::FromWorkload | Self::FromOverlay | Self::FromUplink => ProgramAttachType::TcxIngress,
-            Self::ToWorkload | Self::ToUplink => ProgramAttachType::TcxEgress,
+            Self::FromWorkload | Self::FromOverlay | Self::FromUplink | Self::ToHost => ProgramAttachType::TcxIngress,
+            Self::ToWorkload | Self::ToUplink | Self::FromHost => ProgramAttachType::TcxEgress,
         }
     }
 }
@@ -196,7 +212,7 @@ impl Links {
     }
 
     /// What the names of the pins say.
-    fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
+    pub(super) fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
         Ok(self.names()?.iter().filter_map(|name| parse_name(name)).collect())
     }
 
@@ -209,6 +225,16 @@ impl Links {
     /// The program of any link that is pinned here.
     pub(super) fn some_program(&self) -> Result<Option<u32>, BpfError> {
         Ok(self.list()?.into_values().next().map(|alive| alive.program))
+    }
+
+    /// Takes the program off the device now, whoever else may hold the link; nothing happens if there is none.
+    pub(super) fn sever(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
+        let name = link_name(hook, ifindex);
+        match sever(&self.dir.join(&name)) {
+            Err(error) if !is_gone(&error) => return Err(failed(&name, "detach")(error)),
+            _ => {}
+        }
+        self.unpin(&name)
     }
 
     fn unpin(&self, name: &str) -> Result<(), BpfError> {
@@ -255,6 +281,13 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 pub(super) fn info(path: &Path) -> io::Result<LinkInfo> {
     let link = open(path)?;
     LinkInfo::from_fd(link.as_fd()).map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn sever(path: &Path) -> io::Result<()> {
+    let link = open(path)?;
+    // SAFETY: an open file descriptor.
+    let result = unsafe { libbpf_sys::bpf_link_detach(link.as_raw_fd()) };
+    check(result).map(drop)
 }
 
 fn update(path: &Path, program: BorrowedFd<'_>) -> io::Result<()> {

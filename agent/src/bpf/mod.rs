@@ -9,6 +9,7 @@
 //! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
 //! | `dry` | [`DryRun`]: what the maps in force would say, without touching them |
 //! | `links` | tcx and netfilter links: attach, replace, list; `order`: what else runs on a device |
+//! | `release` | takes the programs off NICs, with nothing loaded |
 //! | `guard` | the host guard, a netfilter program |
 //! | `boot`, `pins` | the maps that outlive the agent: the mark of this boot, and where all are pinned |
 //! | `older` | maps of an earlier release: what is carried over from them |
@@ -40,6 +41,7 @@ mod order;
 mod pins;
 mod pod;
 mod reason;
+mod release;
 mod skel;
 mod table;
 mod test_run;
@@ -56,6 +58,7 @@ pub use links::Hook;
 pub use maps::{Devices, Maps};
 pub use pod::Pod;
 pub use reason::Reason;
+pub use release::release_nics;
 pub use table::{PerCpu, Table};
 pub use test_run::{TestContext, TestOutput, Tunnel};
 pub use timeouts::{AnswerTimeouts, TcpTimeouts, Timeouts};

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::btf::types::{MemberAttr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 
+use super::conns::NEVER_JUDGED;
+use super::consts::RF_HOST_HERE;
 use super::pins::{is_shared, open_pinned, pin_failed};
 use super::table::each;
-use super::{BpfError, Conn, ConnState, Maps, Pod, Table};
-
-/// No epoch in force is ever this one: who is given it is judged again.
-const NEVER: u32 = u32::MAX;
+use super::timeouts::life;
+use super::{BpfError, Charge, Conn, ConnState, Maps, Pod, Table};
 
 /// The maps of an older layout, and how its structures lie.
 #[derive(Debug)]
@@ -57,13 +57,19 @@ impl Older {
         Ok(ids.into_values().collect())
     }
 
-    /// Copies connections that the new maps do not have yet; how many.
+    /// Copies connections that the new maps do not have yet, and charges them; how many.
     pub(super) fn carry(&self, maps: &Maps) -> Result<usize, BpfError> {
-        let new: BTreeMap<u32, u32> =
-            maps.ifaces.entries()?.into_iter().map(|(index, iface)| (iface.id, index)).collect();
+        let new: BTreeMap<u32, Place> = maps
+            .ifaces
+            .entries()?
+            .into_iter()
+            .map(|(index, iface)| (iface.id, Place { index, account: iface.account, here: iface.host == RF_HOST_HERE }))
+            .collect();
         let old = self.ids("rf_ifaces", &self.iface)?;
         let moved = old.into_iter().filter_map(|(index, id)| Some((index, *new.get(&id)?))).collect();
-        Ok(self.carry_into(&maps.conns4, "rf_conns4", &moved)? + self.carry_into(&maps.conns6, "rf_conns6", &moved)?)
+        let v4 = self.carry_into(maps, &maps.conns4, "rf_conns4", &moved, |key| key.l4_proto)?;
+        let v6 = self.carry_into(maps, &maps.conns6, "rf_conns6", &moved, |key| key.l4_proto)?;
+        Ok(v4 + v6)
     }
 
     /// Of an array of things that have an id of the controller's: index → id, less what is absent.
@@ -79,24 +85,38 @@ impl Older {
         Ok(ids)
     }
 
-    /// `moved`: old index of an interface → new one.
+    /// `moved`: old index of an interface → where it is now.
     fn carry_into<K: Pod>(
         &self,
+        maps: &Maps,
         to: &Table<K, Conn>,
         map: &'static str,
-        moved: &BTreeMap<u32, u32>,
+        moved: &BTreeMap<u32, Place>,
+        l4_proto: impl Fn(&K) -> u8,
     ) -> Result<usize, BpfError> {
         let handle = open_pinned(&self.dir.join(map))?;
         let mut found = Vec::new();
         each(map, &handle, |key, value| {
-            found.extend(K::from_bytes(key).map(|key| (key, self.conn.conn(value, moved))));
+            found.extend(K::from_bytes(key).map(|key| (key, self.conn.conn(value, l4_proto(&key), moved))));
         })?;
         let mut carried = 0;
         for (key, conn) in found {
-            carried += usize::from(to.put_new(&key, &conn)?);
+            // Of one that is there its own program takes care.
+            if to.put_new(&key, &conn)? {
+                maps.charge(&conn.charge)?;
+                carried += 1;
+            }
         }
         Ok(carried)
     }
+}
+
+/// Where an interface is by the new maps.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    index: u32,
+    account: u32,
+    here: bool,
 }
 
 /// Removes the maps that older layouts pinned flat in the folder.
@@ -152,21 +172,34 @@ impl Layout {
     }
 
     /// What of a connection outlives its layout.
-    fn conn(&self, value: &[u8], moved: &BTreeMap<u32, u32>) -> Conn {
+    fn conn(&self, value: &[u8], l4_proto: u8, moved: &BTreeMap<u32, Place>) -> Conn {
         let number = |name| self.member(value, name, 0, 1);
         let sides = |name| [0, 1].map(|side| self.member(value, name, side, 2));
+        let places = sides("iface").map(|index| moved.get(&(index as u32)).copied().unwrap_or_default());
+        let origin = number("origin") as u8 & 1;
+        let [opener, asked] = if origin == 0 { places } else { [places[1], places[0]] };
+        let state = ConnState(number("state") as u32);
+        let from_outside = opener.index == 0;
+        // As `rf_charge_of` in `flow.h`.
+        let charge = Charge {
+            account: [opener.account, if from_outside || asked.here { asked.account } else { 0 }],
+            half_open: u32::from(state == ConnState::RF_CONN_OPENING),
+            from_outside: u32::from(from_outside),
+        };
         Conn {
             seen_ns: number("seen_ns"),
             packets: sides("packets"),
             bytes: sides("bytes"),
-            domain_epoch: NEVER,
-            origin_iface: moved.get(&(number("origin_iface") as u32)).copied().unwrap_or(0),
+            domain_epoch: NEVER_JUDGED,
+            origin_iface: opener.index,
             from_rule: number("from_rule") as u32,
             to_rule: number("to_rule") as u32,
-            state: ConnState(number("state") as u32),
-            origin: number("origin") as u8,
+            state,
+            origin,
             denied: number("denied") as u8,
             tcp_flags: sides("tcp_flags").map(|flags| flags as u8),
+            life: life(l4_proto) as u8,
+            charge,
             ..Conn::zeroed()
         }
     }

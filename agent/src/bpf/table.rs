@@ -235,6 +235,10 @@ impl Sum for u64 {
 
 impl Sum for super::Passed {
     fn plus(self, other: Self) -> Self {
-        Self { from: self.from.wrapping_add(other.from), to: self.to.wrapping_add(other.to) }
+        Self {
+            from: self.from.wrapping_add(other.from),
+            to: self.to.wrapping_add(other.to),
+            builtin: self.builtin.wrapping_add(other.builtin),
+        }
     }
 }

@@ -18,11 +18,15 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     fill(&mut target.subnets, &observed.subnets, |key, _| of_domain(&key.domain_id));
     fill(&mut target.rows, &observed.rows, |key, _| of_domain(&key.domain_id));
     fill(&mut target.ifaces, &observed.ifaces, |_, iface| of_domain(&iface.domain_id));
+    let groups: BTreeSet<u32> = target.vnis.values().map(|vni| vni.group).filter(|group| *group != 0).collect();
+    fill(&mut target.groups, &observed.groups, |index, _| groups.contains(index));
     let devices = devices(observed, domains);
     fill(&mut target.devices, &observed.devices, |ifindex, _| devices.contains(ifindex));
     let of_uplinks = indexes().map(|(_, domain)| domain.uplink_host);
     let of_ifaces = observed.ifaces.values().filter(|iface| of_domain(&iface.domain_id)).map(|iface| iface.host);
-    let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).collect();
+    let of_groups = groups.iter().filter_map(|index| observed.groups.get(index));
+    let of_groups = of_groups.flat_map(|group| group.host.into_iter().take(group.hosts as usize));
+    let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).chain(of_groups).collect();
     fill(&mut target.hosts, &observed.hosts, |index, _| hosts.contains(index));
     let rows = observed.rows.iter().filter(|(key, _)| of_domain(&key.domain_id));
     let profiles: BTreeSet<u32> = rows.flat_map(|(_, row)| row.profile).collect();

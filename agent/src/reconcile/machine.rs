@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use ringfence_policy::bundle::Bundle;
@@ -19,14 +20,16 @@ use super::{
     plan::{Start, plan},
     put_back::PutBacks,
     unfinished::Unfinished,
+    ways::ways,
 };
 use crate::{
     bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
     config::Config,
     defaults::Defaults,
     lower::{Full, admit::Reserved, adopt::is_of_interface, desired::Desired, image::Image, keep},
-    netlink::{Link, Netlink, NetlinkError, sysctl::Setting},
+    netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
+    rescue::Rescue,
     trace::{Here, Question},
 };
 
@@ -35,6 +38,9 @@ mod prepare;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+
+/// Between two looks at connections that were carried over. They only take room, so this may be long.
+const BETWEEN_CARRIED: Duration = Duration::from_secs(60);
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +95,8 @@ pub struct Machine {
     /// Domains that the programs enforced when they were loaded, until somebody asks.
     inherited: BTreeSet<u32>,
     put_back: PutBacks,
+    /// When connections are looked at that were carried over from an earlier release; `None`: there is none.
+    next_carried: Option<Instant>,
     /// Domains of which only the maps know, at the last pass.
     missing: BTreeSet<u32>,
     links: BTreeMap<String, Link>,
@@ -96,6 +104,9 @@ pub struct Machine {
     attached: BTreeSet<(Hook, u32)>,
     /// The guard is of the programs that are loaded now.
     guarded: bool,
+    /// The note that somebody rescued this machine, and whether it was there at the last look.
+    rescue: Rescue,
+    rescued: bool,
     /// What is wrong with the overlay device, as it was told last.
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
@@ -136,6 +147,8 @@ impl Machine {
         let controller = look::controller(config.controller.uri(), &runtime);
         Ok(Self {
             netlink: Netlink::connect()?,
+            rescue: Rescue::new(&config.state_dir),
+            rescued: false,
             config,
             ownership,
             runtime,
@@ -149,6 +162,7 @@ impl Machine {
             before,
             inherited: BTreeSet::new(),
             put_back: PutBacks::default(),
+            next_carried: None,
             missing: BTreeSet::new(),
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
@@ -192,15 +206,12 @@ impl Machine {
         let waits = self.datapath()?.has_older();
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
-        if !waits {
+        let attached = if waits {
+            attached
+        } else {
             self.guard()?;
-            let kept = self.image.as_ref().map(|image| keep::devices(image, missing)).unwrap_or_default();
-            let unset = |setting: &Setting| !setting.holds();
-            let seen = Seen { links: &self.links, attached: &attached, unset, may_come_up, kept: &kept };
-            for step in devices::open(bundles, &desired.devices, &seen) {
-                self.attempt(&step);
-            }
-        }
+            self.open_devices(bundles, &desired, may_come_up, attached)?
+        };
         self.attached.clone_from(&attached);
         Ok(Outcome { desired, attached, waits })
     }
@@ -255,7 +266,13 @@ impl Machine {
     pub fn reserved(&self) -> Reserved {
         let mut devices = self.ownership.reserved(&self.around());
         devices.insert(self.config.overlay_device.clone());
-        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
+        Reserved {
+            devices,
+            ways: ways(&self.around()),
+            addresses: self.config.underlay.clone(),
+            controller: look::given_address(self.config.controller.uri()),
+            gateway_mac: self.config.gateway_mac,
+        }
     }
 
     /// Where a packet's way begins.
@@ -278,6 +295,8 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            vxlan_port: self.config.vxlan_port,
+            controller_port: look::port(self.config.controller.uri()),
             guard: self.ownership.dedicated,
             timeouts: self.config.timeouts,
             record: false,
@@ -293,6 +312,8 @@ impl Machine {
         }
         let datapath = Datapath::open(&self.options(overlay_ifindex))?;
         self.inherited = datapath.enforced()?;
+        // An agent before this one may have carried some over.
+        self.next_carried = Some(Instant::now());
         self.image = None;
         self.settled = None;
         self.dry = None;
@@ -310,17 +331,50 @@ impl Machine {
     fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
         let none = BTreeSet::new();
-        let unset = |setting: &Setting| !setting.holds();
-        let seen = Seen { links: &self.links, attached: &attached, unset, may_come_up: &none, kept: &none };
-        for step in devices::close(&desired.devices, &self.ownership, &seen) {
-            if let DeviceAction::Attach(hook, ifindex) = step
-                && self.attached.contains(&(hook, ifindex))
-            {
-                self.note_put_back(&format!("program {hook}"), Some(ifindex));
-            }
-            self.attempt(&step);
-        }
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up: &none,
+            kept: &none,
+            rescued: self.rescued,
+        };
+        let steps = devices::close(&desired.devices, &self.ownership, &seen);
+        self.carry_out_all(&steps);
         Ok(())
+    }
+
+    /// Opens what enforces; returns what runs where then.
+    fn open_devices(
+        &mut self,
+        bundles: &[&Bundle],
+        desired: &Desired,
+        may_come_up: &BTreeSet<u32>,
+        attached: BTreeSet<(Hook, u32)>,
+    ) -> Result<BTreeSet<(Hook, u32)>, PassError> {
+        let kept = self.image.as_ref().map(|image| keep::devices(image, &self.missing)).unwrap_or_default();
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up,
+            kept: &kept,
+            rescued: self.rescued,
+        };
+        let steps = devices::open(bundles, &desired.devices, &seen);
+        self.carry_out_all(&steps);
+        if steps.is_empty() { Ok(attached) } else { self.datapath()?.attached().map_err(Into::into) }
+    }
+
+    fn carry_out_all(&mut self, steps: &[DeviceAction]) {
+        for step in steps {
+            if let DeviceAction::Attach(hook, ifindex) = step
+                && self.attached.contains(&(*hook, *ifindex))
+            {
+                self.note_put_back(&format!("program {hook}"), Some(*ifindex));
+            }
+            self.attempt(step);
+        }
     }
 
     fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {
@@ -350,8 +404,22 @@ impl Machine {
         if let Some(taken) = self.datapath_mut()?.take_over()? {
             tracing::info!(?taken, "programs of an earlier release were replaced, under the flows that run");
             self.guarded = self.ownership.dedicated && self.datapath()?.is_guarded();
+            self.next_carried = Some(Instant::now() + BETWEEN_CARRIED);
         }
         Ok(())
+    }
+
+    /// Takes out connections of an earlier release that are over; looks now and then, while there are any.
+    pub fn collect_carried(&mut self) {
+        let Some((maps, _)) = self.maps().filter(|_| self.next_carried.is_some_and(|next| Instant::now() >= next))
+        else {
+            return;
+        };
+        let waiting = maps.collect_carried(&self.config.timeouts, clock::monotonic_ns());
+        if let Err(error) = &waiting {
+            tracing::error!(%error, "connections that were carried over cannot be collected");
+        }
+        self.next_carried = (!matches!(waiting, Ok(0))).then(|| Instant::now() + BETWEEN_CARRIED);
     }
 
     /// Takes the guard off a host that is not given over to us, while its own devices are still known.

@@ -12,6 +12,7 @@
 //! | `put_back` | what somebody else changed here (pure) |
 //! | `held` | states held, and how far each has come (pure) |
 //! | `unfinished` | the note that a plan is being carried out |
+//! | `ways` | devices by which the host reaches its controller and others (pure) |
 //! | `machine` | this host: one pass over all of the above; `look`: what it starts from; `prepare`: what the maps should hold |
 //! | `run` | the loop: answers given, time; `states`: what is held on its way; `trace`: a flow that is asked about |
 
@@ -28,5 +29,6 @@ mod put_back;
 mod recount;
 mod run;
 mod unfinished;
+mod ways;
 
 pub use run::{Event, Outputs, Reconciler};

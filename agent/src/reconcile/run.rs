@@ -204,7 +204,8 @@ impl Reconciler {
         let mut enforced = BTreeMap::new();
         let mut devices = Vec::new();
         for (name, link) in self.machine.links() {
-            if let Some(role @ Role::Workload(interface_id)) = outcome.desired.devices.get(&link.ifindex)
+            if let Some(role @ (Role::Workload(interface_id) | Role::Nic(interface_id))) =
+                outcome.desired.devices.get(&link.ifindex)
                 && is_enforced(*role, link.ifindex, &outcome.attached)
             {
                 let since = self.enforced.get(interface_id).copied().unwrap_or(now);
@@ -228,6 +229,7 @@ impl Reconciler {
     }
 
     fn collect(&mut self) {
+        self.machine.collect_carried();
         let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
             return;
         };

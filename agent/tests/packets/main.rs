@@ -36,6 +36,7 @@ mod root {
     mod links;
     mod lives;
     mod multicast;
+    mod nic;
     mod no_port_security;
     mod offloads;
     mod overlay;

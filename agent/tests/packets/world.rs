@@ -102,6 +102,8 @@ pub fn options() -> Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
+        vxlan_port: 4789,
+        controller_port: 7420,
         guard: false,
         timeouts: Timeouts::default(),
         record: true,

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Action, Hook, Reason};
+use ringfence_agent::bpf::consts::{RF_IFACE_BARE_METAL, RF_TABLE_UDP};
+use ringfence_agent::bpf::{Action, Hook, Iface, Reason};
 
 use crate::builder::{Packet, arp, ethernet};
 use crate::far::{FarHost, STRANGER, VXLAN_PORT};
@@ -64,6 +64,21 @@ fn sources_of_this_host_and_of_nobody_are_refused() {
     let frame = packet.macs(GATEWAY_MAC, world.web.mac).build();
     assert_eq!(far.sends(FAR_V4, FRONT, &frame).reason, 0);
     far.refused(STRANGER, FRONT, &frame, Reason::OuterSource);
+}
+
+/// A machine is reached by the domain's uplink, so its packets come by the overlay from there, and from nowhere else: least
+/// of all from the host that the machine is.
+#[test]
+fn a_bare_metal_machine_comes_only_from_the_uplinks_host() {
+    let far = far_host();
+    let maps = far.world.datapath.maps();
+    let iface = maps.ifaces.get(&far.world.db.index).unwrap().unwrap();
+    maps.ifaces.put(&far.world.db.index, &Iface { flags: RF_IFACE_BARE_METAL, ..iface }).unwrap();
+    let frame = to_web(&far.world, false).build();
+    far.refused(FAR_V4, FRONT, &frame, Reason::OuterSource);
+    far.world.uplink_at(FAR);
+    let decision = far.sends(FAR_V4, FRONT, &frame);
+    assert_eq!((decision.reason, decision.ifindex), (0, far.world.web.ifindex));
 }
 
 #[test]

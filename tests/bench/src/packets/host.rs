@@ -42,6 +42,8 @@ impl Host {
             gateway_mac: GATEWAY_MAC,
             guard: false,
             timeouts: Timeouts::default(),
+            vxlan_port: 4789,
+            controller_port: 0,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: false,

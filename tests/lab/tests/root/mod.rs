@@ -1,11 +1,15 @@
+mod adoption;
 mod agent_restart;
+mod bare_metal;
 mod churn;
 mod controller_down;
 mod demo;
 mod flood;
 mod frame;
 mod isolation;
+mod lifecycle;
 mod live_trace;
+mod long_packets;
 mod multicast;
 mod path_mtu;
 mod policy_change;

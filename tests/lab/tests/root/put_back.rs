@@ -64,6 +64,7 @@ fn an_edited_or_deleted_entry_of_any_map_is_put_back_and_reported() {
         "rf_rows",
         "rf_profiles",
         "rf_runs",
+        "rf_limits",
     ];
     for name in maps {
         let map = map(&fixture, name);
