@@ -28,6 +28,8 @@
  * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
  * connections take 32 MiB of it empty, rf_accounts 12, and 36 what the agent writes. */
 #define RF_CONNS 1048576
+/* Connections that wait for a timer at once, 48 bytes each. */
+#define RF_LATE 65536
 /* One for each interface, whatever its index. */
 #define RF_ACCOUNTS 131072
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */
