@@ -31,10 +31,19 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` in the namespace; what it prints is appended to `log`.
+    /// Starts one of our programs in the namespace; what it prints is appended to `log`.
     pub fn start(namespace: &Namespace, program: &str, arguments: Vec<OsString>, log: PathBuf) -> Result<Self> {
-        let mut daemon =
-            Self { namespace: namespace.clone(), program: find_program(program)?, arguments, log, child: None };
+        Self::start_program(namespace, find_program(program)?, arguments, log)
+    }
+
+    /// The same of any program.
+    pub fn start_program(
+        namespace: &Namespace,
+        program: PathBuf,
+        arguments: Vec<OsString>,
+        log: PathBuf,
+    ) -> Result<Self> {
+        let mut daemon = Self { namespace: namespace.clone(), program, arguments, log, child: None };
         daemon.start_again(&[])?;
         Ok(daemon)
     }
