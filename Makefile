@@ -31,15 +31,15 @@ prove: ## set definition, compiler, maps and programs against each other: CASES=
 fuzz: ## frames into the real programs, which may pass nothing that policy denies: LASTS=SECONDS [SEED=S] (root)
 	@cargo run --release --quiet -p ringfence-prove --bin fuzz -- --seconds $(or $(LASTS),60) --seed $(or $(SEED),1) --corpus tests/corpus/frames
 
-bench: ## what compiling costs and what a host holds; JSON under target/bench/
-	@cargo run --release --quiet -p ringfence-bench -- compile
+bench: ## what compiling and a packet cost: WHAT=compile|packets, QUICK=1; JSON under target/bench/ (root)
+	@for what in $(or $(WHAT),compile packets); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
 
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
 	@cargo run --quiet -p ringfence-prove --bin plant
 
 fmt: ## format Rust and C
 	cargo fmt --all
-	clang-format -i agent/bpf/*.[ch]
+	clang-format -i agent/bpf/*.[ch] tests/bench/bpf/*.c
 
 lint: ## lints as the tests run them
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -207,6 +207,10 @@ __noinline int rf_replicate(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 		return rf_drop(ctx, RF_REASON_MULTICAST);
 	if (!rf_is_group_frame(pkt))
 		return rf_drop(ctx, RF_REASON_DESTINATION_MAC);
+	/* What the first one was says nothing here of a later one, and a router's or a
+	 * DHCP server's message in pieces would not be known as one. */
+	if (pkt->fragment)
+		return rf_drop(ctx, RF_REASON_FRAGMENT);
 	reason = rf_check_group_source(pkt, group);
 	if (!reason && rf_too_long(ctx, pkt, group->mtu))
 		reason = RF_REASON_TOO_BIG;

@@ -15,10 +15,10 @@ use ringfence_policy::{
 
 use crate::{
     bpf::{self, Action as Fate, BpfError, Datapath, DryRun, Options, Reason, Run, TestContext, Timeouts},
-    lower::{Full, assign, image::Image, lower},
-    reconcile::{action::Action, apply::apply, plan},
+    lower::{Full, image::Image},
 };
 
+mod force;
 pub(crate) mod frame;
 mod private;
 pub mod raw;
@@ -26,7 +26,9 @@ mod share;
 mod stage;
 mod tuple;
 
+pub use force::put_in_force;
 use frame::Packet;
+pub use private::enter as enter_private;
 pub use share::Share;
 pub use stage::DEVICE_MAC;
 pub(crate) use stage::Entry;
@@ -141,6 +143,8 @@ impl Engine {
             pin_dir,
             overlay_ifindex: stage::OVERLAY_IFINDEX,
             gateway_mac: GATEWAY_MAC,
+            vxlan_port: 0,
+            controller_port: 0,
             guard: false,
             timeouts: Timeouts::default(),
             record: true,
@@ -162,15 +166,9 @@ impl Engine {
     }
 
     fn stage_on(&mut self, stage: Stage, at: u64) -> Result<(), EngineError> {
-        let desired = lower([stage.bundle()], stage.site(), at);
-        let target = assign(&desired, &self.image)?;
-        let mut steps = plan::plan(&self.image, &target, plan::Start::Settled);
-        // Nobody else runs these programs, so there is no reader to wait for.
-        steps.retain(|step| *step != Action::Grace);
-        apply(self.datapath.maps(), &mut self.image, &steps)?;
+        self.steps = put_in_force(self.datapath.maps(), &mut self.image, [stage.bundle()], stage.site(), at)?;
         self.stage = Some(stage);
         self.plays = None;
-        self.steps = steps.len();
         Ok(())
     }
 

@@ -12,8 +12,12 @@ use super::EngineError;
 /// Where a bpffs is by custom; in the private mount namespace it is another one than the host's.
 const BPFFS: &str = "/sys/fs/bpf";
 
-/// Enters them; a folder for pins that nobody else sees.
-pub(super) fn enter() -> Result<PathBuf, EngineError> {
+/// Moves the calling thread into a network and a mount namespace of its own for good, so call it on a thread made for
+/// this; the result is a folder for pins that nobody else sees.
+///
+/// # Errors
+/// Without root, or on a kernel without namespaces.
+pub fn enter() -> Result<PathBuf, EngineError> {
     let failed = |action| move |errno: nix::Error| EngineError::Namespace { action, source: io::Error::from(errno) };
     let nothing = None::<&str>;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).map_err(failed("enter them"))?;

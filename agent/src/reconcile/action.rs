@@ -2,8 +2,8 @@
 
 use crate::{
     bpf::{
-        Addr, AddrKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run, Subnet,
-        SubnetKey, Vni,
+        Addr, AddrKey, BuiltinKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run,
+        Subnet, SubnetKey, Vni,
     },
     lower::image::{Image, Word},
 };
@@ -28,6 +28,8 @@ pub enum Action {
     DeletePrefix(PrefixKey),
     PutSubnet(SubnetKey, Subnet),
     DeleteSubnet(SubnetKey),
+    PutBuiltin(BuiltinKey, u32),
+    DeleteBuiltin(BuiltinKey),
     PutRow(RowKey, Row),
     DeleteRow(RowKey),
     PutProfile(u32, Profile),
@@ -69,6 +71,8 @@ impl Image {
             Action::DeletePrefix(key) => drop(self.prefixes.remove(&key)),
             Action::PutSubnet(key, value) => drop(self.subnets.insert(key, value)),
             Action::DeleteSubnet(key) => drop(self.subnets.remove(&key)),
+            Action::PutBuiltin(key, value) => drop(self.builtins.insert(key, value)),
+            Action::DeleteBuiltin(key) => drop(self.builtins.remove(&key)),
             Action::PutRow(key, value) => drop(self.rows.insert(key, value)),
             Action::DeleteRow(key) => drop(self.rows.remove(&key)),
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),

@@ -8,7 +8,9 @@ use clap::{Parser, Subcommand};
 
 mod compile;
 mod measure;
+mod packets;
 mod report;
+mod turns;
 mod world;
 
 /// Measures what Ringfence costs.
@@ -17,6 +19,9 @@ struct Args {
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+    /// Little of everything, in a minute or two: to see that it works, not to compare.
+    #[arg(long)]
+    quick: bool,
     #[command(subcommand)]
     what: What,
 }
@@ -25,11 +30,14 @@ struct Args {
 enum What {
     /// The compiler: a whole cloud, one large domain, one workload that joins it, and what a host holds.
     Compile,
+    /// The programs: nanoseconds of a packet against the floor, at several sizes of a domain (root).
+    Packets,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.what {
         What::Compile => compile::run()?.write(&args.out.join("compile.json")),
+        What::Packets => packets::run(args.quick)?.write(&args.out.join("packets.json")),
     }
 }

@@ -19,13 +19,20 @@ pub(crate) fn tenant() -> Object {
 
 /// A domain and its one network, 10.0.0.0/8.
 pub(crate) fn domain(name: &str) -> [Object; 2] {
-    let (cidr, gateway) = ("10.0.0.0/8".to_owned(), "10.255.255.254".to_owned());
-    let subnets = vec![SubnetSpec { cidr, gateway, ..SubnetSpec::default() }];
-    let network = NetworkSpec { subnets, ..NetworkSpec::default() };
+    let network = network(&[("10.0.0.0/8", "10.255.255.254")]);
     [
         Object { domain: String::new(), name: name.to_owned(), spec: Spec::Domain(DomainSpec::default()) },
         object(name, "net", Spec::Network(network)),
     ]
+}
+
+/// A network of these prefixes, each with its gateway.
+pub(crate) fn network(subnets: &[(&str, &str)]) -> NetworkSpec {
+    let subnet = |(cidr, gateway): &(&str, &str)| {
+        let (cidr, gateway) = ((*cidr).to_owned(), (*gateway).to_owned());
+        SubnetSpec { cidr, gateway, ..SubnetSpec::default() }
+    };
+    NetworkSpec { subnets: subnets.iter().map(subnet).collect(), ..NetworkSpec::default() }
 }
 
 /// An object of a domain.
@@ -98,7 +105,7 @@ pub(crate) fn ids(domain: &Domain, number: u32) -> DomainIds {
     DomainIds {
         domain: number,
         transit_vni: vni,
-        networks: domain.networks().map(|(name, _)| (name.to_owned(), vni + 1)).collect(),
+        networks: domain.networks().map(|(name, _)| name.to_owned()).zip(vni + 1..).collect(),
         interfaces: interfaces.zip(1..).collect(),
         rules: rules.zip(1..).collect(),
     }

@@ -73,7 +73,7 @@ impl Guest {
         let flags = ["-nodefaults", "-no-user-config", "-no-reboot"].into_iter().map(Into::into);
         let arguments = arguments.into_iter().flatten().map(Into::into).chain(flags).collect();
         let log = directory.join(format!("{}.log", link.workload));
-        let machine = Daemon::start_program(&host.namespace, "qemu-system-x86_64".into(), arguments, log)?;
+        let machine = Daemon::start(&host.namespace, "qemu-system-x86_64".into(), arguments, log)?;
         Ok(Self { machine, console })
     }
 

@@ -140,12 +140,14 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
     steps.extend(changed(&observed.groups, &target.groups).map(|(key, value)| Action::PutGroup(key, Box::new(value))));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
+    steps.extend(changed(&observed.builtins, &target.builtins).map(|(key, value)| Action::PutBuiltin(key, value)));
     steps
 }
 
 /// The reverse, for what the target does not have.
 fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
+    steps.extend(gone(&observed.builtins, &target.builtins).map(Action::DeleteBuiltin));
     steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
     steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));
     steps.extend(forgotten(observed, target));

@@ -205,6 +205,19 @@ fn an_address_of_one_receiver_never_travels_in_a_frame_for_all() {
 }
 
 #[test]
+fn fragments_are_not_copied() {
+    let world = World::new();
+    let web = world.web;
+    world.group(FRONT, RF_GROUP_MULTICAST, &[1, 2], &[]);
+    // More fragments; offset 800, the last one.
+    for part in [[0x20, 0], [0, 100]] {
+        let mut frame = to_group(&web, "239.1.2.3").length(100).build();
+        frame[20..22].copy_from_slice(&part);
+        world.drops(FROM, web.ifindex, &frame, Reason::Fragment);
+    }
+}
+
+#[test]
 fn what_is_too_long_for_the_network_is_dropped_and_nobody_is_told() {
     let world = World::new();
     let web = world.web;
