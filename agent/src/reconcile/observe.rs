@@ -45,6 +45,7 @@ fn with_keyed(maps: &Maps, arrays: Image) -> Result<Image, BpfError> {
         addrs: maps.addrs.entries()?.into_iter().collect(),
         prefixes: maps.prefixes.entries()?.into_iter().collect(),
         subnets: maps.subnets.entries()?.into_iter().collect(),
+        claims: maps.claims.entries()?.into_iter().collect(),
         rows: maps.rows.entries()?.into_iter().collect(),
         limits: maps.limits.get(&0)?.unwrap_or_default(),
         ..arrays
@@ -81,6 +82,7 @@ pub(super) fn differences(one: &Image, other: &Image) -> Vec<&'static str> {
         ("rf_addrs", one.addrs == other.addrs),
         ("rf_prefixes", one.prefixes == other.prefixes),
         ("rf_subnets", one.subnets == other.subnets),
+        ("rf_claims", one.claims == other.claims),
         ("rf_rows", one.rows == other.rows),
         ("rf_profiles", one.profiles == other.profiles),
         ("rf_runs", one.runs == other.runs),

@@ -40,6 +40,7 @@ mod root {
     mod parse;
     mod policy_verdicts;
     mod port_security;
+    mod shared_addresses;
     mod stateless;
     mod tcp;
     mod too_big;
