@@ -43,23 +43,6 @@ static __always_inline const struct rf_limits *rf_find_limits(void)
 	return bpf_map_lookup_elem(&rf_limits, &zero);
 }
 
-/* Takes a place for a fragmented packet of an interface; -1: it has no more. */
-static __always_inline int rf_take_fragments(__u32 index)
-{
-	const struct rf_limits *limits = rf_find_limits();
-	struct rf_account *account = rf_account(index);
-
-	return account && limits ? rf_budget_take(account, RF_BUDGET_FRAGMENTS, limits) : 0;
-}
-
-static __always_inline void rf_give_fragments(__u32 index)
-{
-	struct rf_account *account = rf_account(index);
-
-	if (account)
-		rf_budget_give(account, RF_BUDGET_FRAGMENTS);
-}
-
 /* What is taken for a new entry: of one kind, and as half-open, too. */
 static __always_inline enum rf_reason rf_budget_take_pair(struct rf_account *account, __u32 kind,
 							  const struct rf_limits *limits,

@@ -102,8 +102,13 @@ static __always_inline int rf_conn_expired(const struct rf_conn *conn, __u64 now
 
 static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tuple)
 {
-	if (tuple->is_v6)
-		return bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
+	struct rf_conn *conn;
+
+	if (tuple->is_v6) {
+		conn = bpf_map_lookup_elem(&rf_conns6, &tuple->v6);
+		RF_KEEP_APART(conn);
+		return conn;
+	}
 	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
 }
 

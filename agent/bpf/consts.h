@@ -26,7 +26,7 @@
 #define RF_RUNS 262144
 /* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
  * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
- * connections take 32 MiB of it empty, rf_accounts 8, and 36 what the agent writes. */
+ * connections take 32 MiB of it empty, rf_accounts 6, and 36 what the agent writes. */
 #define RF_CONNS 1048576
 /* One for each interface, whatever its index. */
 #define RF_ACCOUNTS 65536
@@ -34,6 +34,8 @@
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
+/* Both underlay addresses of every host, and as many prefixes again. */
+#define RF_BUILTINS 32768
 
 /* Packets in fragments that one originator may have under way; one does not send
  * more at once, since each of its CPUs sends the fragments of a packet in a row.
@@ -100,6 +102,11 @@
 #define RF_IFACE_NO_PORT_SECURITY 1
 #define RF_IFACE_BARE_METAL 2 /* its device is a NIC of its host */
 
+/* ---- built-in rules of a NIC, by the prefix of who they are about ---- */
+#define RF_BUILTIN_SSH 1	/* may open SSH to the machine */
+#define RF_BUILTIN_UNDERLAY 2	/* a host's: the overlay's outer packets */
+#define RF_BUILTIN_CONTROLLER 4 /* the controller's: what agents and it say */
+
 /* ---- flags of a group ---- */
 #define RF_GROUP_MULTICAST 1 /* multicast and broadcast of its members are for all of them */
 
@@ -120,8 +127,7 @@
 #define RF_BUDGET_INBOUND_HALF 3
 #define RF_BUDGET_OUTSIDE 4 /* opened to it from outside, or by the host's stack */
 #define RF_BUDGET_OUTSIDE_HALF 5
-#define RF_BUDGET_FRAGMENTS 6 /* its fragmented packets under way */
-#define RF_BUDGETS 8
+#define RF_BUDGETS 6
 
 /* ---- what the timeout of a connection depends on besides its state ---- */
 #define RF_LIFE_TCP 0

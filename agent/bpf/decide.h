@@ -106,7 +106,7 @@ static __always_inline enum rf_reason rf_keep(struct __sk_buff *ctx, const struc
 static __noinline int rf_decide(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct rf_flow *flow = rf_flow_begin();
+	struct rf_flow *flow = rf_flow_begin(pkt);
 	enum rf_reason refused;
 	struct rf_conn *conn;
 	int action;
@@ -146,7 +146,7 @@ static __noinline int rf_is_for_device(const struct rf_pkt *pkt, const struct rf
 static __noinline int rf_decide_from_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct rf_flow *flow = rf_flow_begin();
+	struct rf_flow *flow = rf_flow_begin(pkt);
 	enum rf_reason refused;
 	struct rf_conn *conn;
 

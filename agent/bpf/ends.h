@@ -33,7 +33,16 @@ static __noinline int rf_outer_is(const struct rf_pkt *pkt, __u32 index)
 	return host->v4 && rf_ip_v4(&pkt->outer) == host->v4;
 }
 
-/* The host of an end: of its interface, of the domain's uplink, or this one. */
+/* Whether an interface is a machine's NIC: the overlay does not reach it. */
+static __always_inline int rf_is_bare_metal(__u32 index)
+{
+	struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+
+	return iface && iface->flags & RF_IFACE_BARE_METAL;
+}
+
+/* The host by which an end is reached, and frames of it come by the overlay: that of
+ * its interface, or of the domain's uplink; this one; none beyond a NIC. */
 static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, const struct rf_end *end)
 {
 	__u32 index = end->iface;
@@ -42,13 +51,30 @@ static __always_inline __u32 rf_host_of(const struct rf_pkt *pkt, const struct r
 
 	if (end->whose == RF_WHOSE_HOST)
 		return RF_HOST_HERE;
+	if (pkt->from == RF_DEVICE_NIC)
+		return RF_HOST_NONE;
 	if (index) {
 		iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-		return iface ? iface->host : RF_HOST_NONE;
+		if (!iface)
+			return RF_HOST_NONE;
+		if (!(iface->flags & RF_IFACE_BARE_METAL))
+			return iface->host;
 	}
 	index = pkt->domain;
 	domain = bpf_map_lookup_elem(&rf_domains, &index);
 	return domain ? domain->uplink_host : RF_HOST_NONE;
+}
+
+/* At a NIC: its machine sends from its own addresses alone, and nobody else does. What
+ * the network behind it lets another send is that network's affair. */
+static __always_inline enum rf_reason rf_check_nic_source(const struct rf_pkt *pkt,
+							  const struct rf_end *source)
+{
+	int own = rf_is_sender(pkt, source->iface);
+
+	if (pkt->arrives)
+		return own || source->whose == RF_WHOSE_HOST ? RF_REASON_SPOOFED : RF_REASON_NONE;
+	return own ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
 }
 
 /* Whether a packet of that source may come in where it did. Array reads only:
@@ -70,7 +96,9 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
 			sends = rf_is_sender(pkt, source->iface);
 		return sends ? RF_REASON_NONE : not_its;
 	case RF_DEVICE_UPLINK:
-		return source->iface || of_host ? RF_REASON_SPOOFED : RF_REASON_NONE;
+		return of_host || (source->iface && !rf_is_bare_metal(source->iface))
+			       ? RF_REASON_SPOOFED
+			       : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:
 		if (source->iface == RF_IFACE_NOBODY && source->whose == RF_WHOSE_SHARED)
 			return RF_REASON_SHARED_ADDRESS;
@@ -79,9 +107,21 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
 			       : RF_REASON_OUTER_SOURCE;
 	case RF_DEVICE_HOST:
 		return of_host ? RF_REASON_NONE : RF_REASON_FROM_HOST;
+	case RF_DEVICE_NIC:
+		return rf_check_nic_source(pkt, source);
 	default:
 		return RF_REASON_INTERNAL;
 	}
+}
+
+/* What to call a source that nobody may send from. */
+static __always_inline enum rf_reason rf_nobody_sends(const struct rf_pkt *pkt)
+{
+	if (pkt->from == RF_DEVICE_OVERLAY)
+		return RF_REASON_OUTER_SOURCE;
+	if (pkt->from == RF_DEVICE_NIC && !pkt->arrives)
+		return RF_REASON_SOURCE_ADDRESS;
+	return RF_REASON_SPOOFED;
 }
 
 /* Where the source is, by its address. */
@@ -101,7 +141,7 @@ static __noinline enum rf_reason rf_find_source(const struct rf_pkt *pkt, struct
 		   rf_not_unicast(&pkt->src, pkt->is_v6)) {
 		/* A gateway sends nothing that would come in from anywhere, and an
 		 * on-link address without an interface is nobody's. */
-		return pkt->from == RF_DEVICE_UPLINK ? RF_REASON_SPOOFED : RF_REASON_OUTER_SOURCE;
+		return rf_nobody_sends(pkt);
 	}
 	return rf_check_source(pkt, end);
 }

@@ -25,12 +25,13 @@ struct rf_flow {
 	__u32 turned;	       /* 1: the packet's destination opened it */
 };
 
-RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 1, 0);
+/* As `scratch`: the programs of a NIC have the second place. */
+RF_MAP(flow_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_flow, 2, 0);
 
-static __always_inline struct rf_flow *rf_flow_begin(void)
+static __always_inline struct rf_flow *rf_flow_begin(const struct rf_pkt *pkt)
 {
-	__u32 zero = 0;
-	struct rf_flow *flow = bpf_map_lookup_elem(&flow_scratch, &zero);
+	__u32 place = pkt->from == RF_DEVICE_NIC;
+	struct rf_flow *flow = bpf_map_lookup_elem(&flow_scratch, &place);
 
 	if (flow)
 		__builtin_memset(flow, 0, sizeof(*flow));

@@ -120,7 +120,11 @@ static __always_inline int rf_to_local(struct __sk_buff *ctx, __u32 ifindex, str
 	return bpf_redirect(ifindex, 0);
 }
 
-/* To the interface that the destination address leads to. Global, as rf_ask is. */
+/* No TC_ACT_*: the way there is the domain's uplink. */
+#define RF_BY_UPLINK (-2)
+
+/* To the interface that the destination address leads to, or RF_BY_UPLINK: the overlay
+ * does not reach it. Global, as rf_ask is. */
 __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				const struct rf_end *end, struct rf_flow *flow)
 {
@@ -137,6 +141,8 @@ __noinline int rf_forward_iface(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 	routed = pkt->from == RF_DEVICE_UPLINK;
 	if (!to || to->domain_id != pkt->domain_id)
 		return rf_drop(ctx, RF_REASON_NO_ROUTE);
+	if (to->flags & RF_IFACE_BARE_METAL)
+		return RF_BY_UPLINK;
 	if (pkt->from == RF_DEVICE_WORKLOAD)
 		routed = rf_to_gateway(pkt);
 	if (pkt->from == RF_DEVICE_OVERLAY) {
@@ -187,7 +193,7 @@ static __noinline int rf_to_uplink(struct __sk_buff *ctx, const struct rf_pkt *p
 	return bpf_redirect_neigh(domain->uplink_ifindex, &next, sizeof(next), 0);
 }
 
-/* To an address beyond the domain's uplink. Global, as rf_ask is. */
+/* Out of the domain's uplink, to an address or a machine beyond it. Global, as rf_ask is. */
 __noinline int rf_forward_outside(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				  struct rf_flow *flow)
 {
@@ -244,11 +250,14 @@ static __noinline int rf_to_stack(struct __sk_buff *ctx, struct rf_flow *flow)
 static __always_inline int rf_forward(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				      const struct rf_end *end, struct rf_flow *flow)
 {
+	int action = RF_BY_UPLINK;
+
 	if (end->whose == RF_WHOSE_HOST)
 		return pkt->from == RF_DEVICE_WORKLOAD ? rf_to_stack(ctx, flow)
 						       : rf_drop(ctx, RF_REASON_NO_ROUTE);
-	return end->iface ? rf_forward_iface(ctx, pkt, end, flow)
-			  : rf_forward_outside(ctx, pkt, flow);
+	if (end->iface)
+		action = rf_forward_iface(ctx, pkt, end, flow);
+	return action == RF_BY_UPLINK ? rf_forward_outside(ctx, pkt, flow) : action;
 }
 
 #endif

@@ -27,7 +27,7 @@ static __always_inline void rf_frags_of(const struct rf_pkt *pkt, struct rf_frag
 	struct rf_iface *iface;
 	struct rf_end end;
 
-	key->inbound = pkt->from == RF_DEVICE_HOST;
+	key->inbound = pkt->from == RF_DEVICE_HOST || pkt->arrives;
 	if (!index) {
 		rf_find_end(pkt->domain_id, &pkt->src, &end);
 		index = end.iface;

@@ -26,10 +26,20 @@ RF_MAP(rf_devices, BPF_MAP_TYPE_ARRAY, __u32, struct rf_device, RF_DEVICES_NEAR,
 RF_MAP(rf_devices_far, BPF_MAP_TYPE_HASH, __u32, struct rf_device, RF_DEVICES_FAR,
        BPF_F_NO_PREALLOC);
 
+/* Between two look-ups of which one takes place: clang makes one call of them, with the
+ * map as a variable, and then the kernel can neither inline it nor call the map's own
+ * function directly. */
+#define RF_KEEP_APART(FOUND) asm volatile("" : "+r"(FOUND))
+
 static __always_inline struct rf_device *rf_find_device(__u32 ifindex)
 {
-	if (ifindex < RF_DEVICES_NEAR)
-		return bpf_map_lookup_elem(&rf_devices, &ifindex);
+	struct rf_device *device;
+
+	if (ifindex < RF_DEVICES_NEAR) {
+		device = bpf_map_lookup_elem(&rf_devices, &ifindex);
+		RF_KEEP_APART(device);
+		return device;
+	}
 	return bpf_map_lookup_elem(&rf_devices_far, &ifindex);
 }
 
@@ -79,6 +89,9 @@ _Static_assert(RF_PASSED == RF_DEVICES_NEAR + RF_DEVICES_FAR + 1, "every device 
 RF_MAP(rf_passed, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_passed, RF_PASSED, 0);
 RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, BPF_F_NO_PREALLOC);
 RF_MAP(rf_audit, BPF_MAP_TYPE_PERCPU_HASH, struct rf_audit_key, __u64, RF_AUDIT, BPF_F_NO_PREALLOC);
+
+RF_MAP(rf_builtins, BPF_MAP_TYPE_LPM_TRIE, struct rf_builtin_key, __u32, RF_BUILTINS,
+       BPF_F_NO_PREALLOC);
 
 /* Written only when rf_config.record is set: by tests and by dry runs, which have
  * one of their own. */

@@ -59,6 +59,7 @@ struct rf_pkt {
 	__u32 iface_flags;  /* and its RF_IFACE_* */
 	__u32 vni;	    /* from a workload: its network; from the overlay: the frame's */
 	__u32 to_host;	    /* from a workload: 1: the frame is for the host's stack */
+	__u32 arrives;	    /* at a NIC: 1: from its network; 0: from its machine */
 	__u32 outer_family; /* from the overlay: who sent the frame; RF_AF_* */
 	struct rf_ip outer;
 

@@ -14,6 +14,8 @@
 #include "arp_nd.h"
 #include "decide.h"
 #include "frag.h"
+#include "nic.h"
+#include "quick.h"
 #include "replicate.h"
 #include "shared.h"
 
@@ -34,23 +36,26 @@ static __always_inline enum rf_reason rf_check_scope(const struct rf_pkt *pkt)
 	return RF_REASON_NONE;
 }
 
-/* Says whose the device is; NULL: nobody's that is known. */
-static __always_inline struct rf_iface *rf_begin_workload(struct rf_pkt *pkt,
-							  const struct rf_device *device)
+/* Whose the device is; NULL: nobody's that is known. */
+static __always_inline struct rf_iface *rf_find_workload(const struct rf_device *device)
 {
 	__u32 index = device->ref;
 	struct rf_iface *iface = bpf_map_lookup_elem(&rf_ifaces, &index);
 
-	if (!index || !iface || !iface->id)
-		return NULL;
+	return index && iface && iface->id ? iface : NULL;
+}
+
+/* Says so in the packet. */
+static __always_inline void rf_begin_workload(struct rf_pkt *pkt, const struct rf_device *device,
+					      const struct rf_iface *iface)
+{
 	pkt->counter = device->counter;
-	pkt->iface = index;
+	pkt->iface = device->ref;
 	pkt->iface_id = iface->id;
 	pkt->iface_flags = iface->flags;
 	pkt->domain = iface->domain;
 	pkt->domain_id = iface->domain_id;
 	pkt->vni = iface->vni;
-	return iface;
 }
 
 /* Ingress of a workload's device. */
@@ -58,18 +63,23 @@ SEC("tcx/ingress")
 int from_workload(struct __sk_buff *ctx)
 {
 	struct rf_device *device = rf_find_device(ctx->ifindex);
-	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_WORKLOAD);
 	struct rf_iface *iface;
 	enum rf_reason reason;
+	struct rf_pkt *pkt;
 	int action;
 
-	if (!pkt)
-		return rf_drop(ctx, RF_REASON_INTERNAL);
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
-	iface = rf_begin_workload(pkt, device);
+	iface = rf_find_workload(device);
 	if (!iface)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	action = rf_quick_from_workload(ctx, device, iface);
+	if (action != RF_LONG_WAY)
+		return action;
+	pkt = rf_pkt_begin(RF_DEVICE_WORKLOAD);
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	rf_begin_workload(pkt, device, iface);
 
 	reason = rf_parse(ctx, pkt);
 	if (reason)
@@ -135,15 +145,19 @@ SEC("tcx/ingress")
 int from_overlay(struct __sk_buff *ctx)
 {
 	struct rf_device *device = rf_find_device(ctx->ifindex);
-	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_OVERLAY);
 	enum rf_reason reason;
+	struct rf_pkt *pkt;
 	struct rf_vni *vni;
 	int action;
 
-	if (!pkt)
-		return rf_drop(ctx, RF_REASON_INTERNAL);
 	if (!device || device->kind != RF_DEVICE_OVERLAY)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	action = rf_quick_from_overlay(ctx, device);
+	if (action != RF_LONG_WAY)
+		return action;
+	pkt = rf_pkt_begin(RF_DEVICE_OVERLAY);
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
 	vni = rf_tunnel(ctx, pkt) ? NULL : bpf_map_lookup_elem(&rf_vnis, &pkt->vni);
 	if (!vni)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_VNI);
@@ -222,15 +236,20 @@ SEC("tcx/egress")
 int to_workload(struct __sk_buff *ctx)
 {
 	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_iface *iface;
 	struct rf_pkt *pkt;
 
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
 	if (ctx->mark == rf_config.mark)
 		return rf_deliver(ctx, device->counter, NULL);
+	iface = rf_find_workload(device);
 	pkt = rf_pkt_begin(RF_DEVICE_HOST);
-	if (!pkt || !rf_begin_workload(pkt, device) || rf_parse(ctx, pkt) ||
-	    pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt) || rf_check_scope(pkt))
+	if (!pkt || !iface)
+		return rf_drop(ctx, RF_REASON_FROM_HOST);
+	rf_begin_workload(pkt, device, iface);
+	if (rf_parse(ctx, pkt) || pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt) ||
+	    rf_check_scope(pkt))
 		return rf_drop(ctx, RF_REASON_FROM_HOST);
 	return rf_decide_from_host(ctx, pkt);
 }
@@ -290,6 +309,53 @@ static __always_inline int rf_guard_admits_nd(struct bpf_nf_ctx *ctx)
 	       (type == RF_ND_SOLICITATION || type == RF_ND_ADVERTISEMENT);
 }
 
+/* Either way through the NIC of a bare-metal workload. What passes goes on as the
+ * kernel would have it. */
+static __always_inline int rf_at_nic(struct __sk_buff *ctx, int arrives)
+{
+	struct rf_device *device = rf_find_device(ctx->ifindex);
+	struct rf_pkt *pkt = rf_pkt_begin(RF_DEVICE_NIC);
+	struct rf_iface *iface = NULL;
+	enum rf_reason reason;
+
+	if (!pkt)
+		return rf_drop(ctx, RF_REASON_INTERNAL);
+	pkt->arrives = arrives;
+	if (device && device->kind == RF_DEVICE_NIC)
+		iface = rf_find_workload(device);
+	if (iface)
+		rf_begin_workload(pkt, device, iface);
+	reason = rf_parse_at_nic(ctx, pkt);
+	/* These hold whatever is known of the device: they keep the machine reachable. */
+	if (!reason && rf_is_built_in(ctx, pkt))
+		return rf_pass_built_in(ctx, pkt);
+	if (!iface)
+		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	if (!reason)
+		reason = rf_check_scope(pkt);
+	if (!reason && arrives && ctx->pkt_type != RF_PACKET_HOST)
+		reason = RF_REASON_DESTINATION_MAC;
+	if (!reason && !arrives && !rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))
+		reason = RF_REASON_SOURCE_MAC;
+	if (reason)
+		return rf_drop(ctx, reason);
+	return rf_decide_at_nic(ctx, pkt);
+}
+
+/* Egress of a machine's NIC. */
+SEC("tcx/egress")
+int from_host(struct __sk_buff *ctx)
+{
+	return rf_at_nic(ctx, 0);
+}
+
+/* Ingress of a machine's NIC. */
+SEC("tcx/ingress")
+int to_host(struct __sk_buff *ctx)
+{
+	return rf_at_nic(ctx, 1);
+}
+
 #define RF_NF_DROP 0
 #define RF_NF_ACCEPT 1
 
@@ -301,7 +367,8 @@ int guard(struct bpf_nf_ctx *ctx)
 	__u32 ifindex = ctx->state->in ? ctx->state->in->ifindex : 0;
 	struct rf_device *device = rf_find_device(ifindex);
 
-	if (device && device->kind == RF_DEVICE_HOST)
+	/* What came in by a machine's NIC was judged there. */
+	if (device && (device->kind == RF_DEVICE_HOST || device->kind == RF_DEVICE_NIC))
 		return RF_NF_ACCEPT;
 	if (device && device->kind == RF_DEVICE_WORKLOAD && ctx->skb->mark == rf_stack_mark())
 		return RF_NF_ACCEPT;

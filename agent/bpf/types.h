@@ -332,6 +332,15 @@ struct rf_limits {
 	__u64 of[RF_BUDGETS];
 };
 
+/* ---- built-in rules ----------------------------------------------------- */
+
+/* rf_builtins (LPM): which built-in rules of NICs name an address: RF_BUILTIN_*. A
+ * prefix says all that those around it say. */
+struct rf_builtin_key {
+	__u32 prefixlen;
+	struct rf_ip ip;
+};
+
 /* ---- packets in fragments ----------------------------------------------- */
 
 /* rf_frags: by who fragments. */
@@ -382,6 +391,8 @@ struct rf_frags {
 struct rf_passed {
 	__u64 from;
 	__u64 to;
+	/* Of a NIC: those that a built-in rule let pass, either way; not among the others. */
+	__u64 builtin;
 };
 
 /* rf_drops (per CPU): (device, reason) -> packets. */
@@ -453,7 +464,9 @@ struct rf_config {
 	 * take the tunnel from its cb: VNI, then the address it came from. */
 	__u8 dry;
 	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
-	__u8 pad[6];
+	__be16 vxlan_port;
+	__be16 controller_port; /* 0: there is none */
+	__u8 pad[2];
 	/* Without a packet, until an entry goes: by RF_LIFE_* and enum rf_conn_state. */
 	__u64 timeout_ns[RF_LIVES][RF_CONN_STATES];
 };

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ringfence_policy::settings::{Period, SettingErrors, Settings};
 use tonic::transport::Endpoint;
 
@@ -27,6 +28,12 @@ pub struct Cli {
 pub enum Command {
     /// Take all that the agent made off this host: links, programs, maps, the overlay device, addresses of uplinks
     Teardown,
+    /// Take the programs off this machine's NICs at once and keep them off, with or without an agent or a controller
+    Rescue {
+        /// Give the NICs back to the agent
+        #[arg(long)]
+        end: bool,
+    },
 }
 
 /// The settings as flags or environment variables; all are text until [`Config::read`] judges them together.
@@ -65,6 +72,10 @@ pub struct Flags {
     /// Where the last enforced state is kept [default: /var/lib/ringfence/agent]
     #[arg(long, global = true, env = "RINGFENCE_AGENT_STATE_DIR", value_name = "DIR")]
     state_dir: Option<String>,
+    /// Who may open SSH to this machine where it is a bare-metal workload, whatever policy says: prefixes, or none
+    /// [default: anybody]
+    #[arg(long, global = true, env = "RINGFENCE_AGENT_SSH_FROM", value_delimiter = ',', value_name = "PREFIX")]
+    ssh_from: Vec<String>,
     /// How long an interface that enforces waits for the controller's word to come up [default: 10s]
     #[arg(long, global = true, env = "RINGFENCE_AGENT_UP_DEADLINE", value_name = "TIME")]
     up_deadline: Option<String>,
@@ -102,6 +113,8 @@ pub struct Config {
     pub pin_dir: PathBuf,
     /// Where the last enforced state is kept.
     pub state_dir: PathBuf,
+    /// Who may open SSH to this machine where it is a bare-metal workload, whatever policy says.
+    pub ssh_from: Vec<IpNet>,
     /// How long an enforcing interface waits for the controller's word.
     pub up_deadline: Duration,
     /// The host is given over to us.
@@ -115,6 +128,15 @@ pub struct Config {
     /// Judge, then let pass.
     #[cfg(debug_assertions)]
     pub verdict_off: bool,
+}
+
+/// Where an agent keeps what outlives it.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Where programs, links and maps are pinned.
+    pub pin_dir: PathBuf,
+    /// Where the last enforced state is kept.
+    pub state_dir: PathBuf,
 }
 
 /// Why there is no configuration.
@@ -137,21 +159,15 @@ pub enum ConfigError {
 impl Config {
     /// Judges all settings together; every error is told at once.
     pub fn read(flags: Flags) -> Result<Self, ConfigError> {
-        let file = flags.config.clone();
-        let mut settings = Settings::new("RINGFENCE_AGENT", given(flags));
-        if let Some(path) = file {
-            let text =
-                std::fs::read_to_string(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
-            settings = settings.with_file(&path.to_string_lossy(), &text);
-        }
+        let mut settings = settings(flags)?;
         let host: Option<String> = settings.required("host");
         let controller: Option<Controller> = settings.required("controller");
         let underlay = underlay(&mut settings);
         let overlay_device = settings.or("overlay-device", DeviceName("rf-overlay".to_owned())).0;
         let vxlan_port = settings.or("vxlan-port", VxlanPort(4789)).0;
         let gateway_mac = settings.or("gateway-mac", Mac([0x02, 0x52, 0x46, 0x00, 0x00, 0x01])).0;
-        let pin_dir = settings.or("bpffs", PathBuf::from("/sys/fs/bpf/ringfence"));
-        let state_dir = settings.or("state-dir", PathBuf::from("/var/lib/ringfence/agent"));
+        let Places { pin_dir, state_dir } = places(&mut settings);
+        let ssh_from = ssh_from(&mut settings);
         let up_deadline = settings.or("up-deadline", Period(Duration::from_secs(10))).0;
         let dedicated = settings.or("dedicated", false);
         let trusted_devices = settings.list("trusted-devices");
@@ -173,6 +189,7 @@ impl Config {
             gateway_mac,
             pin_dir,
             state_dir,
+            ssh_from,
             up_deadline,
             dedicated,
             trusted_devices,
@@ -181,6 +198,47 @@ impl Config {
             #[cfg(debug_assertions)]
             verdict_off,
         })
+    }
+}
+
+impl Places {
+    /// Of all settings these alone, so that others may be missing or wrong.
+    ///
+    /// # Errors
+    /// A configuration file that cannot be read.
+    pub fn read(flags: Flags) -> Result<Self, ConfigError> {
+        Ok(places(&mut settings(flags)?))
+    }
+}
+
+fn settings(flags: Flags) -> Result<Settings, ConfigError> {
+    let file = flags.config.clone();
+    let settings = Settings::new("RINGFENCE_AGENT", given(flags));
+    let Some(path) = file else { return Ok(settings) };
+    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
+    Ok(settings.with_file(&path.to_string_lossy(), &text))
+}
+
+fn places(settings: &mut Settings) -> Places {
+    Places {
+        pin_dir: settings.or("bpffs", PathBuf::from("/sys/fs/bpf/ringfence")),
+        state_dir: settings.or("state-dir", PathBuf::from("/var/lib/ringfence/agent")),
+    }
+}
+
+/// Anybody, unless prefixes are given; `none` stands alone.
+fn ssh_from(settings: &mut Settings) -> Vec<IpNet> {
+    const KEY: &str = "ssh-from";
+    let given: Vec<SshFrom> = settings.list(KEY);
+    let nets: Vec<IpNet> = given.iter().filter_map(|SshFrom(net)| *net).collect();
+    match (given.is_empty(), nets.len() == given.len()) {
+        (true, _) => vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())],
+        (_, true) => nets,
+        _ if given.len() == 1 => Vec::new(),
+        _ => {
+            settings.refuse(KEY, "names prefixes and none; write one or the other");
+            Vec::new()
+        }
     }
 }
 
@@ -196,6 +254,7 @@ fn given(flags: Flags) -> BTreeMap<&'static str, Vec<String>> {
         ("gateway-mac", one(flags.gateway_mac)),
         ("bpffs", one(flags.bpffs)),
         ("state-dir", one(flags.state_dir)),
+        ("ssh-from", flags.ssh_from),
         ("up-deadline", one(flags.up_deadline)),
         ("dedicated", on(flags.dedicated)),
         ("trusted-devices", flags.trusted_devices),
@@ -228,6 +287,22 @@ impl FromStr for Controller {
             Some("http") => Ok(Self(endpoint)),
             _ => Err("write http://ADDRESS:PORT".to_owned()),
         }
+    }
+}
+
+/// A prefix, or `none`.
+struct SshFrom(Option<IpNet>);
+
+impl FromStr for SshFrom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let wrong = || format!("{text:?} is no prefix; write ADDRESS/LENGTH, like 192.0.2.0/24, or none");
+        let net: IpNet = text.parse().map_err(|_| wrong())?;
+        Ok(Self(Some(net.trunc())))
     }
 }
 
@@ -299,6 +374,32 @@ mod tests {
         assert_eq!(config.gateway_mac, [0x02, 0x52, 0x46, 0, 0, 1]);
         assert_eq!(config.up_deadline, Duration::from_secs(10));
         assert!(!config.dedicated);
+    }
+
+    #[test]
+    fn anybody_may_open_ssh_unless_prefixes_or_none_are_given() {
+        let ssh = |args: &[&str]| {
+            let base = ["--host", "h1", "--controller", "http://192.0.2.1:1", "--underlay-address", "10.0.0.1"];
+            let nets = read(&[&base[..], args].concat())?.ssh_from;
+            Ok::<_, String>(nets.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(ssh(&[]).unwrap(), ["0.0.0.0/0", "::/0"]);
+        assert_eq!(ssh(&["--ssh-from", "192.0.2.9/24,2001:db8::/32"]).unwrap(), ["192.0.2.0/24", "2001:db8::/32"]);
+        assert!(ssh(&["--ssh-from", "none"]).unwrap().is_empty());
+        for (given, wanted) in [("none,192.0.2.0/24", "one or the other"), ("office", "is no prefix")] {
+            let wrong = ssh(&["--ssh-from", given]).unwrap_err();
+            assert!(wrong.contains(wanted), "{wrong}");
+        }
+    }
+
+    /// An operator who needs it has no time to mend a configuration.
+    #[test]
+    fn where_to_rescue_is_known_though_other_settings_are_missing_or_wrong() {
+        let args = ["ringfence-agent", "rescue", "--state-dir", "/s", "--gateway-mac", "x"];
+        let cli = Cli::try_parse_from(args).unwrap();
+        let places = Places::read(cli.flags).unwrap();
+        assert_eq!(places.state_dir, PathBuf::from("/s"));
+        assert_eq!(places.pin_dir, PathBuf::from("/sys/fs/bpf/ringfence"));
     }
 
     #[test]

@@ -10,13 +10,20 @@ use crate::{
     netlink::Link,
 };
 
+mod accounts;
+
 /// Everything that is counted, under no request's number.
 pub(crate) fn report(
     maps: &Maps,
     image: &Image,
     links: &BTreeMap<String, Link>,
 ) -> Result<v1::CountersReport, BpfError> {
-    Ok(v1::CountersReport { request_id: 0, devices: read(maps, image, links)?, audit: read_audit(maps, image)? })
+    Ok(v1::CountersReport {
+        request_id: 0,
+        devices: read(maps, image, links)?,
+        audit: read_audit(maps, image)?,
+        accounts: accounts::read(maps, image)?,
+    })
 }
 
 /// What passed and what was dropped, for every device that is known or dropped something; of the host's
@@ -31,7 +38,9 @@ fn read(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<Ve
     for (ifindex, device) in &image.devices {
         let passed = maps.passed.get(&device.counter)?.unwrap_or_default();
         let interface_id = match device.kind {
-            DeviceKind::RF_DEVICE_WORKLOAD => image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id),
+            DeviceKind::RF_DEVICE_WORKLOAD | DeviceKind::RF_DEVICE_NIC => {
+                image.ifaces.get(&device.r#ref).map_or(0, |iface| iface.id)
+            }
             _ => 0,
         };
         let counters =

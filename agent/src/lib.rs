@@ -20,6 +20,7 @@ pub mod lower;
 pub mod netlink;
 pub mod persist;
 pub mod reconcile;
+pub mod rescue;
 pub mod run;
 pub mod session;
 pub mod teardown;

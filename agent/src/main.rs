@@ -7,8 +7,8 @@ use std::{
 
 use clap::Parser;
 use ringfence_agent::{
-    config::{Cli, Command, Config},
-    run, teardown,
+    config::{Cli, Command, Config, Flags, Places},
+    rescue, run, teardown,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -20,22 +20,40 @@ fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let cli = Cli::parse();
-    let config = match Config::read(cli.flags) {
-        Ok(config) => config,
-        Err(error) => return fail(BAD_CONFIG, &error.to_string()),
-    };
-    match carry_out(cli.command, config) {
+    match cli.command {
+        None => configured(cli.flags, run::run),
+        Some(Command::Teardown) => configured(cli.flags, async |config| teardown::teardown(&config).await),
+        Some(Command::Rescue { end }) => match Places::read(cli.flags) {
+            Ok(places) => done(rescue(&places, end)),
+            Err(error) => fail(BAD_CONFIG, &error.to_string()),
+        },
+    }
+}
+
+fn configured(flags: Flags, work: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> ExitCode {
+    match Config::read(flags) {
+        Ok(config) => done(carry_out(work(config))),
+        Err(error) => fail(BAD_CONFIG, &error.to_string()),
+    }
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &told_once(&error)),
     }
 }
 
+/// Needs nothing but this machine: no controller, no agent, no other settings.
+fn rescue(places: &Places, end: bool) -> anyhow::Result<()> {
+    let told = if end { rescue::end(places)? } else { rescue::begin(places)? };
+    writeln!(std::io::stdout(), "{told}")?;
+    Ok(())
+}
+
 #[tokio::main]
-async fn carry_out(command: Option<Command>, config: Config) -> anyhow::Result<()> {
-    match command {
-        None => run::run(config).await,
-        Some(Command::Teardown) => teardown::teardown(&config).await,
-    }
+async fn carry_out(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    work.await
 }
 
 /// The error and its causes, without those that the text of an error before them has already.

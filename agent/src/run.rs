@@ -29,9 +29,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (answers_in, answers) = mpsc::unbounded_channel();
     let (held_in, held) = watch::channel(None);
     let (devices_in, devices) = watch::channel(v1::Devices::default());
+    let (put_back_in, put_back) = watch::channel(v1::PutBacks::default());
     let (events_in, events) = mpsc::channel(WAITING);
     let (changed_in, changed) = mpsc::channel(1);
-    let outputs = Outputs { answers: answers_in, held: held_in, devices: devices_in };
+    let outputs = Outputs { answers: answers_in, held: held_in, devices: devices_in, put_back: put_back_in };
     let identity = Identity { host: config.host.clone(), underlay: config.underlay.clone() };
     let (controller, host, up_deadline) = (config.controller.clone(), config.host.clone(), config.up_deadline);
 
@@ -52,7 +53,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let session = tokio::spawn(async move {
         // Hello says what is enforced, so it waits until something can be.
         if first_pass.changed().await.is_ok() {
-            session::run(controller, identity, Channels { events: events_in, answers, held, devices }).await;
+            let channels = Channels { events: events_in, answers, held, devices, put_back };
+            session::run(controller, identity, channels).await;
         }
     });
     let mut terminate = signal(SignalKind::terminate())?;

@@ -43,6 +43,8 @@ pub struct Channels {
     pub held: watch::Receiver<Option<Vec<v1::HeldDomain>>>,
     /// Interfaces whose device enforces.
     pub devices: watch::Receiver<v1::Devices>,
+    /// What somebody else changed here, and was put back.
+    pub put_back: watch::Receiver<v1::PutBacks>,
 }
 
 /// Why a stream ended.
@@ -110,6 +112,8 @@ async fn stream(
     let mut incoming = client.sync(ReceiverStream::new(outgoing)).await?.into_inner();
     let devices = channels.devices.borrow_and_update().clone();
     send(&out, agent_message::Message::Devices(devices)).await?;
+    let put_back = channels.put_back.borrow_and_update().clone();
+    send(&out, agent_message::Message::PutBack(put_back)).await?;
     tracing::info!(controller = %endpoint.uri(), "connected");
     loop {
         tokio::select! {
@@ -130,6 +134,11 @@ async fn stream(
                 changed.map_err(|_| Ended::Stopping)?;
                 let devices = channels.devices.borrow_and_update().clone();
                 send(&out, agent_message::Message::Devices(devices)).await?;
+            }
+            changed = channels.put_back.changed() => {
+                changed.map_err(|_| Ended::Stopping)?;
+                let put_back = channels.put_back.borrow_and_update().clone();
+                send(&out, agent_message::Message::PutBack(put_back)).await?;
             }
         }
     }

@@ -53,6 +53,11 @@ pub(crate) enum Unanswered {
     /// No host does.
     #[error("no program sees it: {0} is no interface's, and the domain has no uplink it could come in by")]
     Nowhere(String),
+    /// A machine does not speak to itself by its NIC.
+    #[error(
+        "no program sees it: workload {0:?} is the host itself, and what a machine says to itself leaves by no device"
+    )]
+    Itself(String),
     /// The device is not there.
     #[error(
         "device {device:?} of {whose} is not on this host; start the workload, or name its device on the interface"
@@ -138,8 +143,14 @@ fn entry(bundle: &Bundle, flow: &Flow, here: Here<'_>) -> Result<Entry, Unanswer
     };
     if let Some((interface, src_mac)) = owner(bundle, flow.source) {
         let link = on_this_host(interface)?;
+        let hook = if interface.bare_metal { Hook::FromHost } else { Hook::FromWorkload };
         let dst_mac = if flow.destination == End::Host { link.mac } else { here.gateway_mac };
-        return Ok(Entry { hook: Hook::FromWorkload, ifindex: link.ifindex, src_mac, dst_mac });
+        return Ok(Entry { hook, ifindex: link.ifindex, src_mac, dst_mac });
+    }
+    if let Some((interface, _)) = owner(bundle, flow.destination).filter(|(interface, _)| interface.bare_metal) {
+        let End::Address(_) = flow.source else { return Err(Unanswered::Itself(interface.workload.clone())) };
+        let link = on_this_host(interface)?;
+        return Ok(Entry { hook: Hook::ToHost, ifindex: link.ifindex, src_mac: NEXT_HOP_MAC, dst_mac: link.mac });
     }
     let End::Address(_) = flow.source else {
         let (interface, dst_mac) = owner(bundle, flow.destination).ok_or_else(|| nowhere(flow.destination))?;
@@ -207,11 +218,11 @@ pub(crate) fn verdict(
         to_rule: decision.to_rule,
         from_rule_name: name(decision.from_rule),
         to_rule_name: name(decision.to_rule),
-        target: if decision.reason == 0 { target(bundle, image, here, decision) } else { String::new() },
+        target: if decision.reason == 0 { target(bundle, image, here, hook, decision) } else { String::new() },
     }
 }
 
-fn target(bundle: &Bundle, image: &Image, here: Here<'_>, decision: &Decision) -> String {
+fn target(bundle: &Bundle, image: &Image, here: Here<'_>, hook: Hook, decision: &Decision) -> String {
     let device = || {
         let link = here.links.values().find(|link| link.ifindex == decision.ifindex);
         link.map_or_else(|| format!("device {}", decision.ifindex), |link| link.name.clone())
@@ -224,6 +235,8 @@ fn target(bundle: &Bundle, image: &Image, here: Here<'_>, decision: &Decision) -
         found.map_or_else(|| format!("host {}", decision.remote_host), |host| host.name.clone())
     };
     match decision.action {
+        Action::RF_ACTION_DELIVER if hook == Hook::FromHost => format!("the network of {}", device()),
+        Action::RF_ACTION_DELIVER if hook == Hook::ToHost => "the machine itself".to_owned(),
         Action::RF_ACTION_LOCAL | Action::RF_ACTION_DELIVER => format!("local {}", device()),
         Action::RF_ACTION_OVERLAY => format!("overlay {}", host()),
         Action::RF_ACTION_UPLINK => format!("uplink {}", device()),

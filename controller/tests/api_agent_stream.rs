@@ -494,15 +494,23 @@ async fn counters_come_with_names_and_hosts_that_do_not_answer_are_named() {
     let drops = vec![v1::DropCounter { reason: "policy_deny".to_owned(), packets: 3 }];
     let named = v1::DeviceCounters { interface_id: id, device: "tap1".to_owned(), passed_from: 5, passed_to: 6, drops };
     let overlay = v1::DeviceCounters { device: "rf-overlay".to_owned(), ..v1::DeviceCounters::default() };
-    first
-        .send(FromAgent::Counters(v1::CountersReport { request_id, devices: vec![named, overlay], audit: Vec::new() }))
-        .await;
+    let share = |interface_id| v1::OriginatorCounter { interface_id, connections: 4 };
+    let account = |interface_id, filled_by| v1::AccountCounters { interface_id, filled_by, ..Default::default() };
+    let accounts = vec![account(id, vec![share(id), share(u32::MAX)]), account(u32::MAX, Vec::new())];
+    let devices = vec![named, overlay];
+    first.send(FromAgent::Counters(v1::CountersReport { request_id, devices, accounts, ..Default::default() })).await;
 
     let response = soon("the counters come", asked).await.unwrap().unwrap().into_inner();
     let rows: Vec<_> =
         response.interfaces.iter().map(|row| (row.host.as_str(), row.workload.as_str(), row.passed_from)).collect();
     assert_eq!(rows, [("h1", "web-1", 5), ("h1", "", 0)]);
     assert_eq!(response.interfaces[0].domain, "acme/prod");
+    // Of an interface that is gone nobody is told.
+    assert_eq!(response.connections.len(), 1);
+    let connections = &response.connections[0];
+    assert_eq!((connections.host.as_str(), connections.workload.as_str()), ("h1", "web-1"));
+    let filled: Vec<_> = connections.filled_by.iter().map(|it| (it.workload.as_str(), it.connections)).collect();
+    assert_eq!(filled, [("web-1", 4)]);
     let errors: Vec<_> = response.errors.iter().map(|error| (error.host.as_str(), error.message.as_str())).collect();
     assert_eq!(errors, [("h2", "its agent is not connected"), ("h9", "its agent did not answer within 2s")]);
     api.stop().await;

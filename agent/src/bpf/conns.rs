@@ -7,7 +7,7 @@ use super::consts::{
     RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF, RF_BUDGET_OWN,
     RF_BUDGET_OWN_HALF,
 };
-use super::{BpfError, Charge, Conn, Conn4Key, Conn6Key, Maps};
+use super::{BpfError, Charge, Conn, Conn4Key, Conn6Key, Maps, Timeouts};
 
 impl Charge {
     /// What it takes: account and `RF_BUDGET_*`.
@@ -25,20 +25,45 @@ impl Charge {
     }
 }
 
+/// The domain's epoch of a connection that the agent put there: none in force is ever this one.
+pub(super) const NEVER_JUDGED: u32 = u32::MAX;
+
 impl Maps {
-    /// Charges of every connection of either family. Programs open and delete meanwhile.
-    pub fn charges(&self) -> Result<Vec<Charge>, BpfError> {
-        let mut charges: Vec<Charge> = self.conns4.entries()?.into_iter().map(|(_, conn)| conn.charge).collect();
-        charges.extend(self.conns6.entries()?.into_iter().map(|(_, conn)| conn.charge));
-        Ok(charges)
+    /// Takes out connections that were carried over from an earlier release and never spoke again: only a program can set
+    /// the timer of an entry, and does when it judges it. How many wait for that still.
+    pub fn collect_carried(&self, timeouts: &Timeouts, now_ns: u64) -> Result<usize, BpfError> {
+        let table = timeouts.table();
+        let silent = |conn: &Conn| conn.domain_epoch == NEVER_JUDGED;
+        let over = |conn: &Conn| {
+            let row = table.get(usize::from(conn.life));
+            let timeout = row.and_then(|row| row.get(conn.state.0 as usize)).copied().unwrap_or_default();
+            now_ns.saturating_sub(conn.seen_ns) > timeout
+        };
+        let mut waiting = 0;
+        for (key, conn) in self.conns4.entries()?.into_iter().filter(|(_, conn)| silent(conn)) {
+            if over(&conn) { self.remove_conn4(&key)? } else { waiting += 1 }
+        }
+        for (key, conn) in self.conns6.entries()?.into_iter().filter(|(_, conn)| silent(conn)) {
+            if over(&conn) { self.remove_conn6(&key)? } else { waiting += 1 }
+        }
+        Ok(waiting)
+    }
+
+    /// Charges what a connection takes that the agent put there.
+    pub(super) fn charge(&self, charge: &Charge) -> Result<(), BpfError> {
+        charge.taken().try_for_each(|(account, budget)| self.accounts.add_used(account, budget, 1))
+    }
+
+    /// Shows the charge of every connection of either family. Programs open and delete meanwhile.
+    pub fn visit_charges(&self, mut visit: impl FnMut(&Charge)) -> Result<(), BpfError> {
+        self.conns4.visit(|_, conn| visit(&conn.charge))?;
+        self.conns6.visit(|_, conn| visit(&conn.charge))
     }
 
     /// What all connections together take now, by account and budget, counted one by one.
     pub fn count_charges(&self) -> Result<BTreeMap<(u32, u32), u64>, BpfError> {
         let mut counted = BTreeMap::new();
-        for taken in self.charges()?.iter().flat_map(Charge::taken) {
-            *counted.entry(taken).or_default() += 1;
-        }
+        self.visit_charges(|charge| charge.taken().for_each(|taken| *counted.entry(taken).or_default() += 1))?;
         Ok(counted)
     }
 

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, OpenMapMut, OpenObject, ProgramHandle};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
+use libbpf_rs::{OpenObject, ProgramHandle};
 
-use super::consts::RF_LAYOUT;
+use super::boot::BootMap;
 use super::links::Links;
+use super::older::{Older, remove_pins};
+use super::pins::{Pins, pin_maps};
 use super::skel::{OpenRingfenceSkel, RingfenceProgs, RingfenceSkelBuilder};
-use super::table::failed;
-use super::{Boot, BpfError, Hook, Maps, Pod, Timeouts};
-
-/// The map that outlives the agent, but not the boot.
-const BOOT: &str = "rf_boot";
+use super::{BpfError, Hook, Maps, Timeouts};
 
 /// What the programs are told when they are loaded.
 #[derive(Clone, Debug)]
@@ -27,6 +25,10 @@ pub struct Options {
     pub overlay_ifindex: u32,
     /// The gateways' MAC, the same on every host.
     pub gateway_mac: [u8; 6],
+    /// UDP port of the overlay.
+    pub vxlan_port: u16,
+    /// TCP port of the controller; 0: there is none.
+    pub controller_port: u16,
     /// Load the host guard, too: it needs what a host without it can do without.
     pub guard: bool,
     /// How long connections live without a packet.
@@ -50,20 +52,40 @@ impl Options {
 /// The programs, loaded, and their maps. Dropping it leaves everything pinned in force.
 #[derive(Debug)]
 pub struct Datapath {
+    options: Options,
     maps: Maps,
     links: Links,
     programs: Vec<(Hook, ProgramHandle)>,
     /// If it was asked for.
     guard: Option<ProgramHandle>,
-    mark: u32,
+    pins: Pins,
+    boot: BootMap,
+    /// The maps that the programs of an earlier release decide by still.
+    older: Option<Older>,
+}
+
+/// What became of the flows when the programs of an earlier release were replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Layout of its maps.
+    pub layout: u32,
+    /// Connections that were carried over.
+    pub carried: usize,
+    /// Those of them that were opened meanwhile.
+    pub late: usize,
+    /// How long programs of both ran: a flow that was opened then may have met one of each.
+    pub sweep: Duration,
 }
 
 impl Datapath {
     /// Loads the programs over the maps pinned in `pin_dir`, making those that are missing, and puts
     /// them in place of the programs of links that are pinned there.
     ///
+    /// If an earlier release pinned maps of another layout there, its programs stay in place and go on deciding by those
+    /// until [`Datapath::take_over`]; the maps of this one are made beside them.
+    ///
     /// # Errors
-    /// [`BpfError::Layout`] when a pinned map is of another version; nothing is changed then.
+    /// [`BpfError::Layout`] when a pinned map is of a version that this one cannot take over; nothing is changed then.
     pub fn open(options: &Options) -> Result<Self, BpfError> {
         let dir = &options.pin_dir;
         fs::create_dir_all(dir).map_err(|source| BpfError::Pin { path: dir.clone(), action: "create", source })?;
@@ -72,24 +94,85 @@ impl Datapath {
         let mut storage = MaybeUninit::uninit();
         let mut skel = open_skel(&mut storage)?;
         skel.progs.guard.set_autoload(options.guard);
+        let mut boot = BootMap::open(dir)?;
+        let older = boot.older().map(|layout| Older::open(dir, layout, links.some_program()?)).transpose()?.flatten();
+        if older.is_none() {
+            if boot.older().is_some() {
+                boot.is_taken_over()?;
+            }
+            remove_pins(dir)?;
+        }
         pin_maps(&mut skel, dir)?;
-        let mark = boot_mark(dir)?;
-        configure(&mut skel, options, mark);
-        let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
+        configure(&mut skel, options, boot.mark());
+        let mut skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
 
+        let pins = Pins::of(skel.object_mut().maps_mut(), dir)?;
         let progs = &skel.progs;
         let guard = options.guard.then(|| ProgramHandle::try_from(&progs.guard)).transpose();
         let datapath = Self {
+            options: options.clone(),
             maps: Maps::open(&skel.maps)?,
             links,
-            programs: programs(progs)?,
+            programs: programs(progs, |_| true)?,
             guard: guard.map_err(|source| BpfError::Load { action: "keep", source })?,
-            mark,
+            pins,
+            boot,
+            older,
         };
-        for (hook, ifindex) in datapath.links.list()? {
-            datapath.links.renew(hook, ifindex, datapath.program(hook))?;
+        if datapath.older.is_none() {
+            datapath.renew_links()?;
         }
         Ok(datapath)
+    }
+
+    /// Whether an agent was here before in this boot: its programs may run on devices.
+    pub fn is_pinned(pin_dir: &Path) -> bool {
+        BootMap::path(pin_dir).exists()
+    }
+
+    /// Whether programs of an earlier release are in place still, which decide by maps of their own.
+    pub fn has_older(&self) -> bool {
+        self.older.is_some()
+    }
+
+    /// Ids of the domains that the programs in place enforce.
+    pub fn enforced(&self) -> Result<BTreeSet<u32>, BpfError> {
+        match &self.older {
+            Some(older) => older.domains(),
+            None => Ok(self.maps.domains.entries()?.into_iter().map(|(_, domain)| domain.id).collect()),
+        }
+    }
+
+    /// Puts the programs in place of those of an earlier release, once the maps hold what packets are to be judged by.
+    /// Connections come along; those that were opened while the programs were replaced, too. Cut off at any step, the
+    /// next agent finds the earlier release in force still and does it again.
+    pub fn take_over(&mut self) -> Result<Option<TakenOver>, BpfError> {
+        let Some(older) = &self.older else { return Ok(None) };
+        let early = older.carry(&self.maps)?;
+        let begun = Instant::now();
+        self.renew_links()?;
+        if let Some(program) = self.guard.as_ref().filter(|_| self.links.is_guarded()) {
+            self.links.guard(program)?;
+        }
+        let sweep = begun.elapsed();
+        let late = older.carry(&self.maps)?;
+        let taken = TakenOver { layout: older.layout(), carried: early + late, late, sweep };
+        self.boot.is_taken_over()?;
+        remove_pins(&self.options.pin_dir)?;
+        self.older = None;
+        Ok(Some(taken))
+    }
+
+    /// Pins every map again whose pin somebody removed or replaced; returns their names.
+    pub fn keep_pins(&self) -> Result<Vec<String>, BpfError> {
+        self.pins.keep()
+    }
+
+    fn renew_links(&self) -> Result<(), BpfError> {
+        for (hook, ifindex) in self.links.list()?.into_keys() {
+            self.links.renew(hook, ifindex, self.program(hook))?;
+        }
+        Ok(())
     }
 
     /// The maps.
@@ -99,13 +182,38 @@ impl Datapath {
 
     /// The mark of this boot, which only packets bear that a program admitted.
     pub fn mark(&self) -> u32 {
-        self.mark
+        self.boot.mark()
     }
 
     /// Runs the hook's program on the device from now on, before any other program there; whatever
     /// program of ours runs there is replaced in one step.
     pub fn attach(&mut self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
-        self.links.attach(hook, ifindex, self.program(hook))
+        if self.links.alive(hook, ifindex)?.is_none_or(|alive| alive.first || alive.program != self.program(hook).id())
+        {
+            return self.links.attach(hook, ifindex, self.program(hook));
+        }
+        // Somebody went before it. The kernel runs a program but once at a hook, so a twin has to go first, and the one
+        // behind only then.
+        self.programs[hook as usize].1 = self.twin(hook)?;
+        self.links.attach(hook, ifindex, self.program(hook))?;
+        self.renew_links()
+    }
+
+    /// The hook's program, loaded once more over the same maps.
+    fn twin(&self, hook: Hook) -> Result<ProgramHandle, BpfError> {
+        let mut storage = MaybeUninit::uninit();
+        let mut skel = open_skel(&mut storage)?;
+        for mut program in skel.open_object_mut().progs_mut() {
+            let wanted = program.name() == hook.program();
+            program.set_autoload(wanted);
+        }
+        pin_maps(&mut skel, &self.options.pin_dir)?;
+        configure(&mut skel, &self.options, self.mark());
+        let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
+        programs(&skel.progs, |other| other == hook)?
+            .pop()
+            .map(|(_, program)| program)
+            .ok_or(BpfError::Load { action: "keep", source: libbpf_rs::Error::from_raw_os_error(nix::libc::ENOENT) })
     }
 
     /// Takes the hook's program off the device, if it is there.
@@ -113,16 +221,15 @@ impl Datapath {
         self.links.detach(hook, ifindex)
     }
 
-    /// Where the kernel runs programs of this object now. Links of devices that are gone, links
-    /// that someone detached and links with somebody's program are not among them.
+    /// Where the kernel runs programs of this object now, before any other. Links of devices that are gone, links
+    /// that someone detached or went before, and links with somebody's program are not among them. Programs of an earlier
+    /// release count until they are replaced.
     pub fn attached(&self) -> Result<BTreeSet<(Hook, u32)>, BpfError> {
-        let mut attached = BTreeSet::new();
-        for (hook, ifindex) in self.links.list()? {
-            if self.links.alive(hook, ifindex)? == Some(self.program(hook).id()) {
-                attached.insert((hook, ifindex));
-            }
-        }
-        Ok(attached)
+        let mut attached = self.links.list()?;
+        attached.retain(|(hook, _), alive| {
+            alive.first && (self.older.is_some() || alive.program == self.program(*hook).id())
+        });
+        Ok(attached.into_keys().collect())
     }
 
     /// Guards the host's stack in this network namespace if [`Options::guard`] asked for it, else
@@ -158,6 +265,8 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.mark = mark;
         rodata.rf_config.overlay_ifindex = options.overlay_ifindex;
         rodata.rf_config.gateway_mac = options.gateway_mac;
+        rodata.rf_config.vxlan_port = options.vxlan_port.to_be();
+        rodata.rf_config.controller_port = options.controller_port.to_be();
         rodata.rf_config.record = u8::from(options.record);
         rodata.rf_config.verdict_off = options.verdict_off();
         rodata.rf_config.guard = u8::from(options.guard);
@@ -165,16 +274,25 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
     }
 }
 
-/// The hooks' programs, in the order of [`Hook::ALL`].
-pub(super) fn programs(progs: &RingfenceProgs<'_>) -> Result<Vec<(Hook, ProgramHandle)>, BpfError> {
-    let keep = |source| BpfError::Load { action: "keep", source };
-    Ok(vec![
-        (Hook::FromWorkload, ProgramHandle::try_from(&progs.from_workload).map_err(keep)?),
-        (Hook::ToWorkload, ProgramHandle::try_from(&progs.to_workload).map_err(keep)?),
-        (Hook::FromOverlay, ProgramHandle::try_from(&progs.from_overlay).map_err(keep)?),
-        (Hook::FromUplink, ProgramHandle::try_from(&progs.from_uplink).map_err(keep)?),
-        (Hook::ToUplink, ProgramHandle::try_from(&progs.to_uplink).map_err(keep)?),
-    ])
+/// The hooks' programs, those that are wanted, in the order of [`Hook::ALL`].
+pub(super) fn programs(
+    progs: &RingfenceProgs<'_>,
+    wanted: impl Fn(Hook) -> bool,
+) -> Result<Vec<(Hook, ProgramHandle)>, BpfError> {
+    let program = |hook| match hook {
+        Hook::FromWorkload => &progs.from_workload,
+        Hook::ToWorkload => &progs.to_workload,
+        Hook::FromOverlay => &progs.from_overlay,
+        Hook::FromUplink => &progs.from_uplink,
+        Hook::ToUplink => &progs.to_uplink,
+        Hook::FromHost => &progs.from_host,
+        Hook::ToHost => &progs.to_host,
+    };
+    let hooks = Hook::ALL.into_iter().filter(|hook| wanted(*hook));
+    hooks
+        .map(|hook| Ok((hook, ProgramHandle::try_from(program(hook))?)))
+        .collect::<Result<_, _>>()
+        .map_err(|source| BpfError::Load { action: "keep", source })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "libbpf-rs asks for this signature")]
@@ -182,112 +300,5 @@ fn log(level: libbpf_rs::PrintLevel, text: String) {
     match level {
         libbpf_rs::PrintLevel::Warn => tracing::warn!(target: "libbpf", "{}", text.trim_end()),
         _ => tracing::debug!(target: "libbpf", "{}", text.trim_end()),
-    }
-}
-
-/// Tells each map where it is pinned, and refuses a pinned one of another shape: libbpf would, but
-/// without saying what differs.
-fn pin_maps(skel: &mut OpenRingfenceSkel<'_>, dir: &Path) -> Result<(), BpfError> {
-    for mut map in skel.open_object_mut().maps_mut() {
-        let name = map.name().to_string_lossy().into_owned();
-        if !is_shared(&name) {
-            continue;
-        }
-        let path = dir.join(&name);
-        if path.exists() {
-            same_shape(&path, &map)?;
-        }
-        map.set_pin_path(&path).map_err(|source| BpfError::Load { action: "pin", source })?;
-    }
-    Ok(())
-}
-
-/// Whether a map is pinned; the others are of one load: read-only data and scratch memory.
-pub(super) fn is_shared(name: &str) -> bool {
-    name.starts_with("rf_")
-}
-
-/// Refuses a pinned map of another shape than the object's.
-pub(super) fn same_shape(path: &Path, map: &OpenMapMut<'_>) -> Result<(), BpfError> {
-    let pinned = open_pinned(path)?;
-    let shapes = [
-        ("type", u32::from(pinned.map_type()), u32::from(map.map_type())),
-        ("key size", pinned.key_size(), map.key_size()),
-        ("value size", pinned.value_size(), map.value_size()),
-        ("number of entries", pinned.max_entries(), map.max_entries()),
-    ];
-    shapes.into_iter().try_for_each(|(field, found, wanted)| same(path, field, found, wanted))
-}
-
-fn same(path: &Path, field: &'static str, found: u32, wanted: u32) -> Result<(), BpfError> {
-    if found == wanted {
-        return Ok(());
-    }
-    let path = path.to_owned();
-    Err(BpfError::Layout { path, field, found: found.into(), wanted: wanted.into() })
-}
-
-fn open_pinned(path: &Path) -> Result<MapHandle, BpfError> {
-    MapHandle::from_pinned_path(path).map_err(|error| BpfError::Pin {
-        path: path.to_owned(),
-        action: "open",
-        source: io::Error::other(error.to_string()),
-    })
-}
-
-/// The mark of this boot, from `rf_boot`; made with the map, the first time.
-fn boot_mark(dir: &Path) -> Result<u32, BpfError> {
-    let path = dir.join(BOOT);
-    let mut map = if path.exists() {
-        open_pinned(&path)?
-    } else {
-        let opts = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            ..Default::default()
-        };
-        MapHandle::create(MapType::Array, Some(BOOT), 4, size_of::<Boot>() as u32, 1, &opts)
-            .map_err(failed(BOOT, "create"))?
-    };
-    if let Some(mark) = mark_in(&path, &map)? {
-        return Ok(mark);
-    }
-    let boot = Boot { layout: RF_LAYOUT, mark: nonce()? };
-    map.update(0u32.bytes(), boot.bytes(), MapFlags::ANY).map_err(failed(BOOT, "write"))?;
-    // Pinned last, so that a pinned one always bears a mark.
-    if !path.exists() {
-        map.pin(&path).map_err(failed(BOOT, "pin"))?;
-    }
-    Ok(boot.mark)
-}
-
-/// The mark of this boot, made by who pinned the maps.
-pub(super) fn pinned_mark(dir: &Path) -> Result<u32, BpfError> {
-    let path = dir.join(BOOT);
-    let wanted = RF_LAYOUT.into();
-    mark_in(&path, &open_pinned(&path)?)?.ok_or(BpfError::Layout { path, field: "layout", found: 0, wanted })
-}
-
-/// What `rf_boot` says, unless it was just made.
-fn mark_in(path: &Path, map: &MapHandle) -> Result<Option<u32>, BpfError> {
-    let found = map.lookup(0u32.bytes(), MapFlags::ANY).map_err(failed(BOOT, "look up"))?;
-    let Some(boot) = found.and_then(|bytes| Boot::from_bytes(&bytes)).filter(|boot| boot.mark != 0) else {
-        return Ok(None);
-    };
-    same(path, "layout", boot.layout, RF_LAYOUT)?;
-    Ok(Some(boot.mark))
-}
-
-/// A random number that is not zero, the mark of a packet nobody marked, and whose complement, which marks what goes
-/// to the host's stack, is not either.
-fn nonce() -> Result<u32, BpfError> {
-    let path = Path::new("/dev/urandom");
-    let unreadable = |source| BpfError::Pin { path: path.to_owned(), action: "read", source };
-    let mut random = fs::File::open(path).map_err(unreadable)?;
-    loop {
-        let mut bytes = [0; 4];
-        random.read_exact(&mut bytes).map_err(unreadable)?;
-        if bytes != [0; 4] && bytes != [0xff; 4] {
-            return Ok(u32::from_ne_bytes(bytes));
-        }
     }
 }

@@ -6,7 +6,9 @@ use std::mem::MaybeUninit;
 use libbpf_rs::skel::OpenSkel;
 use libbpf_rs::{MapHandle, ProgramHandle};
 
-use super::datapath::{configure, is_shared, open_skel, pinned_mark, programs, same_shape};
+use super::boot::pinned_mark;
+use super::datapath::{configure, open_skel, programs};
+use super::pins::{folder, is_shared, same_shape};
 use super::skel::OpenRingfenceSkel;
 use super::table::failed;
 use super::{BpfError, Datapath, Decision, Hook, Options, Table, TestContext, test_run};
@@ -49,7 +51,7 @@ impl Datapath {
         }
         let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
         let decisions = MapHandle::try_from(&skel.maps.rf_decisions).map_err(failed(DECISIONS, "open"))?;
-        Ok(DryRun { programs: programs(&skel.progs)?, decisions: Table::new(DECISIONS, decisions) })
+        Ok(DryRun { programs: programs(&skel.progs, |_| true)?, decisions: Table::new(DECISIONS, decisions) })
     }
 }
 
@@ -79,7 +81,7 @@ fn share_maps(skel: &mut OpenRingfenceSkel<'_>, options: &Options) -> Result<(),
         if !is_shared(&name) || name == DECISIONS {
             continue;
         }
-        let path = options.pin_dir.join(&name);
+        let path = folder(&options.pin_dir).join(&name);
         same_shape(&path, &map)?;
         map.reuse_pinned_map(&path).map_err(|source| BpfError::Load { action: "share a map", source })?;
     }

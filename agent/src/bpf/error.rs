@@ -1,7 +1,7 @@
 //! What can go wrong between the agent and the kernel.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of the datapath wrapper; each names the object and, where one helps, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +24,11 @@ pub enum BpfError {
         /// Why it failed.
         source: io::Error,
     },
-    /// A pinned map is of another version of the agent.
+    /// A pinned map is of a version of the agent from which this one cannot take over: a later one, or none that was
+    /// released.
     #[error(
         "pinned map {path:?}: {field} is {found}, this agent needs {wanted}; the programs of before go on deciding by what \
-         they hold: stop the workloads' traffic, remove the pin folder and start the agent again"
+         they hold: start the agent that made them, or stop the workloads' traffic, remove the pin folder and start this one"
     )]
     Layout {
         /// Which.
@@ -77,4 +78,10 @@ pub enum BpfError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl BpfError {
+    pub(super) fn layout(path: &Path, field: &'static str, found: u32, wanted: u32) -> Self {
+        Self::Layout { path: path.to_owned(), field, found: found.into(), wanted: wanted.into() }
+    }
 }

@@ -1,7 +1,10 @@
 //! Links: which program runs on which device. Each is pinned, so it outlives the agent, and its
 //! program is replaced in one step, so that no packet passes between two versions.
+//!
+//! Ours run before anybody else's on a device: what they drop nobody sees, and what they do not redirect goes on to the
+//! others (`TCX_NEXT`). Who went before them since is put behind them again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fmt;
 use std::fs;
@@ -17,6 +20,7 @@ use libbpf_rs::{ProgramAttachType, ProgramHandle};
 use nix::libc;
 
 use super::BpfError;
+use super::order::links_at;
 
 /// A place on a device where a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,12 +35,26 @@ pub enum Hook {
     FromUplink,
     /// Egress of an uplink.
     ToUplink,
+    /// Egress of a machine's NIC: what the machine sends.
+    FromHost,
+    /// Ingress of a machine's NIC.
+    ToHost,
 }
 
 impl Hook {
     /// Every hook.
-    pub const ALL: [Self; 5] =
-        [Self::FromWorkload, Self::ToWorkload, Self::FromOverlay, Self::FromUplink, Self::ToUplink];
+    pub const ALL: [Self; 7] = [
+        Self::FromWorkload,
+        Self::ToWorkload,
+        Self::FromOverlay,
+        Self::FromUplink,
+        Self::ToUplink,
+        Self::FromHost,
+        Self::ToHost,
+    ];
+
+    /// Those of a machine's NIC, which the host needs for itself.
+    pub const OF_NICS: [Self; 2] = [Self::FromHost, Self::ToHost];
 
     /// The program's name.
     pub fn program(self) -> &'static str {
@@ -46,13 +64,15 @@ impl Hook {
             Self::FromOverlay => "from_overlay",
             Self::FromUplink => "from_uplink",
             Self::ToUplink => "to_uplink",
+            Self::FromHost => "from_host",
+            Self::ToHost => "to_host",
         }
     }
 
     fn attach_type(self) -> ProgramAttachType {
         match self {
-            Self::FromWorkload | Self::FromOverlay | Self::FromUplink => ProgramAttachType::TcxIngress,
-            Self::ToWorkload | Self::ToUplink => ProgramAttachType::TcxEgress,
+            Self::FromWorkload | Self::FromOverlay | Self::FromUplink | Self::ToHost => ProgramAttachType::TcxIngress,
+            Self::ToWorkload | Self::ToUplink | Self::FromHost => ProgramAttachType::TcxEgress,
         }
     }
 }
@@ -78,6 +98,18 @@ pub struct UnknownHook {
     name: String,
 }
 
+/// A pinned link that is on its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Alive {
+    /// The id of its program.
+    pub(super) program: u32,
+    /// Nothing of anybody else's runs before it.
+    pub(super) first: bool,
+}
+
+/// The end of a pin's name until it takes the place of an older one.
+const NEXT: &str = "-next";
+
 /// The folder of pinned links.
 #[derive(Debug)]
 pub(super) struct Links {
@@ -88,19 +120,29 @@ impl Links {
     /// Opens the folder, making it if need be.
     pub(super) fn open(dir: PathBuf) -> Result<Self, BpfError> {
         fs::create_dir_all(&dir).map_err(|source| BpfError::Pin { path: dir.clone(), action: "create", source })?;
-        Ok(Self { dir })
+        let links = Self { dir };
+        // What an agent left that died between pinning and renaming.
+        for name in links.names()? {
+            if name.strip_suffix(NEXT).and_then(parse_name).is_some() {
+                links.unpin(&name)?;
+            }
+        }
+        Ok(links)
     }
 
     /// Runs `program` at the hook of the device, before any other program there. A link that is
-    /// there already gets the program in place of its own.
+    /// first there already gets the program in place of its own; one that is not is left only for the new one.
     pub(super) fn attach(&self, hook: Hook, ifindex: u32, program: &ProgramHandle) -> Result<(), BpfError> {
-        if self.renew(hook, ifindex, program)? {
+        let first = self.alive(hook, ifindex)?.is_some_and(|alive| alive.first);
+        if first && self.renew(hook, ifindex, program)? {
             return Ok(());
         }
         let name = link_name(hook, ifindex);
         let path = self.dir.join(&name);
+        let fresh = self.dir.join(format!("{name}{NEXT}"));
         let link = create(hook, ifindex, program.as_fd()).map_err(failed(&name, "attach"))?;
-        pin(link.as_fd(), &path).map_err(failed(&name, "pin"))
+        pin(link.as_fd(), &fresh).map_err(failed(&name, "pin"))?;
+        fs::rename(&fresh, &path).map_err(failed(&name, "replace"))
     }
 
     /// Gives a link that is there `program` in place of its own; whether there is one. A device can
@@ -124,19 +166,18 @@ impl Links {
     }
 
     /// The pinned links that are still on their device; pins of the others are removed.
-    pub(super) fn list(&self) -> Result<BTreeSet<(Hook, u32)>, BpfError> {
-        let mut live = BTreeSet::new();
+    pub(super) fn list(&self) -> Result<BTreeMap<(Hook, u32), Alive>, BpfError> {
+        let mut live = BTreeMap::new();
         for (hook, ifindex) in self.pinned()? {
-            if self.alive(hook, ifindex)?.is_some() {
-                live.insert((hook, ifindex));
-            }
+            live.extend(self.alive(hook, ifindex)?.map(|alive| ((hook, ifindex), alive)));
         }
         Ok(live)
     }
 
-    /// The id of the program that runs there, if the pinned link is still on that device. The pin
-    /// of one that is not is removed: it holds nothing but its name.
-    pub(super) fn alive(&self, hook: Hook, ifindex: u32) -> Result<Option<u32>, BpfError> {
+    /// What runs there, if the pinned link is still on that device of this network namespace. The pin of one that is not
+    /// is removed. A device that left for another namespace takes its link along, and another one here may get its number:
+    /// so the device is asked, and not the link.
+    pub(super) fn alive(&self, hook: Hook, ifindex: u32) -> Result<Option<Alive>, BpfError> {
         let name = link_name(hook, ifindex);
         let info = match info(&self.dir.join(&name)) {
             Ok(info) => info,
@@ -146,11 +187,12 @@ impl Links {
             }
             Err(error) => return Err(failed(&name, "inspect")(error)),
         };
-        match info.info {
-            LinkTypeInfo::Tcx(tcx)
-                if tcx.ifindex == ifindex && discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()) =>
-            {
-                Ok(Some(info.prog_id))
+        let at_hook = |kind: &LinkTypeInfo| matches!(kind, LinkTypeInfo::Tcx(tcx) if discriminant(&tcx.attach_type) == discriminant(&hook.attach_type()));
+        let there = links_at(ifindex, hook.attach_type()).map_err(failed(&name, "list what runs beside it"))?;
+        match there.iter().position(|id| *id == info.id) {
+            Some(place) if at_hook(&info.info) => {
+                let first = there[..place].iter().all(|id| self.is_ours(hook, ifindex, *id));
+                Ok(Some(Alive { program: info.prog_id, first }))
             }
             _ => {
                 self.unpin(&name)?;
@@ -159,15 +201,40 @@ impl Links {
         }
     }
 
+    /// Whether a link in the same direction of the device is pinned here: that of its role before this one, for a while.
+    fn is_ours(&self, hook: Hook, ifindex: u32, id: u32) -> bool {
+        let beside = Hook::ALL
+            .into_iter()
+            .filter(|other| *other != hook && discriminant(&other.attach_type()) == discriminant(&hook.attach_type()));
+        beside
+            .map(|other| info(&self.dir.join(link_name(other, ifindex))))
+            .any(|found| found.is_ok_and(|it| it.id == id))
+    }
+
     /// What the names of the pins say.
-    fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
+    pub(super) fn pinned(&self) -> Result<Vec<(Hook, u32)>, BpfError> {
+        Ok(self.names()?.iter().filter_map(|name| parse_name(name)).collect())
+    }
+
+    fn names(&self) -> Result<Vec<String>, BpfError> {
         let unreadable = |source| BpfError::Pin { path: self.dir.clone(), action: "list", source };
-        let mut pinned = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name();
-            pinned.extend(parse_name(&name.to_string_lossy()));
+        let entries = fs::read_dir(&self.dir).map_err(unreadable)?;
+        entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    /// The program of any link that is pinned here.
+    pub(super) fn some_program(&self) -> Result<Option<u32>, BpfError> {
+        Ok(self.list()?.into_values().next().map(|alive| alive.program))
+    }
+
+    /// Takes the program off the device now, whoever else may hold the link; nothing happens if there is none.
+    pub(super) fn sever(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
+        let name = link_name(hook, ifindex);
+        match sever(&self.dir.join(&name)) {
+            Err(error) if !is_gone(&error) => return Err(failed(&name, "detach")(error)),
+            _ => {}
         }
-        Ok(pinned)
+        self.unpin(&name)
     }
 
     fn unpin(&self, name: &str) -> Result<(), BpfError> {
@@ -214,6 +281,13 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 pub(super) fn info(path: &Path) -> io::Result<LinkInfo> {
     let link = open(path)?;
     LinkInfo::from_fd(link.as_fd()).map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn sever(path: &Path) -> io::Result<()> {
+    let link = open(path)?;
+    // SAFETY: an open file descriptor.
+    let result = unsafe { libbpf_sys::bpf_link_detach(link.as_raw_fd()) };
+    check(result).map(drop)
 }
 
 fn update(path: &Path, program: BorrowedFd<'_>) -> io::Result<()> {

@@ -8,8 +8,11 @@
 //! |---|---|
 //! | `datapath` | [`Datapath`]: load, reuse of pins, configuration |
 //! | `dry` | [`DryRun`]: what the maps in force would say, without touching them |
-//! | `links` | tcx and netfilter links: attach, replace, list |
+//! | `links` | tcx and netfilter links: attach, replace, list; `order`: what else runs on a device |
+//! | `release` | takes the programs off NICs, with nothing loaded |
 //! | `guard` | the host guard, a netfilter program |
+//! | `boot`, `pins` | the maps that outlive the agent: the mark of this boot, and where all are pinned |
+//! | `older` | maps of an earlier release: what is carried over from them |
 //! | `maps` | [`Maps`]: every map by name; [`Devices`] |
 //! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
 //! | `cells` | [`Words`], [`Epochs`], [`Accounts`]: maps in the agent's memory |
@@ -22,6 +25,7 @@
 
 #![allow(unsafe_code)]
 
+mod boot;
 mod bucket;
 mod cells;
 mod conns;
@@ -32,8 +36,12 @@ mod guard;
 mod kernel;
 mod links;
 mod maps;
+mod older;
+mod order;
+mod pins;
 mod pod;
 mod reason;
+mod release;
 mod skel;
 mod table;
 mod test_run;
@@ -42,7 +50,7 @@ mod types;
 
 pub use bucket::bucket;
 pub use cells::{Accounts, Epochs, Words};
-pub use datapath::{Datapath, Options};
+pub use datapath::{Datapath, Options, TakenOver};
 pub use dry::DryRun;
 pub use error::BpfError;
 pub use kernel::{check_kernel, rcu_grace_period};
@@ -50,6 +58,7 @@ pub use links::Hook;
 pub use maps::{Devices, Maps};
 pub use pod::Pod;
 pub use reason::Reason;
+pub use release::release_nics;
 pub use table::{PerCpu, Table};
 pub use test_run::{TestContext, TestOutput, Tunnel};
 pub use timeouts::{AnswerTimeouts, TcpTimeouts, Timeouts};

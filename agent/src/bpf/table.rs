@@ -88,65 +88,18 @@ impl<K: Pod, V: Pod> Table<K, V> {
     /// Everything in it. Programs may add and remove meanwhile: what stays all the time is there.
     pub fn entries(&self) -> Result<Vec<(K, V)>, BpfError> {
         let mut entries = Vec::new();
-        let mut size = BATCH;
-        let mut position: Option<Vec<u8>> = None;
-        loop {
-            let batch = self.batch(position.as_deref(), size)?;
-            // A bucket holds more than the batch: the same position again, with more room.
-            let Some((keys, values, next)) = batch.filled else {
-                size = size.saturating_mul(2);
-                continue;
-            };
-            let pairs = keys.chunks_exact(size_of::<K>()).zip(values.chunks_exact(size_of::<V>()));
-            entries.extend(
-                pairs
-                    .filter_map(|(key, value)| Some((K::from_bytes(key)?, V::from_bytes(value)?)))
-                    .filter(|(_, value)| self.counts(value)),
-            );
-            if batch.last {
-                return Ok(entries);
-            }
-            position = Some(next);
-        }
+        self.visit(|key, value| entries.push((key, value)))?;
+        Ok(entries)
     }
 
-    fn batch(&self, position: Option<&[u8]>, size: u32) -> Result<Batch, BpfError> {
-        let mut keys = vec![0; size as usize * size_of::<K>()];
-        let mut values = vec![0; size as usize * size_of::<V>()];
-        // A hash keeps 4 bytes of position, other maps a key.
-        let mut next = vec![0; size_of::<K>().max(4)];
-        let mut count = size;
-        let opts = libbpf_sys::bpf_map_batch_opts {
-            sz: size_of::<libbpf_sys::bpf_map_batch_opts>() as _,
-            ..Default::default()
-        };
-        // SAFETY: keys and values have room for `count` entries, positions for a key; the kernel
-        // only reads the old position, although the prototype does not say so.
-        let result = unsafe {
-            libbpf_sys::bpf_map_lookup_batch(
-                self.handle.as_fd().as_raw_fd(),
-                position.map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast()),
-                next.as_mut_ptr().cast(),
-                keys.as_mut_ptr().cast(),
-                values.as_mut_ptr().cast(),
-                &raw mut count,
-                &raw const opts,
-            )
-        };
-        let last = match -result {
-            0 => false,
-            nix::libc::ENOENT => true,
-            nix::libc::ENOSPC => {
-                return Ok(Batch { filled: None, last: false });
+    /// The same, one by one, for what may be too much to be held at once.
+    pub fn visit(&self, mut visit: impl FnMut(K, V)) -> Result<(), BpfError> {
+        each(self.name, &self.handle, |key, value| {
+            let entry = K::from_bytes(key).zip(V::from_bytes(value));
+            if let Some((key, value)) = entry.filter(|(_, value)| self.counts(value)) {
+                visit(key, value);
             }
-            errno => {
-                let source = io::Error::from_raw_os_error(errno);
-                return Err(BpfError::Map { map: self.name, action: "list", source });
-            }
-        };
-        keys.truncate(count as usize * size_of::<K>());
-        values.truncate(count as usize * size_of::<V>());
-        Ok(Batch { filled: Some((keys, values, next)), last })
+        })
     }
 
     fn is_array(&self) -> bool {
@@ -156,6 +109,65 @@ impl<K: Pod, V: Pod> Table<K, V> {
     fn counts(&self, value: &V) -> bool {
         !self.is_array() || value.bytes().iter().any(|byte| *byte != 0)
     }
+}
+
+/// Calls `entry` with key and value of everything in a map. Programs may add and remove meanwhile: what stays all the time
+/// is there.
+pub(super) fn each(name: &'static str, map: &MapHandle, mut entry: impl FnMut(&[u8], &[u8])) -> Result<(), BpfError> {
+    let mut size = BATCH;
+    let mut position: Option<Vec<u8>> = None;
+    loop {
+        let batch = batch(name, map, position.as_deref(), size)?;
+        // A bucket holds more than the batch: the same position again, with more room.
+        let Some((keys, values, next)) = batch.filled else {
+            size = size.saturating_mul(2);
+            continue;
+        };
+        let keys = keys.chunks_exact(map.key_size() as usize);
+        keys.zip(values.chunks_exact(map.value_size() as usize)).for_each(|(key, value)| entry(key, value));
+        if batch.last {
+            return Ok(());
+        }
+        position = Some(next);
+    }
+}
+
+fn batch(name: &'static str, map: &MapHandle, position: Option<&[u8]>, size: u32) -> Result<Batch, BpfError> {
+    let (key_size, value_size) = (map.key_size() as usize, map.value_size() as usize);
+    let mut keys = vec![0; size as usize * key_size];
+    let mut values = vec![0; size as usize * value_size];
+    // A hash keeps 4 bytes of position, other maps a key.
+    let mut next = vec![0; key_size.max(4)];
+    let mut count = size;
+    let opts =
+        libbpf_sys::bpf_map_batch_opts { sz: size_of::<libbpf_sys::bpf_map_batch_opts>() as _, ..Default::default() };
+    // SAFETY: keys and values have room for `count` entries, positions for a key; the kernel
+    // only reads the old position, although the prototype does not say so.
+    let result = unsafe {
+        libbpf_sys::bpf_map_lookup_batch(
+            map.as_fd().as_raw_fd(),
+            position.map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast()),
+            next.as_mut_ptr().cast(),
+            keys.as_mut_ptr().cast(),
+            values.as_mut_ptr().cast(),
+            &raw mut count,
+            &raw const opts,
+        )
+    };
+    let last = match -result {
+        0 => false,
+        nix::libc::ENOENT => true,
+        nix::libc::ENOSPC => {
+            return Ok(Batch { filled: None, last: false });
+        }
+        errno => {
+            let source = io::Error::from_raw_os_error(errno);
+            return Err(BpfError::Map { map: name, action: "list", source });
+        }
+    };
+    keys.truncate(count as usize * key_size);
+    values.truncate(count as usize * value_size);
+    Ok(Batch { filled: Some((keys, values, next)), last })
 }
 
 /// One answer of the kernel: keys, values and the position to go on from, unless it had no room.
@@ -223,6 +235,10 @@ impl Sum for u64 {
 
 impl Sum for super::Passed {
     fn plus(self, other: Self) -> Self {
-        Self { from: self.from.wrapping_add(other.from), to: self.to.wrapping_add(other.to) }
+        Self {
+            from: self.from.wrapping_add(other.from),
+            to: self.to.wrapping_add(other.to),
+            builtin: self.builtin.wrapping_add(other.builtin),
+        }
     }
 }

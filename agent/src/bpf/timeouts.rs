@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::libc;
+
 use super::ConnState;
 use super::consts::{RF_CONN_STATES, RF_LIFE_ICMP, RF_LIFE_OTHER, RF_LIFE_SCTP, RF_LIFE_TCP, RF_LIFE_UDP, RF_LIVES};
 
@@ -65,6 +67,17 @@ impl Default for Timeouts {
             sctp: answer(60, 7440),
             other: answer(60, 600),
         }
+    }
+}
+
+/// Which row is a protocol's (IANA), as `rf_life` in `conn.h`.
+pub(super) fn life(l4_proto: u8) -> u32 {
+    match i32::from(l4_proto) {
+        libc::IPPROTO_TCP => RF_LIFE_TCP,
+        libc::IPPROTO_UDP => RF_LIFE_UDP,
+        libc::IPPROTO_ICMP | libc::IPPROTO_ICMPV6 => RF_LIFE_ICMP,
+        libc::IPPROTO_SCTP => RF_LIFE_SCTP,
+        _ => RF_LIFE_OTHER,
     }
 }
 

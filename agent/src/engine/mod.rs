@@ -143,6 +143,8 @@ impl Engine {
             pin_dir,
             overlay_ifindex: stage::OVERLAY_IFINDEX,
             gateway_mac: GATEWAY_MAC,
+            vxlan_port: 0,
+            controller_port: 0,
             guard: false,
             timeouts: Timeouts::default(),
             record: true,

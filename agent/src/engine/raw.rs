@@ -116,14 +116,15 @@ impl Engine {
         Ok(Sent { went, judged, told, frame: run.packet })
     }
 
-    /// Forgets every connection.
+    /// Forgets every connection, and every packet of which fragments are under way.
     ///
     /// # Errors
     /// Maps that cannot be written.
     pub fn forget_all(&self) -> Result<(), EngineError> {
-        let Maps { conns4, conns6, .. } = self.datapath.maps();
+        let Maps { conns4, conns6, frags, .. } = self.datapath.maps();
         conns4.entries()?.iter().try_for_each(|(key, _)| conns4.delete(key))?;
         conns6.entries()?.iter().try_for_each(|(key, _)| conns6.delete(key))?;
+        frags.entries()?.iter().try_for_each(|(key, _)| frags.delete(key))?;
         Ok(())
     }
 

@@ -162,13 +162,22 @@ impl Stage {
 
     /// Where a packet enters: by its source's device; from the host, by that of who is asked; else by the uplink.
     pub(super) fn entry(&self, packet: &Packet) -> Option<Entry> {
-        let device = |(place, mac): (usize, [u8; 6])| Some((u32::try_from(place).ok()? + UPLINK_IFINDEX + 1, mac));
-        if let Some((ifindex, src_mac)) = self.owner(packet.source).and_then(device) {
+        let device = |(place, mac): (usize, [u8; 6])| {
+            let is_nic = self.bundle.interfaces.get(place)?.bare_metal;
+            Some((u32::try_from(place).ok()? + UPLINK_IFINDEX + 1, mac, is_nic))
+        };
+        if let Some((ifindex, src_mac, is_nic)) = self.owner(packet.source).and_then(device) {
+            let hook = if is_nic { Hook::FromHost } else { Hook::FromWorkload };
             let dst_mac = if packet.destination == End::Host { DEVICE_MAC } else { GATEWAY_MAC };
-            return Some(Entry { hook: Hook::FromWorkload, ifindex, src_mac, dst_mac });
+            return Some(Entry { hook, ifindex, src_mac, dst_mac });
         }
-        let (ifindex, dst_mac) = self.owner(packet.destination).and_then(device)?;
+        let (ifindex, dst_mac, is_nic) = self.owner(packet.destination).and_then(device)?;
         Some(match packet.source {
+            // A machine has no host but itself.
+            End::Host if is_nic => return None,
+            End::Address(_) if is_nic => {
+                Entry { hook: Hook::ToHost, ifindex, src_mac: NEXT_HOP_MAC, dst_mac: DEVICE_MAC }
+            }
             End::Host => Entry { hook: Hook::ToWorkload, ifindex, src_mac: DEVICE_MAC, dst_mac },
             End::Address(_) => {
                 Entry { hook: Hook::FromUplink, ifindex: UPLINK_IFINDEX, src_mac: NEXT_HOP_MAC, dst_mac: DEVICE_MAC }

@@ -8,20 +8,40 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SHARED_PAIRS};
+use ringfence_policy::bundle::{
+    Bundle, CompiledInterface, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SHARED_PAIRS,
+};
+
+mod bare_metal;
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 3] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SHARED_PAIRS];
+pub const FEATURES: [&str; 4] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_BARE_METAL, FEATURE_SHARED_PAIRS];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reserved {
     /// Loopback, the overlay device, those that bear underlay addresses, that toward the controller, and trusted ones.
     pub devices: BTreeSet<String>,
+    /// Those of them that a bare-metal workload may claim, since this machine is one: by which it reaches its controller and
+    /// other hosts.
+    pub ways: BTreeMap<String, Way>,
+    /// The controller's address; `None`: it is given by its name.
+    pub controller: Option<IpAddr>,
     /// This host's underlay addresses.
     pub addresses: Vec<IpAddr>,
     /// The MAC address of every gateway.
     pub gateway_mac: [u8; 6],
+}
+
+/// A device by which this machine reaches its controller or other hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The devices that carry its packets further: of a VLAN, a bond or a bridge.
+    pub below: BTreeSet<String>,
 }
 
 /// Why a bundle is refused.
@@ -57,6 +77,51 @@ pub enum Refusal {
     ReservedDevice {
         /// Its name.
         device: String,
+        /// Who claims it.
+        claimant: String,
+    },
+    /// An interface of this machine is not as its NIC is, so that the machine could not speak at all.
+    #[error(
+        "{claimant} claims {device:?}, by which this machine reaches its controller or other hosts, with {wrong}; write \
+         what the NIC has"
+    )]
+    NotTheNic {
+        /// The NIC.
+        device: String,
+        /// Who claims it.
+        claimant: String,
+        /// What the NIC has not.
+        wrong: String,
+    },
+    /// The NIC carries packets of another device, which it does not see as they are.
+    #[error(
+        "{claimant} claims {device:?}, which carries {way:?}, by which this machine reaches its controller or other hosts; \
+         claim {way:?}, or let another device carry it"
+    )]
+    CarriesWay {
+        /// The NIC.
+        device: String,
+        /// Who claims it.
+        claimant: String,
+        /// What it carries.
+        way: String,
+    },
+    /// Another machine that this one must reach has the address.
+    #[error("{claimant} has {address}, which is the address of {whose}; give it another")]
+    TakesAddress {
+        /// The address.
+        address: IpAddr,
+        /// Who has it in the bundle.
+        claimant: String,
+        /// Whose it is.
+        whose: String,
+    },
+    /// A machine whose policy may deny DNS could not find its controller.
+    #[error(
+        "{claimant} claims a NIC of this machine, whose policy must not depend on DNS; give this agent the controller's \
+         address in --controller and not its name"
+    )]
+    ControllerByName {
         /// Who claims it.
         claimant: String,
     },
@@ -108,9 +173,12 @@ pub fn admit<'a>(
             return Err(Refusal::Vni { vni, other: other.name.clone() });
         }
     }
-    let mut claimed: BTreeMap<&str, String> = others.flat_map(|other| claims(other, host)).collect();
-    for (device, claimant) in claims(bundle, host) {
-        if reserved.devices.contains(device) {
+    let mut claimed: BTreeMap<&str, String> = others
+        .flat_map(|other| claims(other, host).into_iter().map(|(device, claimant, _)| (device, claimant)))
+        .collect();
+    bare_metal::admit(bundle, host, reserved)?;
+    for (device, claimant, bare_metal) in claims(bundle, host) {
+        if reserved.devices.contains(device) && !(bare_metal && reserved.ways.contains_key(device)) {
             return Err(Refusal::ReservedDevice { device: device.to_owned(), claimant });
         }
         if let Some(other) = claimed.insert(device, claimant.clone()) {
@@ -130,14 +198,18 @@ fn vnis(bundle: &Bundle) -> impl Iterator<Item = u32> {
     bundle.topology.networks.iter().map(|network| network.vni).chain((transit != 0).then_some(transit))
 }
 
-/// Devices of this host that a bundle claims, and for whom.
-fn claims<'a>(bundle: &'a Bundle, host: &str) -> Vec<(&'a str, String)> {
-    let domain = &bundle.name;
-    let interfaces = bundle.interfaces.iter().filter(|interface| interface.host == host).map(|interface| {
-        (interface.device.as_str(), format!("interface {}/{} of {domain}", interface.workload, interface.name))
-    });
+/// Devices of this host that a bundle claims, for whom, and whether as a machine's NIC.
+fn claims<'a>(bundle: &'a Bundle, host: &str) -> Vec<(&'a str, String, bool)> {
+    let here = bundle.interfaces.iter().filter(|interface| interface.host == host);
+    let interfaces = here.map(|interface| (interface.device.as_str(), named(bundle, interface), interface.bare_metal));
     let uplink = bundle.topology.uplink.iter().filter(|uplink| uplink.host == host);
-    interfaces.chain(uplink.map(|uplink| (uplink.device.as_str(), format!("the uplink of {domain}")))).collect()
+    let uplink = uplink.map(|uplink| (uplink.device.as_str(), format!("the uplink of {}", bundle.name), false));
+    interfaces.chain(uplink).collect()
+}
+
+/// An interface in an error.
+fn named(bundle: &Bundle, interface: &CompiledInterface) -> String {
+    format!("interface {}/{} of {}", interface.workload, interface.name, bundle.name)
 }
 
 #[cfg(test)]
@@ -174,6 +246,8 @@ mod tests {
         let reserved = Reserved {
             devices: BTreeSet::from(["eth0".to_owned()]),
             addresses: vec!["192.0.2.1".parse().unwrap()],
+            ways: BTreeMap::from([("eth0".to_owned(), Way::default())]),
+            controller: None,
             gateway_mac: [2, 0, 0, 0, 0, 9],
         };
         admit(bundle, others.iter(), "h1", &reserved)

@@ -7,18 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    adopt::is_of_interface,
     budgets,
     desired::{Desired, DomainState, GroupState, Holder, InterfaceState, Owner, Place, Role, SubnetState, Tables},
-    image::{Image, prefix_key, subnet_entries},
+    image::{Image, builtin_keys, prefix_key, subnet_entries},
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
     Addr, AddrKey, Claim, Claims, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run,
     Span, Subnet, Vni, be32,
     consts::{
-        RF_ACCOUNTS, RF_ADDRS, RF_CLAIMANTS, RF_CLAIMS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_GROUPS,
-        RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACE_SHARED, RF_IFACES, RF_PASSED, RF_PREFIXES, RF_PROFILES, RF_ROWS,
-        RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
+        RF_ACCOUNTS, RF_ADDRS, RF_BUILTINS, RF_CLAIMANTS, RF_CLAIMS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS,
+        RF_GROUPS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACE_SHARED, RF_IFACES, RF_PASSED, RF_PREFIXES,
+        RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
     },
 };
 
@@ -45,6 +46,7 @@ pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
         assigner.domain(*domain_id, domains[domain_id], domain)?;
     }
     assigner.devices(desired, &domains)?;
+    assigner.builtins(desired);
     let image = assigner.image;
     // Until a plan ends, what was and what will be stand side by side.
     room("rf_addrs", RF_ADDRS, &observed.addrs, &image.addrs)?;
@@ -52,6 +54,7 @@ pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
     room("rf_prefixes", RF_PREFIXES, &observed.prefixes, &image.prefixes)?;
     room("rf_subnets", RF_SUBNETS, &observed.subnets, &image.subnets)?;
     room("rf_claims", RF_CLAIMS, &observed.claims, &image.claims)?;
+    room("rf_builtins", RF_BUILTINS, &observed.builtins, &image.builtins)?;
     room("rf_vnis", RF_VNIS, &observed.vnis, &image.vnis)?;
     Ok(image)
 }
@@ -99,7 +102,7 @@ impl<'a> Assigner<'a> {
         let of_devices = observed
             .devices
             .values()
-            .filter(|device| device.kind == DeviceKind::RF_DEVICE_WORKLOAD)
+            .filter(|device| matches!(device.kind, DeviceKind::RF_DEVICE_WORKLOAD | DeviceKind::RF_DEVICE_NIC))
             .map(|device| device.r#ref);
         let of_addrs = observed.addrs.values().map(|addr| addr.iface);
         let of_pairs = observed.subnets.values().map(|subnet| subnet.iface).filter(|index| *index != 0);
@@ -378,11 +381,18 @@ impl<'a> Assigner<'a> {
         Ok(span)
     }
 
+    fn builtins(&mut self, desired: &Desired) {
+        for (net, kinds) in &desired.builtins {
+            self.image.builtins.extend(builtin_keys(*net).map(|key| (key, *kinds)));
+        }
+    }
+
     fn devices(&mut self, desired: &Desired, domains: &BTreeMap<u32, u32>) -> Result<(), Full> {
         let ifaces: BTreeMap<u32, u32> = self.image.ifaces.iter().map(|(index, iface)| (iface.id, *index)).collect();
         for (ifindex, role) in &desired.devices {
             let (kind, reference) = match role {
                 Role::Workload(id) => (DeviceKind::RF_DEVICE_WORKLOAD, ifaces.get(id).copied().unwrap_or(0)),
+                Role::Nic(id) => (DeviceKind::RF_DEVICE_NIC, ifaces.get(id).copied().unwrap_or(0)),
                 Role::Uplink(id) => match domains.get(id) {
                     Some(domain) => (DeviceKind::RF_DEVICE_UPLINK, *domain),
                     None => (DeviceKind::RF_DEVICE_UNKNOWN, 0),
@@ -394,8 +404,19 @@ impl<'a> Assigner<'a> {
                 Some(device) => device.counter,
                 None => self.counters.take()?,
             };
-            self.image.devices.insert(*ifindex, Device { kind, r#ref: reference, counter, ..Device::zeroed() });
+            let mut device = Device { kind, r#ref: reference, counter, ..Device::zeroed() };
+            device.adopt_until_ns = self.adopts_until(*ifindex, device);
+            self.image.devices.insert(*ifindex, device);
         }
         Ok(())
+    }
+
+    /// What a device was given stays while it is the same interface's.
+    fn adopts_until(&self, ifindex: u32, device: Device) -> u64 {
+        let id = |image: &Image, device: &Device| image.ifaces.get(&device.r#ref).map(|iface| iface.id);
+        let held = self.observed.devices.get(&ifindex).filter(|held| {
+            is_of_interface(held) && held.kind == device.kind && id(self.observed, held) == id(&self.image, &device)
+        });
+        held.map_or(0, |held| held.adopt_until_ns)
     }
 }

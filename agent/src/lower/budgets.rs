@@ -10,17 +10,14 @@ use super::desired::{Desired, DomainState, Place};
 use crate::bpf::{
     Limits,
     consts::{
-        RF_BUDGET_FRAGMENTS, RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF,
-        RF_BUDGET_OWN, RF_BUDGET_OWN_HALF, RF_BUDGETS, RF_CONNS,
+        RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF, RF_BUDGET_OWN,
+        RF_BUDGET_OWN_HALF, RF_BUDGETS, RF_CONNS,
     },
 };
 
 /// The most that one interface may open on a host with room for more: as many as there are ports, and 25 MB of kernel
 /// memory.
 pub const DEFAULT_CONN_BUDGET: u32 = 65_536;
-
-/// Fragmented packets of one interface that may be under way at once.
-const FRAGMENTS: u64 = 1024;
 
 /// The limits of every account alike.
 pub(super) fn limits(desired: &Desired) -> Limits {
@@ -57,7 +54,6 @@ fn shares(budget: u64) -> Limits {
         (RF_BUDGET_INBOUND_HALF, half(2 * budget)),
         (RF_BUDGET_OUTSIDE, budget),
         (RF_BUDGET_OUTSIDE_HALF, half(budget)),
-        (RF_BUDGET_FRAGMENTS, FRAGMENTS),
     ] {
         limits.of[place as usize] = limit;
     }
@@ -88,7 +84,7 @@ mod tests {
             // One originator alone fills no destination, neither with what is answered nor with what is not.
             prop_assert!(of(RF_BUDGET_OWN) < of(RF_BUDGET_INBOUND));
             prop_assert!(of(RF_BUDGET_OWN_HALF) < of(RF_BUDGET_INBOUND_HALF) || of(RF_BUDGET_OWN) < 4);
-            prop_assert!(limits.of[..7].iter().all(|limit| *limit > 0));
+            prop_assert!(limits.of.iter().all(|limit| *limit > 0));
         }
     }
 
@@ -96,7 +92,7 @@ mod tests {
     fn few_interfaces_get_no_more_than_the_setting_says() {
         assert_eq!(limits(&Desired::default()).of[0], u64::from(DEFAULT_CONN_BUDGET));
         let desired = Desired { conn_budget: Some(100), ..Desired::default() };
-        assert_eq!(limits(&desired).of[..7], [100, 25, 200, 50, 100, 25, FRAGMENTS]);
+        assert_eq!(limits(&desired).of, [100, 25, 200, 50, 100, 25]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Desired {
     pub here: Host,
     /// By ifindex.
     pub devices: BTreeMap<u32, Role>,
+    /// Which built-in rules of NICs name the addresses of a prefix, `RF_BUILTIN_*`; the longest prefix counts.
+    pub builtins: BTreeMap<IpNet, u32>,
     /// By domain id.
     pub domains: BTreeMap<u32, DomainState>,
     /// The most connections that one interface may open here; `None`: as the tables allow.
@@ -30,6 +32,8 @@ pub struct Desired {
 pub enum Role {
     /// Of a workload: the interface's id.
     Workload(u32),
+    /// NIC of this machine as a bare-metal workload: the interface's id.
+    Nic(u32),
     /// The VXLAN device.
     Overlay,
     /// Uplink of a domain: its id.

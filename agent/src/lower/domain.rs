@@ -1,11 +1,11 @@
 //! One bundle → what this host enforces of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledNetwork, CompiledUplink};
+use ringfence_policy::bundle::{Bundle, CompiledInterface, CompiledNetwork, CompiledUplink};
 
 use super::{
     Site,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::bpf::{
     Host, Ip, be32,
-    consts::{RF_HOST_V6, RF_IFACE_NO_PORT_SECURITY},
+    consts::{RF_HOST_V6, RF_IFACE_BARE_METAL, RF_IFACE_NO_PORT_SECURITY},
 };
 
 /// Lowers a bundle for this host, as it holds at a moment in seconds since 1970-01-01T00:00:00Z.
@@ -29,7 +29,9 @@ pub(super) fn lower(bundle: &Bundle, site: &Site, at: u64) -> DomainState {
         .collect();
     let place_of = |host: &str| places.get(host).copied().unwrap_or(Place::Unreachable);
     let mut addrs = BTreeMap::new();
-    for network in &bundle.topology.networks {
+    let physical = physical(bundle);
+    let networks = || bundle.topology.networks.iter().filter(|network| !physical.contains(&network.vni));
+    for network in networks() {
         addrs.extend(network.subnets.iter().map(|subnet| (subnet.gateway, Owner::Gateway(network.vni))));
     }
     for interface in &bundle.interfaces {
@@ -44,7 +46,7 @@ pub(super) fn lower(bundle: &Bundle, site: &Site, at: u64) -> DomainState {
         transit_vni: bundle.topology.transit_vni,
         uplink: bundle.topology.uplink.as_ref().map(|uplink| uplink_state(uplink, place_of(&uplink.host), site)),
         networks: bundle.topology.networks.iter().map(|network| (network.vni, network_state(network))).collect(),
-        subnets: pairs.subnets(&bundle.topology.networks),
+        subnets: pairs.subnets(networks()),
         claims: pairs.claims().clone(),
         groups: groups(bundle, &interfaces, site),
         interfaces,
@@ -53,6 +55,12 @@ pub(super) fn lower(bundle: &Bundle, site: &Site, at: u64) -> DomainState {
         rows,
         profiles,
     }
+}
+
+/// The networks of bare-metal machines. Their gateways are routers of the physical network, and who else is there may well
+/// have an address of theirs: to the programs both are nobody's, as all that is beyond the uplink.
+fn physical(bundle: &Bundle) -> BTreeSet<u32> {
+    bundle.interfaces.iter().filter(|interface| interface.bare_metal).map(|interface| interface.vni).collect()
 }
 
 fn interfaces(bundle: &Bundle, site: &Site, place_of: impl Fn(&str) -> Place) -> BTreeMap<u32, InterfaceState> {
@@ -66,13 +74,19 @@ fn interfaces(bundle: &Bundle, site: &Site, place_of: impl Fn(&str) -> Place) ->
                 vni: interface.vni,
                 mtu: mtu(mtus.get(&interface.vni).copied().unwrap_or(0), site.overlay_mtu),
                 mac: interface.mac,
-                flags: if interface.port_security { 0 } else { RF_IFACE_NO_PORT_SECURITY },
+                flags: flags(interface),
                 place,
                 ifindex: if place == Place::Here { site.ifindex(&interface.device) } else { 0 },
             };
             (interface.id, state)
         })
         .collect()
+}
+
+fn flags(interface: &CompiledInterface) -> u32 {
+    let port_security = if interface.port_security { 0 } else { RF_IFACE_NO_PORT_SECURITY };
+    let bare_metal = if interface.bare_metal { RF_IFACE_BARE_METAL } else { 0 };
+    port_security | bare_metal
 }
 
 /// The network's MTU, or what the overlay allows, whichever is less.

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::Ipv6Addr};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::bpf::{
-    Addr, AddrKey, Claims, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey, Run, Span,
-    Subnet, SubnetKey, Vni,
+    Addr, AddrKey, BuiltinKey, Claims, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey,
+    Run, Span, Subnet, SubnetKey, Vni,
     consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
 
@@ -37,6 +37,8 @@ pub struct Image {
     pub subnets: BTreeMap<SubnetKey, Subnet>,
     /// Who shares an address.
     pub claims: BTreeMap<AddrKey, Claims>,
+    /// Which built-in rules of NICs name an address: `RF_BUILTIN_*`.
+    pub builtins: BTreeMap<BuiltinKey, u32>,
     /// Profile index by slot; 0: no row in that slot.
     pub rows: BTreeMap<RowKey, Row>,
     /// By profile index, from 1.
@@ -57,9 +59,10 @@ pub struct Word {
 }
 
 impl Image {
-    /// The runs of one table of a profile; one that denies by default from 0 on is all zero, so absent.
+    /// The runs of one table of a profile; one that denies by default from 0 on is all zero, so absent. A span beyond the
+    /// end was written by somebody else, and has none.
     pub fn table(&self, span: Span) -> Vec<Run> {
-        let places = span.start..span.start.saturating_add(span.count.min(RF_RUNS));
+        let places = span.start..span.start.checked_add(span.count).filter(|end| *end <= RF_RUNS).unwrap_or(span.start);
         places.map(|place| self.runs.get(&place).copied().unwrap_or_default()).collect()
     }
 
@@ -82,6 +85,11 @@ pub fn subnet_entries(domain_id: u32, net: IpNet, subnet: Subnet) -> impl Iterat
         // A prefix has at most 128 bits.
         (key, Subnet { bits: bits(part) as u8, ..subnet })
     })
+}
+
+/// Keys of a built-in rule's prefix, as [`subnet_keys`].
+pub fn builtin_keys(net: IpNet) -> impl Iterator<Item = BuiltinKey> {
+    around_mapped(net).into_iter().map(|net| BuiltinKey { prefixlen: bits(net), ip: Ip::from(net.network()) })
 }
 
 /// The parts of a prefix that hold addresses of its own family only.

@@ -8,17 +8,21 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use ipnet::IpNet;
 use ringfence_policy::bundle::Bundle;
 
 pub mod admit;
+pub mod adopt;
 mod assign;
 mod budgets;
+mod builtins;
 pub mod desired;
 mod domain;
 mod groups;
 pub mod image;
 mod indexes;
 pub mod judge;
+pub mod keep;
 mod pairs;
 mod policy;
 #[cfg(test)]
@@ -31,6 +35,8 @@ pub use assign::{Full, assign};
 pub use budgets::DEFAULT_CONN_BUDGET;
 use desired::{Desired, Role};
 pub use time::next_boundary;
+
+use crate::bpf::consts::RF_IFACE_BARE_METAL;
 
 /// This host, as far as lowering depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +53,10 @@ pub struct Site {
     pub links: BTreeMap<String, LinkRef>,
     /// Devices that are the host's own, by ifindex.
     pub own: Vec<u32>,
+    /// Where the controller is, as far as that is known.
+    pub controller: Option<IpAddr>,
+    /// Who may open SSH to this machine whatever policy says.
+    pub ssh: Vec<IpNet>,
     /// The most connections that one interface may open on this host; `None`: as its tables allow.
     pub conn_budget: Option<u32>,
 }
@@ -67,13 +77,16 @@ impl Site {
 }
 
 /// What this host should enforce at a moment, in seconds since 1970-01-01T00:00:00Z.
-pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at: u64) -> Desired {
-    let domains: BTreeMap<_, _> =
-        bundles.into_iter().map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>, site: &Site, at: u64) -> Desired {
+    let bundles = bundles.into_iter();
+    let builtins = builtins::lower(bundles.clone(), site);
+    let domains: BTreeMap<_, _> = bundles.map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
     let mut devices: BTreeMap<u32, Role> = site.own.iter().map(|ifindex| (*ifindex, Role::Host)).collect();
     for (domain_id, domain) in &domains {
         for (interface_id, interface) in &domain.interfaces {
-            devices.insert(interface.ifindex, Role::Workload(*interface_id));
+            let is_nic = interface.flags & RF_IFACE_BARE_METAL != 0;
+            let role = if is_nic { Role::Nic } else { Role::Workload };
+            devices.insert(interface.ifindex, role(*interface_id));
         }
         if let Some(uplink) = &domain.uplink {
             devices.insert(uplink.ifindex, Role::Uplink(*domain_id));
@@ -82,5 +95,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at:
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { here: domain::host(&site.underlay, 0), devices, domains, conn_budget: site.conn_budget }
+    Desired { here: domain::host(&site.underlay, 0), devices, builtins, domains, conn_budget: site.conn_budget }
 }

@@ -50,8 +50,11 @@ impl Pairs {
 
     /// The networks' subnets and the pairs. A subnet that lies in a pair has that pair's holder: what is no interface's own
     /// there is the holder's as elsewhere in the pair.
-    pub(super) fn subnets(&self, networks: &[CompiledNetwork]) -> BTreeMap<IpNet, SubnetState> {
-        let subnets = networks.iter().flat_map(|network| {
+    pub(super) fn subnets<'a>(
+        &self,
+        networks: impl Iterator<Item = &'a CompiledNetwork>,
+    ) -> BTreeMap<IpNet, SubnetState> {
+        let subnets = networks.flat_map(|network| {
             let vacant = SubnetState { vni: network.vni, holder: None, shared: false };
             network.subnets.iter().map(move |subnet| (subnet.cidr.trunc(), vacant))
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::{IpNet, Ipv4Net};
-use ringfence_policy::bundle::{self, Bundle, CompiledPolicy, Outcome, RuleName};
+use ringfence_policy::bundle::{self, Bundle, CompiledInterface, CompiledPolicy, Outcome, RuleName};
 
 use super::{Site, desired::Tables, pairs::Pairs};
 use crate::bpf::{
@@ -54,14 +54,16 @@ pub(super) fn prefixes(bundle: &Bundle) -> BTreeMap<IpNet, u32> {
     std::iter::once(every_v4).chain(classed).collect()
 }
 
-/// The classes this host judges for: its interfaces', those of their address pairs, and those of the outside where the
-/// uplink is or an interface may send from anywhere. That of the host's own stack is none: what it says and hears is judged
+/// The classes this host judges for: its interfaces', those of their address pairs, and those of the outside and of bare-metal machines
+/// where the uplink is, the former also where an interface may send from anywhere. That of the host's own stack is none: what it says and hears is judged
 /// for the other end.
 fn local_classes(bundle: &Bundle, pairs: &Pairs, site: &Site) -> BTreeSet<u32> {
-    let here = || bundle.interfaces.iter().filter(|interface| interface.host == site.host);
+    let uplink_here = bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == site.host);
+    // What machines say to other workloads and hear of them passes the uplink.
+    let is_here = |interface: &CompiledInterface| interface.host == site.host || uplink_here && interface.bare_metal;
+    let here = || bundle.interfaces.iter().filter(|interface| is_here(interface));
     let ids: BTreeSet<u32> = here().map(|interface| interface.id).collect();
     let of_interfaces = here().flat_map(|interface| interface.addresses.iter().map(|(_, class)| *class));
-    let uplink_here = bundle.topology.uplink.as_ref().is_some_and(|uplink| uplink.host == site.host);
     let outside_here = uplink_here || here().any(|interface| !interface.port_security);
     let of_prefixes = bundle.policy.prefixes.iter().filter(|classed| {
         if classed.votes { pairs.owners(classed.prefix).any(|id| ids.contains(&id)) } else { outside_here }

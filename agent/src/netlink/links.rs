@@ -31,6 +31,10 @@ pub struct Link {
     pub mac: [u8; 6],
     /// Its addresses.
     pub addresses: Vec<Address>,
+    /// The device it rides on, by ifindex: a VLAN's, a macvlan's. A veth's other end is none.
+    pub lower: Option<u32>,
+    /// The bond or bridge that it is a part of, by ifindex.
+    pub master: Option<u32>,
 }
 
 /// What a device is, as far as the agent treats them differently.
@@ -93,6 +97,8 @@ fn link(message: LinkMessage) -> Link {
         mtu: 0,
         mac: [0; 6],
         addresses: Vec::new(),
+        lower: None,
+        master: None,
     };
     for attribute in message.attributes {
         match attribute {
@@ -100,8 +106,13 @@ fn link(message: LinkMessage) -> Link {
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::Address(mac) => link.mac = mac.try_into().unwrap_or_default(),
             LinkAttribute::LinkInfo(infos) => link.kind = kind(&infos),
+            LinkAttribute::Link(lower) => link.lower = Some(lower),
+            LinkAttribute::Controller(master) => link.master = Some(master),
             _ => {}
         }
+    }
+    if link.kind == LinkKind::Veth {
+        link.lower = None;
     }
     link
 }

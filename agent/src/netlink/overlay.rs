@@ -121,6 +121,8 @@ mod tests {
                 mtu: *mtu,
                 mac: [0; 6],
                 addresses,
+                lower: None,
+                master: None,
             };
             (name, link)
         };
@@ -146,8 +148,17 @@ mod tests {
         assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (0, 1450));
         let kind = LinkKind::Vxlan(Vxlan { external: true, learning: false, port: 4789 });
         let name = "rf-overlay".to_owned();
-        let held =
-            Link { ifindex: 7, name: name.clone(), kind, up: true, mtu: 1330, mac: [0; 6], addresses: Vec::new() };
+        let held = Link {
+            ifindex: 7,
+            name: name.clone(),
+            kind,
+            up: true,
+            mtu: 1330,
+            mac: [0; 6],
+            addresses: Vec::new(),
+            lower: None,
+            master: None,
+        };
         links.insert(name.clone(), held.clone());
         assert_eq!(overlay(&["10.0.0.1"]).as_it_is(&links), (7, 1330));
         // Somebody else's device of that name is none.

@@ -2,8 +2,8 @@
 
 use crate::{
     bpf::{
-        Addr, AddrKey, Claims, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run,
-        Subnet, SubnetKey, Vni,
+        Addr, AddrKey, BuiltinKey, Claims, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey,
+        Run, Subnet, SubnetKey, Vni,
     },
     lower::image::{Image, Word},
 };
@@ -31,6 +31,8 @@ pub enum Action {
     PutClaims(AddrKey, Claims),
     /// Nobody holds it any more, either.
     DeleteClaims(AddrKey),
+    PutBuiltin(BuiltinKey, u32),
+    DeleteBuiltin(BuiltinKey),
     PutRow(RowKey, Row),
     DeleteRow(RowKey),
     PutProfile(u32, Profile),
@@ -74,6 +76,8 @@ impl Image {
             Action::DeleteSubnet(key) => drop(self.subnets.remove(&key)),
             Action::PutClaims(key, value) => drop(self.claims.insert(key, value)),
             Action::DeleteClaims(key) => drop(self.claims.remove(&key)),
+            Action::PutBuiltin(key, value) => drop(self.builtins.insert(key, value)),
+            Action::DeleteBuiltin(key) => drop(self.builtins.remove(&key)),
             Action::PutRow(key, value) => drop(self.rows.insert(key, value)),
             Action::DeleteRow(key) => drop(self.rows.remove(&key)),
             Action::PutProfile(key, value) => drop(self.profiles.insert(key, value)),

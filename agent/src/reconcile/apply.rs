@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use crate::{
-    bpf::{BpfError, DropKey, Maps, Reason, rcu_grace_period},
+    bpf::{BpfError, DropKey, Maps, Reason, consts::RF_PASSED, rcu_grace_period},
     lower::image::Image,
 };
 
@@ -40,17 +40,25 @@ fn carry_out(maps: &Maps, step: &Action) -> Result<(), BpfError> {
             maps.claims.delete(key)?;
             maps.shared.delete(key)
         }
+        Action::PutBuiltin(key, kinds) => maps.builtins.put(key, kinds),
+        Action::DeleteBuiltin(key) => maps.builtins.delete(key),
         Action::PutRow(key, row) => maps.rows.put(key, row),
         Action::DeleteRow(key) => maps.rows.delete(key),
         Action::PutProfile(index, profile) => maps.profiles.put(index, profile),
         Action::PutRun(place, run) => maps.runs.put(place, run),
         Action::PutLimits(limits) => maps.limits.put(&0, limits),
         Action::ResetCounters { ifindex, counter } => {
-            maps.passed.reset(counter)?;
+            // A row or a place beyond the end was written by somebody else, and is nothing that counts.
+            if *counter < RF_PASSED {
+                maps.passed.reset(counter)?;
+            }
             Reason::all().try_for_each(|reason| maps.drops.reset(&DropKey { ifindex: *ifindex, reason: reason as u32 }))
         }
         Action::Grace => rcu_grace_period(),
         Action::StoreWord(domain, word) => maps.words.store(*domain, word.slot, word.epoch),
-        Action::BumpEpoch(place) => maps.epochs.bump(*place),
+        Action::BumpEpoch(place) => match maps.epochs.bump(*place) {
+            Err(BpfError::Index { .. }) => Ok(()),
+            bumped => bumped,
+        },
     }
 }

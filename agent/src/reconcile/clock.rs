@@ -2,12 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use nix::time::{ClockId, clock_gettime};
+
 /// Between two looks at the clock: one that was set tells nobody.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Since 1970-01-01T00:00:00Z.
 pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// By which the programs tell time: CLOCK_MONOTONIC, in nanoseconds. There is no host without it.
+pub(super) fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Returns once it is `boundary`, or before the second `at` again, since the clock was set back.

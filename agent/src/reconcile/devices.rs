@@ -53,7 +53,7 @@ pub struct Around<'a> {
     pub links: &'a BTreeMap<String, Link>,
     /// Those that bear an underlay address, or bore one.
     pub underlay: &'a BTreeSet<u32>,
-    /// Those on which programs of ours run.
+    /// Those on which programs of ours run, but for a machine's NICs.
     pub bound: &'a BTreeSet<u32>,
     /// That by which the host reaches its controller; 0: unknown.
     pub toward_controller: u32,
@@ -69,6 +69,10 @@ pub struct Seen<'a> {
     pub unset: fn(&Setting) -> bool,
     /// Interfaces that may come up, by id.
     pub may_come_up: &'a BTreeSet<u32>,
+    /// Devices of domains of which no state is here: they stay as they are.
+    pub kept: &'a BTreeSet<u32>,
+    /// Somebody rescued this machine: nothing runs on its NICs.
+    pub rescued: bool,
 }
 
 impl fmt::Display for DeviceAction {
@@ -134,12 +138,13 @@ pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Aroun
             .map(|(name, link)| (name.clone(), LinkRef { ifindex: link.ifindex, mtu: link.mtu }))
             .collect(),
         own: own.map(|link| link.ifindex).collect(),
-        conn_budget: None,
+        ..Site::default()
     }
 }
 
 /// Steps that close: programs on every device with a role, and on unknown ones of a host that is given over to us.
-/// They come before a device is known in the maps, where its programs deny everything.
+/// They come before a device is known in the maps, where its programs deny everything; but for a machine's NIC, which was
+/// open as long as nothing was known of it, and must not lose what policy will allow.
 pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>) -> Vec<DeviceAction> {
     let mut steps = Vec::new();
     for link in seen.links.values() {
@@ -154,21 +159,21 @@ pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>
     steps
 }
 
-/// Steps that open what is enforced by now: addresses, up, and programs of a former role taken away. A device whose
-/// programs could not be attached is left as it is.
+/// Steps that open what is enforced by now: addresses, up, and programs of a former role taken away; and those that close
+/// a machine's NIC, of which nothing else is ever touched. A device whose programs could not be attached is left as it is.
 pub fn open(bundles: &[&Bundle], roles: &BTreeMap<u32, Role>, seen: &Seen<'_>) -> Vec<DeviceAction> {
     let uplinks: BTreeMap<u32, &[IpNet]> = bundles
         .iter()
         .filter_map(|bundle| Some((bundle.domain_id, bundle.topology.uplink.as_ref()?.addresses.as_slice())))
         .collect();
     let mut steps = Vec::new();
-    for link in seen.links.values() {
+    for link in seen.links.values().filter(|link| !seen.kept.contains(&link.ifindex)) {
         let role = roles.get(&link.ifindex);
+        steps.extend(of_nic(role, link.ifindex, seen));
         if let Some(role) = role {
             let wanted = hooks_of(*role);
-            let former = Hook::ALL
-                .iter()
-                .filter(|hook| !wanted.contains(hook) && seen.attached.contains(&(**hook, link.ifindex)));
+            let former = Hook::ALL.iter().filter(|hook| !wanted.contains(hook) && !Hook::OF_NICS.contains(hook));
+            let former = former.filter(|hook| seen.attached.contains(&(**hook, link.ifindex)));
             steps.extend(former.map(|hook| DeviceAction::Detach(*hook, link.ifindex)));
         }
         let enforced = role.filter(|role| is_enforced(**role, link.ifindex, seen.attached));
@@ -194,6 +199,16 @@ pub fn open(bundles: &[&Bundle], roles: &BTreeMap<u32, Role>, seen: &Seen<'_>) -
     steps
 }
 
+/// Programs put on a NIC, and taken off one that is no workload's any more or is rescued: the machine needs it.
+fn of_nic(role: Option<&Role>, ifindex: u32, seen: &Seen<'_>) -> Vec<DeviceAction> {
+    let runs = |hook: &Hook| seen.attached.contains(&(*hook, ifindex));
+    if matches!(role, Some(Role::Nic(_))) && !seen.rescued {
+        let missing = Hook::OF_NICS.into_iter().filter(|hook| !runs(hook));
+        return missing.map(|hook| DeviceAction::Attach(hook, ifindex)).collect();
+    }
+    Hook::OF_NICS.into_iter().filter(runs).map(|hook| DeviceAction::Detach(hook, ifindex)).collect()
+}
+
 fn addresses_of(link: &Link, wanted: &[IpNet]) -> Vec<DeviceAction> {
     let held: BTreeMap<IpNet, bool> = link.addresses.iter().map(|address| (address.net, address.ours)).collect();
     let surplus = held.iter().filter(|(net, ours)| **ours && !wanted.contains(net));
@@ -204,9 +219,10 @@ fn addresses_of(link: &Link, wanted: &[IpNet]) -> Vec<DeviceAction> {
         .collect()
 }
 
-/// `None`: not ours to touch.
+/// What closes a device; `None`: not ours to touch, or not yet.
 fn hooks(role: Option<&Role>, ownership: &Ownership) -> Option<&'static [Hook]> {
     match role {
+        Some(Role::Nic(_)) => None,
         Some(role) => Some(hooks_of(*role)),
         None if ownership.dedicated => Some(hooks_of(Role::Workload(0))),
         None => None,
@@ -218,6 +234,7 @@ fn hooks_of(role: Role) -> &'static [Hook] {
         Role::Workload(_) => &[Hook::FromWorkload, Hook::ToWorkload],
         Role::Overlay => &[Hook::FromOverlay],
         Role::Uplink(_) => &[Hook::FromUplink, Hook::ToUplink],
+        Role::Nic(_) => &Hook::OF_NICS,
         Role::Host => &[],
     }
 }
@@ -256,7 +273,17 @@ mod tests {
     fn link(ifindex: u32, name: &str, kind: LinkKind) -> (String, Link) {
         (
             name.to_owned(),
-            Link { ifindex, name: name.to_owned(), kind, up: false, mtu: 1500, mac: [0; 6], addresses: Vec::new() },
+            Link {
+                ifindex,
+                name: name.to_owned(),
+                kind,
+                up: false,
+                mtu: 1500,
+                mac: [0; 6],
+                addresses: Vec::new(),
+                lower: None,
+                master: None,
+            },
         )
     }
 
@@ -274,8 +301,10 @@ mod tests {
         attached: &'a BTreeSet<(Hook, u32)>,
         may_come_up: &'a BTreeSet<u32>,
     ) -> Seen<'a> {
-        Seen { links, attached, unset: |_| false, may_come_up }
+        Seen { links, attached, unset: |_| false, may_come_up, kept: &NONE, rescued: false }
     }
+
+    static NONE: BTreeSet<u32> = BTreeSet::new();
 
     #[test]
     fn an_unknown_veth_is_closed_where_the_host_is_given_over_and_left_alone_elsewhere() {
@@ -337,6 +366,37 @@ mod tests {
     }
 
     #[test]
+    fn a_nic_gets_its_programs_once_the_maps_know_it_and_nothing_else() {
+        let links = BTreeMap::from([link(2, "eno1", LinkKind::Other), link(3, "eno2", LinkKind::Veth)]);
+        let roles = BTreeMap::from([(2, Role::Nic(7)), (3, Role::Nic(8))]);
+        let none = (BTreeSet::new(), BTreeSet::new());
+        let unset = Seen { unset: |_| true, ..seen(&links, &none.0, &none.1) };
+        assert_eq!(close(&roles, &dedicated(), &unset), []);
+        let attach =
+            |ifindex| [DeviceAction::Attach(Hook::FromHost, ifindex), DeviceAction::Attach(Hook::ToHost, ifindex)];
+        assert_eq!(open(&[], &roles, &unset), [attach(2), attach(3)].concat());
+    }
+
+    #[test]
+    fn a_nic_that_is_no_workloads_any_more_or_is_rescued_is_the_machines_again() {
+        let links = BTreeMap::from([link(2, "eno1", LinkKind::Other)]);
+        let attached = Hook::OF_NICS.map(|hook| (hook, 2)).into();
+        let none = BTreeSet::new();
+        let detach = Hook::OF_NICS.map(|hook| DeviceAction::Detach(hook, 2));
+        let kept = seen(&links, &attached, &none);
+        for role in [None, Some(Role::Host)] {
+            let roles: BTreeMap<u32, Role> = role.map(|role| (2, role)).into_iter().collect();
+            assert_eq!(open(&[], &roles, &kept), detach);
+        }
+        let roles = BTreeMap::from([(2, Role::Nic(7))]);
+        assert_eq!(open(&[], &roles, &kept), []);
+        let rescued = Seen { rescued: true, ..seen(&links, &attached, &none) };
+        assert_eq!(open(&[], &roles, &rescued), detach);
+        let off = Seen { attached: &BTreeSet::new(), ..rescued };
+        assert_eq!(open(&[], &roles, &off), []);
+    }
+
+    #[test]
     fn a_device_that_lacks_a_program_stays_down() {
         let links = BTreeMap::from([link(2, "tap1", LinkKind::Tun), link(3, "out", LinkKind::Other)]);
         let roles = BTreeMap::from([(2, Role::Workload(7)), (3, Role::Uplink(1))]);
@@ -370,6 +430,9 @@ mod tests {
         // Once it is an uplink no longer, ours go and the device stays closed.
         let gone = open(&[], &BTreeMap::new(), &seen(&links, &attached, &none));
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
+        // Of a domain of which only the programs know by now nothing is touched.
+        let kept = BTreeSet::from([2]);
+        assert_eq!(open(&[], &BTreeMap::new(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
     }
 
     #[test]

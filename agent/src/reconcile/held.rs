@@ -17,6 +17,8 @@ pub(super) struct Held {
     leaving: BTreeSet<u32>,
     /// Enforced and not acked: by domain id, the generation; 0: it is gone.
     unacked: BTreeMap<u32, u64>,
+    /// What the programs enforce from before this agent, until its state is here or it is let go.
+    inherited: BTreeSet<u32>,
     /// Domains whose file is not what is held.
     unsaved: BTreeSet<u32>,
 }
@@ -31,6 +33,7 @@ struct Pending {
 impl Held {
     /// Takes in a state that is on disk already.
     pub(super) fn restore(&mut self, bundle: Bundle) {
+        self.inherited.remove(&bundle.domain_id);
         self.bundles.insert(bundle.domain_id, bundle);
     }
 
@@ -42,14 +45,28 @@ impl Held {
         let before = earlier.map_or(replaced, |place| self.pending.remove(place).before);
         self.pending.push(Pending { domain_id, before });
         self.leaving.remove(&domain_id);
+        self.inherited.remove(&domain_id);
         self.unacked.remove(&domain_id);
         self.unsaved.insert(domain_id);
+    }
+
+    /// The programs enforce these domains.
+    pub(super) fn inherit(&mut self, domains: BTreeSet<u32>) {
+        let known = |id: &u32| self.bundles.contains_key(id) || self.leaving.contains(id);
+        let inherited: Vec<u32> = domains.into_iter().filter(|id| !known(id)).collect();
+        self.inherited.extend(inherited);
+    }
+
+    /// Domains that they enforce and of which no state is here, since its file is damaged or another version's.
+    pub(super) fn inherited(&self) -> &BTreeSet<u32> {
+        &self.inherited
     }
 
     /// Lets a domain go; whether it was held.
     pub(super) fn remove(&mut self, domain_id: u32) -> bool {
         self.pending.retain(|pending| pending.domain_id != domain_id);
         self.leaving.insert(domain_id);
+        self.inherited.remove(&domain_id);
         self.unacked.remove(&domain_id);
         self.unsaved.insert(domain_id);
         self.bundles.remove(&domain_id).is_some()
@@ -95,7 +112,8 @@ impl Held {
     /// Every domain of which something is here still, with the state that a controller may rely on, which is one that is
     /// enforced and on disk.
     pub(super) fn told(&self) -> impl Iterator<Item = (u32, Option<&Bundle>)> {
-        let here: BTreeSet<u32> = self.bundles.keys().chain(&self.leaving).chain(&self.unsaved).copied().collect();
+        let here: BTreeSet<u32> =
+            self.bundles.keys().chain(&self.leaving).chain(&self.unsaved).chain(&self.inherited).copied().collect();
         here.into_iter()
             .map(|domain_id| (domain_id, self.bundles.get(&domain_id).filter(|_| self.is_settled(domain_id))))
     }
@@ -154,6 +172,21 @@ mod tests {
         held.saved(2);
         held.enforced();
         assert_eq!(told(&held), [(2, true)]);
+    }
+
+    #[test]
+    fn what_is_enforced_from_before_is_told_until_its_state_is_here_or_it_is_let_go() {
+        let mut held = Held::default();
+        held.restore(bundle(1, 7));
+        held.inherit(BTreeSet::from([1, 2, 3]));
+        assert_eq!(held.inherited(), &BTreeSet::from([2, 3]));
+        assert_eq!(
+            held.told().map(|(id, settled)| (id, settled.is_some())).collect::<Vec<_>>(),
+            [(1, true), (2, false), (3, false)]
+        );
+        held.take(bundle(2, 8));
+        assert!(!held.remove(3));
+        assert!(held.inherited().is_empty());
     }
 
     #[test]

@@ -4,25 +4,32 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use ringfence_policy::bundle::Bundle;
+use ringfence_proto::v1;
 use tokio::runtime::Handle;
 
 use super::{
     apply::apply,
+    before::Before,
+    clock,
     devices::{self, DeviceAction, Ownership, Seen},
-    observe::{differences, observe_known},
+    observe::{differences, observe_known, put_words_back},
     plan::{Start, plan},
+    put_back::PutBacks,
     unfinished::Unfinished,
+    ways::ways,
 };
 use crate::{
     bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
     config::Config,
     defaults::Defaults,
-    lower::{Full, admit::Reserved, desired::Desired, image::Image},
+    lower::{Full, admit::Reserved, adopt::is_of_interface, desired::Desired, image::Image, keep},
     netlink::{Link, Netlink, NetlinkError},
     persist::{PersistError, Store},
+    rescue::Rescue,
     trace::{Here, Question},
 };
 
@@ -31,6 +38,9 @@ mod prepare;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+
+/// Between two looks at connections that were carried over. They only take room, so this may be long.
+const BETWEEN_CARRIED: Duration = Duration::from_secs(60);
 
 /// Why a pass ended early. All is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -80,11 +90,23 @@ pub struct Machine {
     settled: Option<Settled>,
     start: Start,
     unfinished: Unfinished,
+    /// Devices that were there before the first agent of this boot, and are not taken in yet.
+    before: Before,
+    /// Domains that the programs enforced when they were loaded, until somebody asks.
+    inherited: BTreeSet<u32>,
+    put_back: PutBacks,
+    /// When connections are looked at that were carried over from an earlier release; `None`: there is none.
+    next_carried: Option<Instant>,
+    /// Domains of which only the maps know, at the last pass.
+    missing: BTreeSet<u32>,
     links: BTreeMap<String, Link>,
     /// Where programs ran after the last pass.
     attached: BTreeSet<(Hook, u32)>,
     /// The guard is of the programs that are loaded now.
     guarded: bool,
+    /// The note that somebody rescued this machine, and whether it was there at the last look.
+    rescue: Rescue,
+    rescued: bool,
     /// What is wrong with the overlay device, as it was told last.
     overlay_fault: Option<String>,
     /// Devices that bore an underlay address. One that lost it, as between two DHCP leases, is the host's all the same.
@@ -110,6 +132,8 @@ pub struct Outcome {
     pub desired: Arc<Desired>,
     /// Where programs run.
     pub attached: BTreeSet<(Hook, u32)>,
+    /// Programs of an earlier release decide still.
+    pub waits: bool,
 }
 
 impl Machine {
@@ -117,11 +141,14 @@ impl Machine {
     pub fn open(config: Config, runtime: Handle) -> Result<Self, OpenError> {
         let store = Store::open(&config.state_dir)?;
         let unfinished = Unfinished::new(&config.pin_dir);
+        let before = Before::open(&config.pin_dir);
         let start = if unfinished.is_there() { Start::Interrupted } else { Start::Settled };
         let ownership = Ownership { dedicated: config.dedicated, trusted: config.trusted_devices.clone() };
         let controller = look::controller(config.controller.uri(), &runtime);
         Ok(Self {
             netlink: Netlink::connect()?,
+            rescue: Rescue::new(&config.state_dir),
+            rescued: false,
             config,
             ownership,
             runtime,
@@ -132,6 +159,11 @@ impl Machine {
             settled: None,
             start,
             unfinished,
+            before,
+            inherited: BTreeSet::new(),
+            put_back: PutBacks::default(),
+            next_carried: None,
+            missing: BTreeSet::new(),
             links: BTreeMap::new(),
             attached: BTreeSet::new(),
             guarded: false,
@@ -147,42 +179,77 @@ impl Machine {
     }
 
     /// Makes the host enforce what was prepared for these bundles: closes devices, brings the maps there, opens devices.
+    /// Of the `missing` domains only the maps in force know: they stay as they are, and programs of an earlier release are
+    /// not replaced before there is none.
     pub fn enforce(
         &mut self,
         prepared: Prepared,
         bundles: &[&Bundle],
+        missing: &BTreeSet<u32>,
         may_come_up: &BTreeSet<u32>,
     ) -> Result<Outcome, PassError> {
+        if missing != &self.missing {
+            tracing::warn!(domains = ?missing, "no state of these is here; they stay enforced as they are until the controller sends one");
+            self.missing.clone_from(missing);
+        }
         self.tell_former(&prepared.desired);
         self.close_devices(&prepared.desired)?;
         self.welcome(&prepared.desired);
-        self.unguard()?;
+        if !self.datapath()?.has_older() {
+            self.unguard()?;
+        }
         if let Some((target, settled)) = prepared.change {
             self.bring_maps(&target)?;
             self.settled = Some(settled);
         }
-        self.guard()?;
+        self.take_over()?;
+        let waits = self.datapath()?.has_older();
         let desired = prepared.desired;
         let attached = self.datapath()?.attached()?;
-        let seen = Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up };
-        for step in devices::open(bundles, &desired.devices, &seen) {
-            self.attempt(&step);
-        }
+        let attached = if waits {
+            attached
+        } else {
+            self.guard()?;
+            self.open_devices(bundles, &desired, may_come_up, attached)?
+        };
         self.attached.clone_from(&attached);
-        Ok(Outcome { desired, attached })
+        Ok(Outcome { desired, attached, waits })
     }
 
     /// Reads the maps anew; what somebody else changed is reported, and put back by the next pass.
     pub fn read_back(&mut self) -> Result<(), PassError> {
         let (Some((_, datapath)), Some(image)) = (&self.datapath, &mut self.image) else { return Ok(()) };
-        let observed = observe_known(datapath.maps(), image)?;
+        let pins = datapath.keep_pins()?;
+        let mut observed = observe_known(datapath.maps(), image)?;
         let changed = differences(image, &observed);
         if !changed.is_empty() {
-            tracing::warn!(maps = ?changed, "maps were changed by somebody else; they are put back");
+            // What was judged meanwhile, or under an epoch that somebody set back, is judged again.
             self.settled = None;
+            self.start = Start::Interrupted;
+            self.unfinished.begin();
+            put_words_back(datapath.maps(), &image.words, &mut observed.words)?;
         }
         *image = observed;
+        pins.iter().for_each(|name| self.note_put_back(&format!("pin {name}"), None));
+        changed.iter().for_each(|name| self.note_put_back(&format!("map {name}"), None));
         Ok(())
+    }
+
+    /// What somebody else changed here since the agent started, and was put back.
+    pub fn put_back(&self) -> v1::PutBacks {
+        self.put_back.told()
+    }
+
+    /// Domains that the programs enforced when they were loaded; told once for each time they are.
+    pub fn take_inherited(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.inherited)
+    }
+
+    fn note_put_back(&mut self, what: &str, ifindex: Option<u32>) {
+        let device = self.links.values().find(|link| Some(link.ifindex) == ifindex);
+        let device = device.map_or("", |link| link.name.as_str());
+        tracing::warn!(%what, device, "was changed by somebody else; it is put back");
+        self.put_back.note(what, device, clock::now().as_secs());
     }
 
     /// The programs' maps, once they are loaded, and what they hold.
@@ -199,7 +266,13 @@ impl Machine {
     pub fn reserved(&self) -> Reserved {
         let mut devices = self.ownership.reserved(&self.around());
         devices.insert(self.config.overlay_device.clone());
-        Reserved { devices, addresses: self.config.underlay.clone(), gateway_mac: self.config.gateway_mac }
+        Reserved {
+            devices,
+            ways: ways(&self.around()),
+            addresses: self.config.underlay.clone(),
+            controller: look::given_address(self.config.controller.uri()),
+            gateway_mac: self.config.gateway_mac,
+        }
     }
 
     /// Where a packet's way begins.
@@ -222,6 +295,8 @@ impl Machine {
             pin_dir: self.config.pin_dir.clone(),
             overlay_ifindex,
             gateway_mac: self.config.gateway_mac,
+            vxlan_port: self.config.vxlan_port,
+            controller_port: look::port(self.config.controller.uri()),
             guard: self.ownership.dedicated,
             timeouts: self.config.timeouts,
             record: false,
@@ -231,7 +306,14 @@ impl Machine {
     }
 
     fn load(&mut self, overlay_ifindex: u32) -> Result<(), PassError> {
+        if !Datapath::is_pinned(&self.config.pin_dir) {
+            let there = self.links.values().map(|link| link.ifindex).filter(|ifindex| *ifindex != overlay_ifindex);
+            self.before.note(there);
+        }
         let datapath = Datapath::open(&self.options(overlay_ifindex))?;
+        self.inherited = datapath.enforced()?;
+        // An agent before this one may have carried some over.
+        self.next_carried = Some(Instant::now());
         self.image = None;
         self.settled = None;
         self.dry = None;
@@ -249,17 +331,50 @@ impl Machine {
     fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
         let none = BTreeSet::new();
-        let seen =
-            Seen { links: &self.links, attached: &attached, unset: |setting| !setting.holds(), may_come_up: &none };
-        for step in devices::close(&desired.devices, &self.ownership, &seen) {
-            if let DeviceAction::Attach(hook, ifindex) = step
-                && self.attached.contains(&(hook, ifindex))
-            {
-                tracing::warn!(%hook, ifindex, "a program was taken off by somebody else; it is put back");
-            }
-            self.attempt(&step);
-        }
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up: &none,
+            kept: &none,
+            rescued: self.rescued,
+        };
+        let steps = devices::close(&desired.devices, &self.ownership, &seen);
+        self.carry_out_all(&steps);
         Ok(())
+    }
+
+    /// Opens what enforces; returns what runs where then.
+    fn open_devices(
+        &mut self,
+        bundles: &[&Bundle],
+        desired: &Desired,
+        may_come_up: &BTreeSet<u32>,
+        attached: BTreeSet<(Hook, u32)>,
+    ) -> Result<BTreeSet<(Hook, u32)>, PassError> {
+        let kept = self.image.as_ref().map(|image| keep::devices(image, &self.missing)).unwrap_or_default();
+        let seen = Seen {
+            links: &self.links,
+            attached: &attached,
+            unset: |setting| !setting.holds(),
+            may_come_up,
+            kept: &kept,
+            rescued: self.rescued,
+        };
+        let steps = devices::open(bundles, &desired.devices, &seen);
+        self.carry_out_all(&steps);
+        if steps.is_empty() { Ok(attached) } else { self.datapath()?.attached().map_err(Into::into) }
+    }
+
+    fn carry_out_all(&mut self, steps: &[DeviceAction]) {
+        for step in steps {
+            if let DeviceAction::Attach(hook, ifindex) = step
+                && self.attached.contains(&(*hook, *ifindex))
+            {
+                self.note_put_back(&format!("program {hook}"), Some(*ifindex));
+            }
+            self.attempt(step);
+        }
     }
 
     fn bring_maps(&mut self, target: &Image) -> Result<(), PassError> {
@@ -276,8 +391,35 @@ impl Machine {
         }
         self.start = Start::Settled;
         self.unfinished.end();
+        self.before.retain(|ifindex| !image.devices.get(&ifindex).is_some_and(is_of_interface));
         self.image = Some(image);
         Ok(())
+    }
+
+    /// Replaces programs of an earlier release, if there are, once the maps hold all that they enforce.
+    fn take_over(&mut self) -> Result<(), PassError> {
+        if !self.missing.is_empty() {
+            return Ok(());
+        }
+        if let Some(taken) = self.datapath_mut()?.take_over()? {
+            tracing::info!(?taken, "programs of an earlier release were replaced, under the flows that run");
+            self.guarded = self.ownership.dedicated && self.datapath()?.is_guarded();
+            self.next_carried = Some(Instant::now() + BETWEEN_CARRIED);
+        }
+        Ok(())
+    }
+
+    /// Takes out connections of an earlier release that are over; looks now and then, while there are any.
+    pub fn collect_carried(&mut self) {
+        let Some((maps, _)) = self.maps().filter(|_| self.next_carried.is_some_and(|next| Instant::now() >= next))
+        else {
+            return;
+        };
+        let waiting = maps.collect_carried(&self.config.timeouts, clock::monotonic_ns());
+        if let Err(error) = &waiting {
+            tracing::error!(%error, "connections that were carried over cannot be collected");
+        }
+        self.next_carried = (!matches!(waiting, Ok(0))).then(|| Instant::now() + BETWEEN_CARRIED);
     }
 
     /// Takes the guard off a host that is not given over to us, while its own devices are still known.
@@ -295,7 +437,7 @@ impl Machine {
             return Ok(());
         }
         if self.guarded {
-            tracing::warn!("the host's guard was taken off by somebody else; it is put back");
+            self.note_put_back("guard", None);
         }
         self.datapath_mut()?.guard()?;
         self.guarded = true;

@@ -7,6 +7,9 @@ use crate::{
     lower::image::{Image, Word},
 };
 
+/// One place in so many of an array costs as much to read by itself as all do at once.
+const ALL_AT_ONCE: usize = 16;
+
 /// Reads everything that the agent writes back from the kernel.
 pub(super) fn observe(maps: &Maps) -> Result<Image, BpfError> {
     let arrays = Image {
@@ -46,13 +49,34 @@ fn with_keyed(maps: &Maps, arrays: Image) -> Result<Image, BpfError> {
         prefixes: maps.prefixes.entries()?.into_iter().collect(),
         subnets: maps.subnets.entries()?.into_iter().collect(),
         claims: maps.claims.entries()?.into_iter().collect(),
+        builtins: maps.builtins.entries()?.into_iter().collect(),
         rows: maps.rows.entries()?.into_iter().collect(),
         limits: maps.limits.get(&0)?.unwrap_or_default(),
         ..arrays
     })
 }
 
+/// Puts back by which state packets are judged: what a plan starts from must be an epoch that was never in force before
+/// those that connections carry.
+pub(super) fn put_words_back(
+    maps: &Maps,
+    known: &BTreeMap<u32, Word>,
+    observed: &mut BTreeMap<u32, Word>,
+) -> Result<(), BpfError> {
+    for (domain, word) in known.iter().filter(|(domain, word)| observed.get(domain) != Some(word)) {
+        maps.words.store(*domain, word.slot, word.epoch)?;
+    }
+    observed.clone_from(known);
+    Ok(())
+}
+
+/// Places of an array are read one by one while they are few, and all at once when that is quicker.
 fn places<V: Pod>(table: &Table<u32, V>, known: &BTreeMap<u32, V>) -> Result<BTreeMap<u32, V>, BpfError> {
+    if known.len() > table.capacity() as usize / ALL_AT_ONCE {
+        let mut entries = table.entries()?;
+        entries.retain(|(place, _)| known.contains_key(place));
+        return Ok(entries.into_iter().collect());
+    }
     let read = |place: &u32| Ok(table.get(place)?.map(|value| (*place, value)));
     known.keys().map(read).filter_map(Result::transpose).collect()
 }
@@ -83,6 +107,7 @@ pub(super) fn differences(one: &Image, other: &Image) -> Vec<&'static str> {
         ("rf_prefixes", one.prefixes == other.prefixes),
         ("rf_subnets", one.subnets == other.subnets),
         ("rf_claims", one.claims == other.claims),
+        ("rf_builtins", one.builtins == other.builtins),
         ("rf_rows", one.rows == other.rows),
         ("rf_profiles", one.profiles == other.profiles),
         ("rf_runs", one.runs == other.runs),

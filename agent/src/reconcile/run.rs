@@ -17,6 +17,7 @@ use super::{
     devices::is_enforced,
     held::Held,
     machine::{Machine, Outcome, PassError},
+    recount::Recount,
 };
 use crate::{
     counters,
@@ -26,8 +27,8 @@ use crate::{
 mod states;
 mod trace;
 
-/// Between two looks at devices, links and, if it is cheap, maps.
-const RESYNC: Duration = Duration::from_secs(2);
+/// Between two looks at devices, links and, if it is cheap, maps: whoever changes one has it put back within two of them.
+const RESYNC: Duration = Duration::from_secs(1);
 /// Reading the maps back may take one part in so many of the time.
 const READ_BACK_SHARE: u32 = 20;
 /// After a pass that failed.
@@ -59,6 +60,8 @@ pub struct Outputs {
     pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
     /// Interfaces whose device enforces.
     pub devices: watch::Sender<v1::Devices>,
+    /// What somebody else changed here, and was put back.
+    pub put_back: watch::Sender<v1::PutBacks>,
 }
 
 /// The state of the loop.
@@ -80,6 +83,7 @@ pub struct Reconciler {
     enforced: BTreeMap<u32, Instant>,
     next_read_back: Instant,
     next_collection: Instant,
+    recount: Recount,
 }
 
 impl Reconciler {
@@ -107,6 +111,7 @@ impl Reconciler {
             enforced: BTreeMap::new(),
             next_read_back: now,
             next_collection: now + COLLECT,
+            recount: Recount::new(),
         })
     }
 
@@ -179,11 +184,18 @@ impl Reconciler {
             self.next_read_back = Instant::now() + RESYNC.max(begun.elapsed() * READ_BACK_SHARE);
         }
         let site = self.machine.look_around()?;
+        self.held.inherit(self.machine.take_inherited());
         self.take_loaded();
         let outcome = self.enforce(&site, at)?;
-        self.held.enforced();
+        if !outcome.waits {
+            self.held.enforced();
+        }
         self.acknowledge();
-        self.publish(&outcome);
+        // Until its programs are replaced the earlier release's word of what is enforced stands.
+        if !outcome.waits {
+            self.publish(&outcome);
+        }
+        self.outputs.put_back.send_if_modified(|last| replace(last, self.machine.put_back()));
         Ok(())
     }
 
@@ -192,7 +204,8 @@ impl Reconciler {
         let mut enforced = BTreeMap::new();
         let mut devices = Vec::new();
         for (name, link) in self.machine.links() {
-            if let Some(role @ Role::Workload(interface_id)) = outcome.desired.devices.get(&link.ifindex)
+            if let Some(role @ (Role::Workload(interface_id) | Role::Nic(interface_id))) =
+                outcome.desired.devices.get(&link.ifindex)
                 && is_enforced(*role, link.ifindex, &outcome.attached)
             {
                 let since = self.enforced.get(interface_id).copied().unwrap_or(now);
@@ -216,11 +229,15 @@ impl Reconciler {
     }
 
     fn collect(&mut self) {
+        self.machine.collect_carried();
         let Some((maps, image)) = self.machine.maps().filter(|_| Instant::now() >= self.next_collection) else {
             return;
         };
         if let Err(error) = counters::forget_gone(maps, image, self.machine.links()) {
             tracing::error!(%error, "counters of devices that are gone cannot be freed");
+        }
+        if let Err(error) = self.recount.pass(maps, image) {
+            tracing::error!(%error, "connections cannot be counted");
         }
         self.next_collection = Instant::now() + COLLECT;
     }

@@ -53,7 +53,7 @@ pub(crate) fn site() -> Site {
         overlay_ifindex: 9,
         links: (0..DEVICES).map(device).collect(),
         own: vec![1],
-        conn_budget: None,
+        ..Site::default()
     }
 }
 

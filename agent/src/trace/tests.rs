@@ -72,6 +72,8 @@ fn links() -> BTreeMap<String, Link> {
         mtu: 1500,
         mac: [2, 0, 0, 0, 9, ifindex as u8],
         addresses: Vec::new(),
+        lower: None,
+        master: None,
     };
     [link(11, "dev1"), link(12, "up")].map(|link| (link.name.clone(), link)).into()
 }
@@ -82,6 +84,26 @@ fn entry_of(source: &str, destination: &str) -> Result<(Hook, u32, [u8; 6], [u8;
     let links = links();
     let entry = entry(&bundle(), &flow, Here { host: "h1", links: &links, gateway_mac: GATEWAY_MAC });
     entry.map(|entry| (entry.hook, entry.ifindex, entry.src_mac, entry.dst_mac)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_machines_nic_sees_what_it_says_and_hears() {
+    let mut bundle = bundle();
+    for place in [0, 1] {
+        bundle.interfaces[place].bare_metal = true;
+    }
+    let links = links();
+    let here = Here { host: "h1", links: &links, gateway_mac: GATEWAY_MAC };
+    let enters = |source: &str, destination: &str| {
+        let end = |text: &str| if text == "host" { End::Host } else { End::Address(text.parse().unwrap()) };
+        let flow = Flow { source: end(source), destination: end(destination), traffic: Traffic::Tcp(80) };
+        entry(&bundle, &flow, here).map(|entry| (entry.hook, entry.ifindex)).map_err(|error| error.to_string())
+    };
+    assert_eq!(enters("10.0.0.11", "203.0.113.9"), Ok((Hook::FromHost, 11)));
+    assert_eq!(enters("203.0.113.9", "10.0.0.11"), Ok((Hook::ToHost, 11)));
+    assert!(enters("10.0.0.12", "10.0.0.11").unwrap_err().contains("host \"h2\""));
+    assert!(enters("203.0.113.9", "10.0.0.12").unwrap_err().contains("host \"h2\""));
+    assert!(enters("host", "10.0.0.11").unwrap_err().contains("is the host itself"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMP: u8 = 1;
 pub const ICMPV6: u8 = 58;
+pub const SCTP: u8 = 132;
 
 /// An IP packet in a frame; `build` fills in lengths and checksums.
 #[derive(Clone, Debug)]
@@ -49,6 +50,14 @@ impl Packet {
         let mut l4 = ports_header(ports);
         l4.extend([0, 8, 0, 0]);
         Self::new(src, dst, UDP, l4, Some(6))
+    }
+
+    /// A common header, and the chunk of a beginning; its checksum, a CRC, stays zero.
+    pub fn sctp(src: IpAddr, dst: IpAddr, ports: (u16, u16)) -> Self {
+        let mut l4 = ports_header(ports);
+        l4.extend([0; 8]);
+        l4.extend([1, 0, 0, 4]);
+        Self::new(src, dst, SCTP, l4, None)
     }
 
     /// An ICMP or ICMPv6 message, by the family.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ringfence_agent::bpf::consts::{
-    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY,
+    RF_BUDGETS, RF_EPOCH_BUCKETS, RF_HOST_HERE, RF_HOST_NONE, RF_IFACE_NO_PORT_SECURITY, RF_LAYOUT,
 };
 use ringfence_agent::bpf::{
     Addr, AddrKey, Datapath, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Limits, Options, Pod, PrefixKey,
@@ -102,12 +102,19 @@ pub fn options() -> Options {
         pin_dir: PathBuf::from("/sys/fs/bpf").join(name),
         overlay_ifindex: 0,
         gateway_mac: GATEWAY_MAC,
+        vxlan_port: 4789,
+        controller_port: 7420,
         guard: false,
         timeouts: Timeouts::default(),
         record: true,
         #[cfg(debug_assertions)]
         verdict_off: false,
     }
+}
+
+/// Where maps of the layout are pinned.
+pub fn maps_of(options: &Options) -> PathBuf {
+    options.pin_dir.join(format!("maps-{RF_LAYOUT}"))
 }
 
 impl World {

@@ -62,6 +62,8 @@ struct Host {
     inbox: Option<Arc<Inbox>>,
     /// Device of each interface that its agent enforces.
     devices: BTreeMap<u32, String>,
+    /// What its agent found changed by somebody else, and put back.
+    put_back: Vec<v1::PutBack>,
     /// Its agent says when a domain is gone; those that do not are not waited for.
     acks_removal: bool,
 }
@@ -146,6 +148,7 @@ impl Fleet {
         let inbox = Arc::new(Inbox::default());
         let host = self.hosts.entry(name.to_owned()).or_default();
         host.devices.clear();
+        host.put_back.clear();
         host.acks_removal = hello.features.iter().any(|feature| feature == FEATURE_REMOVAL_ACK);
         for (id, domain) in &mut self.domains {
             if !(host.acks_removal && held.iter().any(|held| held.domain_id == *id)) {
@@ -189,6 +192,13 @@ impl Fleet {
             state.refused.remove(host);
             self.settle(domain, now);
             self.progress.send_replace(());
+        }
+    }
+
+    /// A host found this changed by somebody else, and put it back.
+    pub fn puts_back(&mut self, name: &str, put_back: Vec<v1::PutBack>) {
+        if let Some(host) = self.hosts.get_mut(name) {
+            host.put_back = put_back;
         }
     }
 

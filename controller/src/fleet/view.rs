@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ringfence_policy::bundle::CompiledInterface;
+use ringfence_proto::v1;
 
 use super::{Domain, Fleet, admission::Ranked};
 
@@ -41,6 +42,8 @@ pub struct HostView {
     pub interfaces: usize,
     /// How many of them are up.
     pub interfaces_up: usize,
+    /// What its agent found changed by somebody else, and put back.
+    pub put_back: Vec<v1::PutBack>,
 }
 
 /// An interface as its host reports it.
@@ -105,7 +108,12 @@ impl Fleet {
     /// Every host that a domain needs or an agent speaks for, by name.
     pub fn hosts(&self) -> BTreeMap<&str, HostView> {
         let views = self.hosts.iter().map(|(name, host)| {
-            let view = HostView { connected: host.inbox.is_some(), domains: host.domains.len(), ..HostView::default() };
+            let view = HostView {
+                connected: host.inbox.is_some(),
+                domains: host.domains.len(),
+                put_back: host.put_back.clone(),
+                ..HostView::default()
+            };
             (name.as_str(), view)
         });
         let mut views: BTreeMap<_, _> = views.collect();

@@ -26,6 +26,7 @@ struct Names {
 }
 
 /// Who an interface belongs to.
+#[derive(Clone)]
 struct Owner {
     domain: String,
     workload: String,
@@ -56,9 +57,11 @@ pub(super) async fn collect(
     let mut response = v1::CountersResponse::default();
     for (host, answer) in join_all(answers).await {
         match answer {
-            Ok(v1::CountersReport { request_id: _, devices, audit }) => {
+            Ok(v1::CountersReport { request_id: _, devices, audit, accounts }) => {
                 let rows = devices.into_iter().map(|device| row(&host, device, &names.owners));
                 response.interfaces.extend(rows.filter(|row| domain.is_empty() || row.domain == domain));
+                let rows = accounts.into_iter().filter_map(|account| connections(&host, account, &names.owners));
+                response.connections.extend(rows.filter(|row| domain.is_empty() || row.domain == domain));
                 response.audit.extend(audit.into_iter().filter_map(|counter| audited(&host, &counter, &names)));
             }
             Err(message) => response.errors.push(v1::HostError { host, message }),
@@ -130,4 +133,28 @@ fn row(host: &str, device: v1::DeviceCounters, owners: &BTreeMap<u32, Owner>) ->
         passed_to,
         drops,
     }
+}
+
+/// `None`: of an interface that is gone, or of a domain that was not asked about.
+fn connections(
+    host: &str,
+    account: v1::AccountCounters,
+    owners: &BTreeMap<u32, Owner>,
+) -> Option<v1::InterfaceConnections> {
+    let v1::AccountCounters { interface_id, own, inbound, outside, filled_by } = account;
+    let Owner { domain, workload, interface } = owners.get(&interface_id)?;
+    let share = |v1::OriginatorCounter { interface_id, connections }| {
+        let Owner { domain, workload, interface } = owners.get(&interface_id)?.clone();
+        Some(v1::InboundShare { domain, workload, interface, connections })
+    };
+    Some(v1::InterfaceConnections {
+        host: host.to_owned(),
+        domain: domain.clone(),
+        workload: workload.clone(),
+        interface: interface.clone(),
+        own,
+        inbound,
+        outside,
+        filled_by: filled_by.into_iter().filter_map(share).collect(),
+    })
 }

@@ -117,6 +117,9 @@ impl Session {
                 let devices = enforced.into_iter().map(|device| (device.interface_id, device.device)).collect();
                 self.controller.fleet().enforces(&self.host, devices);
             }
+            Some(FromAgent::PutBack(v1::PutBacks { put_back })) => {
+                self.controller.fleet().puts_back(&self.host, put_back);
+            }
             // Whoever asked may have given up.
             Some(FromAgent::Counters(report)) => match self.asked.remove(&report.request_id) {
                 Some(Question::Counters(answer)) => _ = answer.send(report),

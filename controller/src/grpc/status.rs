@@ -55,15 +55,15 @@ fn hosts(fleet: &Fleet, registered: BTreeMap<String, v1::HostSpec>) -> Vec<v1::H
     let mut hosts: BTreeMap<String, v1::HostStatus> = BTreeMap::new();
     for (name, spec) in registered {
         let view = views.remove(name.as_str()).unwrap_or_default();
-        hosts.insert(name.clone(), host(name, spec, &view));
+        hosts.insert(name.clone(), host(name, spec, view));
     }
     for (name, view) in views {
-        hosts.insert(name.to_owned(), host(name.to_owned(), v1::HostSpec::default(), &view));
+        hosts.insert(name.to_owned(), host(name.to_owned(), v1::HostSpec::default(), view));
     }
     hosts.into_values().collect()
 }
 
-fn host(name: String, spec: v1::HostSpec, view: &HostView) -> v1::HostStatus {
+fn host(name: String, spec: v1::HostSpec, view: HostView) -> v1::HostStatus {
     v1::HostStatus {
         name,
         underlay: spec.underlay,
@@ -72,6 +72,7 @@ fn host(name: String, spec: v1::HostSpec, view: &HostView) -> v1::HostStatus {
         domains: count(view.domains),
         interfaces: count(view.interfaces),
         interfaces_up: count(view.interfaces_up),
+        put_back: view.put_back,
     }
 }
 

@@ -64,7 +64,7 @@ async fn serve(url: String, host: &'static str, answer: Answer) {
                 say(Says::Counters(v1::CountersReport {
                     request_id: asked.request_id,
                     devices: vec![device],
-                    audit: Vec::new(),
+                    ..Default::default()
                 }));
             }
             (Hears::Trace(asked), Answer::Ack) => {

@@ -35,7 +35,7 @@ struct Effort {
 }
 
 const FULL: Effort = Effort { rounds: 25, repeat: 50_000, flows: 10_000 };
-const QUICK: Effort = Effort { rounds: 3, repeat: 10_000, flows: 2000 };
+const QUICK: Effort = Effort { rounds: 9, repeat: 20_000, flows: 4000 };
 
 /// From the least to the largest.
 const SCALES: [Scale; 3] = [
@@ -67,7 +67,14 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
 
 /// Test runs name a device; what each is said to be is in the maps.
 fn devices() -> anyhow::Result<Devices> {
-    ringfence_lab::cabling::ip(&["link", "add", "client", "type", "veth", "peer", "name", "overlay"])?;
+    for [one, other] in [["client", "local"], ["routed", "overlay"]] {
+        ringfence_lab::cabling::ip(&["link", "add", one, "type", "veth", "peer", "name", other])?;
+    }
     let index = |name: &str| if_nametoindex(name).with_context(|| format!("the device {name} is gone"));
-    Ok(Devices { client: index("client")?, overlay: index("overlay")? })
+    Ok(Devices {
+        client: index("client")?,
+        local: index("local")?,
+        routed: index("routed")?,
+        overlay: index("overlay")?,
+    })
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 
 use crate::{
-    layout::{Attachment, INTERNET, MachinePlan, OFFICE, Uplink},
+    layout::{Attachment, INTERNET, Machine, MachinePlan, OFFICE, Uplink},
     netns::Namespace,
 };
 
@@ -53,20 +53,37 @@ pub fn make_fabric(fabric: &Namespace) -> Result<()> {
     ip_batch(fabric, &format!("link add {BRIDGE} type bridge\nlink set {BRIDGE} up\n"))
 }
 
-/// Connects a machine to the underlay.
-pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan) -> Result<()> {
+/// Connects a machine to an underlay that carries packets of `mtu` bytes.
+pub fn connect(fabric: &Namespace, machine: &Namespace, plan: &MachinePlan, mtu: u32) -> Result<()> {
     quick_ipv6(machine)?;
     let (port, there) = (&plan.name, machine.name());
     ip_batch(
         fabric,
         &format!(
-            "link add {port} type veth peer name {UNDERLAY_DEVICE} netns {there}\n\
-             link set {port} master {BRIDGE} up\n"
+            "link add {port} mtu {mtu} type veth peer name {UNDERLAY_DEVICE} address {} mtu {mtu} netns {there}\n\
+             link set {port} master {BRIDGE} up\n",
+            plan.mac
         ),
     )?;
     let mut commands = format!("link set {UNDERLAY_DEVICE} up\n");
     add_addresses(&mut commands, UNDERLAY_DEVICE, &plan.addresses);
     ip_batch(machine, &commands)
+}
+
+/// Makes the world outside of a domain a router between that and the underlay.
+pub fn connect_router(fabric: &Namespace, world: &Namespace, plan: &MachinePlan, mtu: u32) -> Result<()> {
+    connect(fabric, world, plan, mtu)?;
+    world.sysctl("net/ipv4/ip_forward", "1")?;
+    world.sysctl("net/ipv6/conf/all/forwarding", "1")
+}
+
+/// Tells a host that is a workload itself who routes on its network.
+pub fn route_machine(host: &Namespace, plan: &Machine) -> Result<()> {
+    let commands = plan.gateways.iter().fold(String::new(), |mut commands, gateway| {
+        let _ = writeln!(commands, "route add default via {gateway} dev {UNDERLAY_DEVICE}");
+        commands
+    });
+    ip_batch(host, &commands)
 }
 
 /// Connects a workload to its host. The host's side stays down: raising it is the agent's to do,

@@ -31,10 +31,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` in the namespace; what it prints is appended to `log`.
-    pub fn start(namespace: &Namespace, program: &str, arguments: Vec<OsString>, log: PathBuf) -> Result<Self> {
-        let mut daemon =
-            Self { namespace: namespace.clone(), program: find_program(program)?, arguments, log, child: None };
+    /// Starts the program at this path in the namespace; what it prints is appended to `log`.
+    pub fn start(namespace: &Namespace, program: PathBuf, arguments: Vec<OsString>, log: PathBuf) -> Result<Self> {
+        let mut daemon = Self { namespace: namespace.clone(), program, arguments, log, child: None };
         daemon.start_again(&[])?;
         Ok(daemon)
     }
@@ -58,6 +57,11 @@ impl Daemon {
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// From its next start on it is the program at this path, as after an upgrade.
+    pub fn replace(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// Its process id while it runs.
@@ -112,10 +116,16 @@ impl Drop for Daemon {
     }
 }
 
+/// The program of this name in a folder.
+pub fn program_in(directory: &Path, name: &str) -> Result<PathBuf> {
+    let path = directory.join(name);
+    if path.exists() { Ok(path) } else { bail!("{} does not exist", path.display()) }
+}
+
 /// The program of this name: in [`BIN_DIR`] if that is set, else where cargo put this one.
 pub fn find_program(name: &str) -> Result<PathBuf> {
     if let Some(directory) = env::var_os(BIN_DIR) {
-        return existing(&Path::new(&directory).join(name));
+        return program_in(Path::new(&directory), name).context(format!("{BIN_DIR} names the folder"));
     }
     // Tests and examples are one directory below the programs.
     let own = env::current_exe().context("cannot tell where this program is")?;
@@ -124,11 +134,4 @@ pub fn find_program(name: &str) -> Result<PathBuf> {
         let looked: Vec<String> = beside.map(|path| path.display().to_string()).collect();
         format!("no {name} at {}: build it with `cargo build --workspace`", looked.join(" or "))
     })
-}
-
-fn existing(path: &Path) -> Result<PathBuf> {
-    if !path.exists() {
-        bail!("{} does not exist; {BIN_DIR} names its directory", path.display());
-    }
-    Ok(path.to_owned())
 }

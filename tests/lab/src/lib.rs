@@ -30,4 +30,5 @@ pub mod registry;
 pub mod stream;
 mod style;
 mod sys;
+pub mod transfer;
 pub mod wait;

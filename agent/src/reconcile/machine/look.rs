@@ -12,6 +12,7 @@ use tonic::transport::Uri;
 
 use super::{Machine, PassError};
 use crate::{
+    bpf::Hook,
     lower::{
         Site,
         desired::{Desired, Role},
@@ -41,13 +42,34 @@ impl Machine {
             .filter(|link| bears(link) || self.underlay.contains(&link.ifindex))
             .map(|link| link.ifindex)
             .collect();
+        self.before.retain(|ifindex| self.links.values().any(|link| link.ifindex == ifindex));
         if self.datapath.as_ref().is_none_or(|(held, _)| *held != ifindex) {
             self.load(ifindex)?;
         }
-        self.bound = self.datapath()?.attached()?.into_iter().map(|(_, ifindex)| ifindex).collect();
+        let attached = self.datapath()?.attached()?.into_iter();
+        let bound = attached.filter(|(hook, _)| !Hook::OF_NICS.contains(hook));
+        self.bound = bound.map(|(_, ifindex)| ifindex).collect();
+        self.look_for_rescue();
         self.find_controller();
-        let site = devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership);
-        Ok(Site { conn_budget: Some(self.config.conn_budget), ..site })
+        Ok(Site {
+            controller: self.controller.get().copied(),
+            conn_budget: Some(self.config.conn_budget),
+            ssh: self.config.ssh_from.clone(),
+            ..devices::site(&self.config.host, &self.config.underlay, overlay, &self.around(), &self.ownership)
+        })
+    }
+
+    /// Somebody may have rescued the machine at any moment, or ended that.
+    fn look_for_rescue(&mut self) {
+        let rescued = self.rescue.is_there();
+        if rescued && !self.rescued {
+            tracing::error!(
+                "this machine is rescued: nothing is enforced on its NICs until `ringfence-agent rescue --end`"
+            );
+        } else if self.rescued && !rescued {
+            tracing::info!("the rescue has ended: this machine's NICs are enforced again");
+        }
+        self.rescued = rescued;
     }
 
     /// A device of the host's own that came after us was born closed. One that a bundle claims is not its own.
@@ -116,13 +138,27 @@ impl Machine {
 /// Where the controller is: at once if its address was given, else once its name is resolved, which may take until the
 /// network is up.
 pub(super) fn controller(uri: &Uri, runtime: &Handle) -> Arc<OnceLock<IpAddr>> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    if let Ok(address) = host.parse::<IpAddr>() {
+    if let Some(address) = given_address(uri) {
         return Arc::new(OnceLock::from(address));
     }
     let address = Arc::new(OnceLock::new());
-    runtime.spawn(resolve(host, Arc::clone(&address)));
+    runtime.spawn(resolve(host(uri).to_owned(), Arc::clone(&address)));
     address
+}
+
+/// The controller's address, if it was given by that and not by a name.
+pub(super) fn given_address(uri: &Uri) -> Option<IpAddr> {
+    host(uri).parse().ok()
+}
+
+/// Its port.
+pub(super) fn port(uri: &Uri) -> u16 {
+    // That of http, as RFC 9110 4.2.1 says.
+    uri.port_u16().unwrap_or(80)
+}
+
+fn host(uri: &Uri) -> &str {
+    uri.host().unwrap_or_default().trim_matches(['[', ']'])
 }
 
 async fn resolve(host: String, address: Arc<OnceLock<IpAddr>>) {

@@ -141,12 +141,14 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.claims, &target.claims).map(|(key, value)| Action::PutClaims(key, value)));
     steps.extend(changed(&observed.groups, &target.groups).map(|(key, value)| Action::PutGroup(key, Box::new(value))));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
+    steps.extend(changed(&observed.builtins, &target.builtins).map(|(key, value)| Action::PutBuiltin(key, value)));
     steps
 }
 
 /// The reverse, for what the target does not have.
 fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
+    steps.extend(gone(&observed.builtins, &target.builtins).map(Action::DeleteBuiltin));
     steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
     steps.extend(gone(&observed.claims, &target.claims).map(Action::DeleteClaims));
     steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));

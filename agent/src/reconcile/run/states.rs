@@ -43,12 +43,12 @@ impl Reconciler {
         // On disk before in force: an agent that is killed in between goes on to the new state, not back.
         self.save();
         let bundles: Vec<&Bundle> = self.held.bundles().collect();
-        self.machine.enforce(prepared, &bundles, &self.may_come_up())
+        self.machine.enforce(prepared, &bundles, self.held.inherited(), &self.may_come_up())
     }
 
     fn prepare(&mut self, site: &Site, at: u64) -> Result<Prepared, PassError> {
         let bundles: Vec<&Bundle> = self.held.bundles().collect();
-        self.machine.prepare(&bundles, site, at)
+        self.machine.prepare(&bundles, self.held.inherited(), site, at)
     }
 
     /// Prepares what is held. If the tables do not hold it, what is pending is taken back, the newest arrival first, until

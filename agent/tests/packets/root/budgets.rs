@@ -15,8 +15,8 @@ use crate::world::{DOMAIN, DOMAIN_ID, FAR, GATEWAY_MAC, NEXT_HOP_MAC, UPLINK_MAC
 const FROM: Hook = Hook::FromWorkload;
 /// The loopback device plays many.
 const LOOPBACK: u32 = 1;
-/// In the order of `RF_BUDGET_*`: own, inbound, outside, each with its half-open, and fragments.
-const LIMITS: [u64; RF_BUDGETS as usize] = [40, 10, 80, 20, 40, 10, 8, 0];
+/// In the order of `RF_BUDGET_*`: own, inbound, outside, each with its half-open.
+const LIMITS: [u64; RF_BUDGETS as usize] = [40, 10, 80, 20, 40, 10];
 
 /// web, cache and db may all speak to app and to each other; so may outside.
 fn world() -> World {
@@ -243,7 +243,7 @@ fn a_flood_from_outside_leaves_inside_clients_and_other_destinations_alone() {
         }
     }
     assert_eq!(world.refused(&app, RF_BUDGET_OUTSIDE_HALF), 40);
-    assert_eq!(world.used(&app), [0, 0, 0, 0, 10, 10, 0, 0]);
+    assert_eq!(world.used(&app), [0, 0, 0, 0, 10, 10]);
     world.establishes(&web, &app, 1);
     world.passes(Hook::FromUplink, world.uplink, &world.opens_from_outside(ip("203.0.113.9"), &cache));
     world.counts_are_exact();

@@ -33,5 +33,5 @@ fn a_counter_of_a_device_starts_again_when_told() {
     maps.drops.reset(&key).unwrap();
     assert_eq!(maps.drops.get(&key).unwrap(), None);
     maps.passed.reset(&1).unwrap();
-    assert_eq!(maps.passed.get(&1).unwrap(), Some(Passed { from: 0, to: 0 }));
+    assert_eq!(maps.passed.get(&1).unwrap(), Some(Passed { from: 0, to: 0, builtin: 0 }));
 }

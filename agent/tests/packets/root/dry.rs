@@ -9,7 +9,9 @@ use ringfence_agent::bpf::{
 
 use crate::builder::Packet;
 use crate::net::ip;
-use crate::world::{ALLOW, DENY, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, SHADOW_SHIFT, STATEFUL, TRANSIT, Workload, World};
+use crate::world::{
+    ALLOW, DENY, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, SHADOW_SHIFT, STATEFUL, TRANSIT, Workload, World, maps_of,
+};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -20,7 +22,8 @@ fn asked(dry: &mut DryRun, workload: &Workload, frame: &[u8]) -> Decision {
 
 /// Names of everything under the pin folder.
 fn pins(world: &World) -> Vec<PathBuf> {
-    let folders = [world.options.pin_dir.clone(), world.options.pin_dir.join("links")];
+    let dir = &world.options.pin_dir;
+    let folders = [dir.clone(), dir.join("links"), maps_of(&world.options)];
     let names = |folder: &PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut pins: Vec<PathBuf> = folders.iter().flat_map(names).collect();
     pins.sort();
@@ -87,7 +90,7 @@ fn a_dry_run_asks_for_frames_of_other_hosts() {
 #[test]
 fn a_dry_run_refuses_maps_of_another_layout_and_makes_none_that_are_missing() {
     let world = World::new();
-    std::fs::remove_file(world.options.pin_dir.join("rf_rows")).unwrap();
+    std::fs::remove_file(maps_of(&world.options).join("rf_rows")).unwrap();
     let before = pins(&world);
     match Datapath::open_dry(&world.options).unwrap_err() {
         BpfError::Pin { path, action: "open", .. } => assert!(path.ends_with("rf_rows")),

@@ -1,10 +1,13 @@
 //! ICMP errors reach the sender of what they quote, from the other side of its flow.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_TCP, RF_TABLE_UDP};
+use std::net::IpAddr;
+
+use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_SCTP, RF_TABLE_TCP, RF_TABLE_UDP};
 use ringfence_agent::bpf::{Action, Hook, Reason};
 
 use crate::builder::{Packet, SYN, icmp_error};
 use crate::net::ip;
+use crate::pieces::{DESTINATION, HOP_BY_HOP, authentication, extended, framed, options, part};
 use crate::world::{NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, UPLINK_MAC, World};
 
 const FROM: Hook = Hook::FromWorkload;
@@ -12,7 +15,7 @@ const FROM: Hook = Hook::FromWorkload;
 fn world() -> World {
     let mut world = World::new();
     for to in [2, 9] {
-        for table in [RF_TABLE_TCP, RF_TABLE_UDP, RF_TABLE_ICMP] {
+        for table in [RF_TABLE_TCP, RF_TABLE_UDP, RF_TABLE_SCTP, RF_TABLE_ICMP, RF_TABLE_ICMP6] {
             world.allow(1, to, table);
         }
     }
@@ -27,7 +30,10 @@ fn an_error_about_a_flow_passes_to_its_sender() {
         Packet::udp(web.v4, app.v4, (4000, 53)),
         Packet::udp(web.v6, app.v6, (4000, 53)),
         Packet::tcp(web.v4, app.v4, (4000, 80), SYN),
+        Packet::sctp(web.v4, app.v4, (4000, 36412)),
+        Packet::sctp(web.v6, app.v6, (4000, 36412)),
         Packet::echo_request(web.v4, app.v4, 3),
+        Packet::echo_request(web.v6, app.v6, 3),
     ] {
         let error = icmp_error(asked.dst, asked.src, &asked.ip());
         let frame = world.bridged(&app, &web, error);
@@ -121,5 +127,48 @@ fn an_error_that_quotes_what_cannot_be_read_is_about_no_flow_whatever_policy_say
         let from = if to.is_ipv4() { cache.v4 } else { cache.v6 };
         let (_, decision) = world.passes(FROM, cache.ifindex, &world.routed(&cache, icmp_error(from, to, &quote)));
         assert_eq!(decision.judged, 1, "of no flow that is tracked");
+    }
+}
+
+fn forget_flows(world: &World) {
+    let maps = world.datapath.maps();
+    for (key, _) in maps.conns4.entries().unwrap() {
+        maps.conns4.delete(&key).unwrap();
+    }
+    for (key, _) in maps.conns6.entries().unwrap() {
+        maps.conns6.delete(&key).unwrap();
+    }
+}
+
+/// The error about `about`, all of which it quotes.
+fn whole_quote(src: IpAddr, dst: IpAddr, about: &[u8]) -> Packet {
+    let kind = if src.is_ipv4() { (3, 4) } else { (2, 0) };
+    Packet::icmp(src, dst, kind, [0, 0, 5, 0xdc]).payload(about)
+}
+
+#[test]
+fn an_error_about_what_had_extension_headers_or_was_cut_passes_to_its_sender() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    for v6 in [false, true] {
+        let asked = Packet::udp(web.ip(v6), app.ip(v6), (4000, 53)).payload(&[7; 64]).ip();
+        let mut sent = vec![part(&asked, 3, 0, 48, true)];
+        if v6 {
+            sent.push(extended(&asked, &[options(HOP_BY_HOP, 0), options(DESTINATION, 3), authentication()]));
+            sent.push(part(&extended(&asked, &[options(DESTINATION, 0)]), 4, 0, 48, true));
+        }
+        for about in &sent {
+            let error = world.bridged(&app, &web, whole_quote(app.ip(v6), web.ip(v6), about));
+            forget_flows(&world);
+            world.drops(FROM, app.ifindex, &error, Reason::NoConnection);
+            world.passes(FROM, web.ifindex, &framed(web.mac, app.mac, about));
+            let (output, decision) = world.passes(FROM, app.ifindex, &error);
+            assert_eq!((decision.judged, decision.ifindex), (0, web.ifindex));
+            assert_eq!(output.packet, error);
+        }
+        // A later fragment has no ports, and nobody is to tell of it (RFC 1122 3.2.2).
+        let later = part(&asked, 3, 48, 72, false);
+        let error = world.bridged(&app, &web, whole_quote(app.ip(v6), web.ip(v6), &later));
+        world.drops(FROM, app.ifindex, &error, Reason::NoConnection);
     }
 }

@@ -7,8 +7,10 @@ use ringfence_agent::bpf::Reason;
 use ringfence_agent::bpf::consts::{RF_TABLE_OTHER, RF_TABLE_TCP, RF_TABLE_UDP};
 
 use crate::builder::{Packet, SYN, arp, ethernet, icmp_error};
+use crate::checksum::assert_right;
 use crate::guest::Guest;
 use crate::net::sh;
+use crate::pieces::{DESTINATION, HOP_BY_HOP, extended, framed, options, part};
 use crate::raw::{LeftChecksum, RawSocket};
 use crate::world::World;
 
@@ -17,7 +19,7 @@ struct Wire {
     world: World,
     web: RawSocket,
     app: RawSocket,
-    _guests: [Guest; 2],
+    guests: [Guest; 2],
 }
 
 impl Wire {
@@ -42,7 +44,7 @@ impl Wire {
             web: web.inside(|| RawSocket::on("web-in")),
             app: app.inside(|| RawSocket::on("app-in")),
             world,
-            _guests: [web, app],
+            guests: [web, app],
         }
     }
 
@@ -151,4 +153,83 @@ fn what_an_icmp_error_quotes_is_judged_and_stays_as_it_was() {
     let error = wire.packet(icmp_error(web.v4, app.v4, &asked.ip()));
     // The quoted source port, 20 bytes behind the ICMP header.
     wire.refused(&error, left(42, 20), Reason::ChecksumPlace);
+}
+
+#[test]
+fn a_fragment_leaves_no_checksum_to_anybody() {
+    let wire = Wire::new();
+    let (web, app) = (wire.world.web, wire.world.app);
+    for v6 in [false, true] {
+        let udp = Packet::udp(web.ip(v6), app.ip(v6), (4000, 53)).payload(&[7; 64]).ip();
+        let l4 = if v6 { 62 } else { 34 };
+        for (start, end) in [(0, 32), (32, 64)] {
+            let frame = framed(web.mac, app.mac, &part(&udp, 7, start, end, true));
+            for left in [left(l4, 6), left(l4 + 8, 0), left(l4 + 16, 6)] {
+                wire.refused(&frame, left, Reason::ChecksumPlace);
+            }
+        }
+        let first = framed(web.mac, app.mac, &part(&udp, 7, 0, 32, true));
+        assert_eq!(wire.send(&first, None), [first]);
+    }
+}
+
+#[test]
+fn a_checksum_behind_extension_headers_is_finished_in_its_own_place() {
+    let wire = Wire::new();
+    let (web, app) = (wire.world.web, wire.world.app);
+    let udp = Packet::udp(web.v6, app.v6, (4000, 53)).payload(&[7; 64]).ip();
+    let frame = framed(web.mac, app.mac, &extended(&udp, &[options(HOP_BY_HOP, 0), options(DESTINATION, 1)]));
+    let arrived = wire.send(&frame, left(78, 6));
+    let changed: Vec<usize> = (0..frame.len()).filter(|at| arrived[0][*at] != frame[*at]).collect();
+    assert!(!changed.is_empty() && changed.iter().all(|at| [84, 85].contains(at)), "{changed:?}");
+    // In the options, or where the header would be without them.
+    for left in [left(54, 6), left(62, 6), left(70, 6)] {
+        wire.refused(&frame, left, Reason::ChecksumPlace);
+    }
+}
+
+#[test]
+fn an_answer_about_extension_headers_and_an_unfinished_checksum_is_right() {
+    let wire = Wire::new();
+    let (web, app, maps) = (wire.world.web, wire.world.app, wire.world.datapath.maps());
+    sh("ethtool -K web tx off >/dev/null");
+    let mut iface = maps.ifaces.get(&app.index).unwrap().unwrap();
+    iface.mtu = 1300;
+    maps.ifaces.put(&app.index, &iface).unwrap();
+    let udp = Packet::udp(web.v6, app.v6, (4000, 53)).payload(&[7; 1250]).ip();
+    let chain = [options(DESTINATION, 9), options(DESTINATION, 3)];
+    let frame = framed(web.mac, app.mac, &extended(&udp, &chain));
+    wire.web.send(&frame, left(54 + 80 + 32, 6));
+    let told = wire.web.received();
+    let too_big = told.iter().find(|frame| frame[20] == 58 && frame[54] == 2).expect("an answer");
+    assert_right(&too_big[14..]);
+    assert_eq!(too_big[58..62], 1300u32.to_be_bytes());
+}
+
+#[test]
+fn headers_that_the_kernel_keeps_apart_are_pulled_together() {
+    let wire = Wire::new();
+    let (web, app, maps) = (wire.world.web, wire.world.app, wire.world.datapath.maps());
+    let mut iface = maps.ifaces.get(&app.index).unwrap().unwrap();
+    iface.mtu = 9000;
+    maps.ifaces.put(&app.index, &iface).unwrap();
+    for guest in &wire.guests {
+        guest.inside(|| sh("ip -o link show type veth | cut -d: -f2 | cut -d@ -f1 | xargs -I% ip link set % mtu 9000"));
+    }
+    sh("ip link set web mtu 9000; ip link set app mtu 9000");
+    // Beyond a page a packet socket keeps no more than the Ethernet header in front.
+    for v6 in [false, true] {
+        let plain = Packet::udp(web.ip(v6), app.ip(v6), (4000, 53)).payload(&[7; 5000]).ip();
+        let mut sent = vec![plain.clone(), part(&plain, 7, 0, 4800, true), part(&plain, 7, 4800, 5008, false)];
+        if v6 {
+            sent.push(extended(&plain, &[options(HOP_BY_HOP, 3), options(DESTINATION, 60)]));
+        }
+        for ip in sent {
+            let frame = framed(web.mac, app.mac, &ip);
+            let (arrived, moved) = wire.world.moved(|| wire.send(&frame, None));
+            assert_eq!(arrived.len(), 1, "{moved:?}");
+            let seen = arrived[0].len();
+            assert_eq!(arrived[0], frame[..seen]);
+        }
+    }
 }

@@ -3,14 +3,17 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Action, Reason};
+use ringfence_agent::bpf::consts::{RF_IFACE_BARE_METAL, RF_TABLE_UDP};
+use ringfence_agent::bpf::{Action, Hook, Iface, Reason};
 
 use crate::builder::{Packet, arp, ethernet};
 use crate::far::{FarHost, STRANGER, VXLAN_PORT};
 use crate::guest::Guest;
 use crate::net::ip;
-use crate::world::{BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, OUTSIDE, TRANSIT, World};
+use crate::pieces::{fragments, framed};
+use crate::world::{
+    BACK, DOMAIN, FAR, FAR_V4, FAR_V6, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, TRANSIT, UPLINK_MAC, World,
+};
 
 /// The other host, with what the flows here need.
 fn far_host() -> FarHost {
@@ -61,6 +64,21 @@ fn sources_of_this_host_and_of_nobody_are_refused() {
     let frame = packet.macs(GATEWAY_MAC, world.web.mac).build();
     assert_eq!(far.sends(FAR_V4, FRONT, &frame).reason, 0);
     far.refused(STRANGER, FRONT, &frame, Reason::OuterSource);
+}
+
+/// A machine is reached by the domain's uplink, so its packets come by the overlay from there, and from nowhere else: least
+/// of all from the host that the machine is.
+#[test]
+fn a_bare_metal_machine_comes_only_from_the_uplinks_host() {
+    let far = far_host();
+    let maps = far.world.datapath.maps();
+    let iface = maps.ifaces.get(&far.world.db.index).unwrap().unwrap();
+    maps.ifaces.put(&far.world.db.index, &Iface { flags: RF_IFACE_BARE_METAL, ..iface }).unwrap();
+    let frame = to_web(&far.world, false).build();
+    far.refused(FAR_V4, FRONT, &frame, Reason::OuterSource);
+    far.world.uplink_at(FAR);
+    let decision = far.sends(FAR_V4, FRONT, &frame);
+    assert_eq!((decision.reason, decision.ifindex), (0, far.world.web.ifindex));
 }
 
 #[test]
@@ -136,4 +154,52 @@ fn a_packet_to_another_host_bears_its_vni_and_its_final_macs() {
             assert!(inner.ends_with(b"hello"), "{src} to {dst}");
         }
     }
+}
+
+#[test]
+fn fragments_come_in_after_their_first_one_and_from_its_host() {
+    let far = far_host();
+    let world = &far.world;
+    for v6 in [false, true] {
+        let packet = Packet::udp(world.db.ip(v6), world.web.ip(v6), (4000, 53)).payload(&[7; 100]).ip();
+        let pieces = fragments(&packet, 7, &[48]).into_iter().map(|piece| framed(GATEWAY_MAC, world.web.mac, &piece));
+        let [first, later] = &pieces.collect::<Vec<_>>()[..] else { panic!("two pieces") };
+        far.refused(FAR_V4, FRONT, later, Reason::Fragment);
+        far.refused(STRANGER, FRONT, first, Reason::OuterSource);
+        far.refused(FAR_V4, FRONT, later, Reason::Fragment);
+        assert_eq!(far.sends(FAR_V4, FRONT, first).reason, 0);
+        far.refused(STRANGER, FRONT, later, Reason::OuterSource);
+        let decision = far.sends(FAR_V4, FRONT, later);
+        assert_eq!((decision.reason, decision.ifindex), (0, world.web.ifindex));
+    }
+}
+
+#[test]
+fn an_answer_must_come_by_the_way_on_which_its_source_lives() {
+    let far = far_host();
+    let world = &far.world;
+    let (web, db) = (world.web, world.db);
+    // web asks db, which is on the other host, and the outside, by the uplink here.
+    for to in [db.v4, ip(OUTSIDE)] {
+        let frame = world.routed(&web, Packet::udp(web.v4, to, (4000, 53)));
+        world.passes(Hook::FromWorkload, web.ifindex, &frame);
+    }
+    let answer = |from: IpAddr| Packet::udp(from, web.v4, (53, 4000));
+    let by_overlay = |from| answer(from).macs(GATEWAY_MAC, web.mac).build();
+    let by_uplink = |from| answer(from).macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+    far.refused(STRANGER, FRONT, &by_overlay(db.v4), Reason::OuterSource);
+    far.refused(FAR_V4, FRONT, &by_overlay(ip(OUTSIDE)), Reason::OuterSource);
+    world.drops(Hook::FromUplink, world.uplink, &by_uplink(db.v4), Reason::Spoofed);
+    let by_another = answer(db.v4).macs(world.cache.mac, GATEWAY_MAC).build();
+    world.drops(Hook::FromWorkload, world.cache.ifindex, &by_another, Reason::SourceAddress);
+
+    let decision = far.sends(FAR_V4, FRONT, &by_overlay(db.v4));
+    assert_eq!((decision.reason, decision.judged), (0, 0), "by its connection");
+    let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &by_uplink(ip(OUTSIDE)));
+    assert_eq!(decision.judged, 0);
+    // Where the uplink is the other host's by now, its way is the right one, and the flow goes on.
+    world.uplink_at(FAR);
+    let decision = far.sends(FAR_V4, FRONT, &by_overlay(ip(OUTSIDE)));
+    assert_eq!((decision.reason, decision.judged), (0, 0));
+    far.refused(STRANGER, FRONT, &by_overlay(ip(OUTSIDE)), Reason::OuterSource);
 }

@@ -69,10 +69,11 @@ fn two_that_open_to_each_other_at_once_have_one_connection() {
     let pair = Pair::new();
     assert_eq!(pair.web(SYN), ConnState::RF_CONN_OPENING);
     // RFC 9293 3.5: app's SYN is no answer by its flags, but it belongs to what web may open.
-    assert_eq!(pair.app(SYN), ConnState::RF_CONN_ESTABLISHED);
-    pair.web(SYN | ACK);
-    pair.app(SYN | ACK);
-    assert_eq!(pair.web(ACK), ConnState::RF_CONN_ESTABLISHED);
+    assert_eq!(pair.app(SYN), ConnState::RF_CONN_OPENING);
+    assert_eq!(pair.web(SYN | ACK), ConnState::RF_CONN_OPENING);
+    assert_eq!(pair.app(SYN | ACK), ConnState::RF_CONN_ESTABLISHED, "both have acknowledged");
+    let (_, conn) = pair.world.only_conn();
+    assert_eq!((conn.origin_iface, conn.packets), (pair.web.index, [2, 2]));
 }
 
 #[test]
@@ -95,8 +96,9 @@ fn a_port_may_be_used_again_while_the_last_connection_waits() {
     // RFC 9293 3.6.1: a SYN from TIME_WAIT's other side opens anew, and is judged as such.
     let (_, decision) = pair.world.passes(FROM, pair.web.ifindex, &pair.web_sends(SYN));
     assert_eq!(decision.judged, 1);
-    assert_eq!(pair.app(SYN | ACK), ConnState::RF_CONN_ESTABLISHED);
-    assert_eq!(pair.world.only_conn().1.packets, [1, 1], "of the new one");
+    assert_eq!(pair.app(SYN | ACK), ConnState::RF_CONN_OPENING);
+    assert_eq!(pair.web(ACK), ConnState::RF_CONN_ESTABLISHED);
+    assert_eq!(pair.world.only_conn().1.packets, [2, 1], "of the new one");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use libbpf_rs::{MapHandle, MapType};
 use ringfence_agent::bpf::{BpfError, Datapath, Device, DeviceKind, Hook, Pod, check_kernel};
 
 use crate::net::{ifindex, private_network, sh};
-use crate::world::options;
+use crate::world::{maps_of, options};
 
 fn device() -> Device {
     Device { kind: DeviceKind::RF_DEVICE_HOST, r#ref: 5, counter: 6, ..Device::zeroed() }
@@ -38,8 +38,9 @@ fn every_program_loads_and_a_restart_keeps_maps_mark_and_links() {
 #[test]
 fn a_pinned_map_of_another_shape_is_refused_by_name() {
     let options = options();
-    std::fs::create_dir_all(&options.pin_dir).unwrap();
-    let path = options.pin_dir.join("rf_hosts");
+    let maps = maps_of(&options);
+    std::fs::create_dir_all(&maps).unwrap();
+    let path = maps.join("rf_hosts");
     let opts =
         libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
     let mut other = MapHandle::create(MapType::Array, Some("rf_hosts"), 4, 8, 3, &opts).unwrap();

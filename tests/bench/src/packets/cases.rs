@@ -160,12 +160,13 @@ fn case(
     // The networks of all domains have the same numbers.
     let Some((_, any)) = hosts.first() else { return Ok(Found { floor: Vec::new(), programs: Vec::new() }) };
     let scene = scene(path, v6, devices, any.vni);
+    let answer = answer(path, &scene, devices, any);
     let known = Scene { frame: scene.frame.with_flags(ACK), ..scene };
     stage.floor_flow(&known, way(path, any.vni))?;
     let mut found = Found { floor: Vec::new(), programs: vec![Vec::new(); hosts.len()] };
     for (number, _) in hosts.iter().enumerate() {
-        // Opens the flow.
         stage.time(Target::programs(number, hook), &scene, 1)?;
+        stage.time(Target::programs(number, answer.hook()), &answer, 1)?;
     }
     for _ in 0..effort.rounds {
         let nothing = stage.time(Target::NOTHING, &known, effort.repeat)?;
@@ -212,6 +213,22 @@ fn scene(path: Path, v6: bool, devices: Devices, vni: u32) -> Scene {
         first_flow: None,
         action: TC_ACT_REDIRECT,
     }
+}
+
+/// What answers the first packet.
+fn answer(path: Path, scene: &Scene, devices: Devices, host: &Host) -> Scene {
+    let [from, to] = path.ends();
+    let Frame { source, destination, ports: [asker, asked], .. } = scene.frame;
+    let macs = [if path == Path::Routed { GATEWAY_MAC } else { from.mac() }, to.mac()];
+    let frame = Frame { macs, source: destination, destination: source, ports: [asked, asker], flags: SYN | ACK };
+    let tunnel = (path == Path::Remote).then_some(Tunnel { vni: host.vni, source: cloud::remote_underlay() });
+    let ifindex = match path {
+        Path::Local => devices.local,
+        Path::Remote => devices.overlay,
+        Path::Routed => devices.routed,
+        Path::Arriving => devices.client,
+    };
+    Scene { frame, tunnel, ifindex, ..*scene }
 }
 
 fn way(path: Path, vni: u32) -> Way {

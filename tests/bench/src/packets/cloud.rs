@@ -80,15 +80,7 @@ pub(super) fn bundle(scale: Scale) -> anyhow::Result<Bundle> {
 /// The first host, given the devices that it has.
 pub(super) fn site(links: BTreeMap<String, LinkRef>, overlay_ifindex: u32) -> Site {
     let underlay = vec![underlay(0)];
-    Site {
-        host: HERE.to_owned(),
-        underlay,
-        overlay_mtu: 1450,
-        overlay_ifindex,
-        links,
-        own: Vec::new(),
-        conn_budget: None,
-    }
+    Site { host: HERE.to_owned(), underlay, overlay_mtu: 1450, overlay_ifindex, links, ..Site::default() }
 }
 
 /// The underlay address of the host that runs [`Who::Remote`].

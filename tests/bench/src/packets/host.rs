@@ -19,6 +19,10 @@ pub(super) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0, 0, 1];
 pub(super) struct Devices {
     /// The client's.
     pub(super) client: u32,
+    /// Of who is in its network.
+    pub(super) local: u32,
+    /// Of who is in another.
+    pub(super) routed: u32,
     /// The VXLAN device.
     pub(super) overlay: u32,
 }
@@ -38,17 +42,18 @@ impl Host {
             gateway_mac: GATEWAY_MAC,
             guard: false,
             timeouts: Timeouts::default(),
+            vxlan_port: 4789,
+            controller_port: 0,
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: false,
         })?;
         let bundle = cloud::bundle(scale)?;
         let link = |ifindex| LinkRef { ifindex, mtu: 1450 };
-        // Nothing is sent: the devices of who is spoken to need not be there.
         let links = BTreeMap::from([
             (Who::Client.device(), link(devices.client)),
-            (Who::Local.device(), link(1001)),
-            (Who::Routed.device(), link(1002)),
+            (Who::Local.device(), link(devices.local)),
+            (Who::Routed.device(), link(devices.routed)),
         ]);
         let site = cloud::site(links, devices.overlay);
         put_in_force(datapath.maps(), &mut Image::default(), [&bundle], &site, 0)?;

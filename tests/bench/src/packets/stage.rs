@@ -68,6 +68,13 @@ pub(super) struct Scene {
     pub(super) action: u32,
 }
 
+impl Scene {
+    /// The program that sees it.
+    pub(super) fn hook(&self) -> Hook {
+        if self.tunnel.is_some() { Hook::FromOverlay } else { Hook::FromWorkload }
+    }
+}
+
 /// The stage, loaded.
 pub(super) struct Stage<'a> {
     skel: FloorSkel<'a>,

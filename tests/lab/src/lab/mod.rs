@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -16,10 +16,10 @@ use anyhow::{Context, Result};
 pub use self::{help::enter_help, operate::Printed};
 use crate::{
     cabling,
-    daemon::Daemon,
+    daemon::{Daemon, find_program, program_in},
     files::read_objects,
     interrupt,
-    layout::{Layout, Underlay, machine},
+    layout::{Layout, Underlay, machine, underlay_mtu},
     netns::Namespace,
     probe::Endpoint,
     registry::Registration,
@@ -35,8 +35,23 @@ const CONTROLLER_PORT: u16 = 7420;
 pub struct Options {
     /// What the overlay runs on.
     pub underlay: Underlay,
+    /// The underlay carries packets of 9000 bytes, not 1500.
+    pub jumbo: bool,
     /// No controller and no agents: bare kernels, for negative controls.
     pub bare: bool,
+    /// The hosts are not given over to Ringfence: devices that nobody names are left alone.
+    pub shared: bool,
+    /// Where the daemons' programs are, if they are another release's.
+    pub release: Option<PathBuf>,
+}
+
+impl Options {
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        match &self.release {
+            Some(directory) => program_in(directory, name),
+            None => find_program(name),
+        }
+    }
 }
 
 /// A machine of the lab.
@@ -71,12 +86,13 @@ impl Lab {
     /// Builds all that the objects in `files` name, and starts the daemons. Nothing is applied yet.
     pub fn raise(files: &[&Path], options: &Options) -> Result<Self> {
         let registration = Registration::new()?;
-        let layout = Layout::of(&read_objects(files)?, options.underlay)?;
+        let mtu = underlay_mtu(options.jumbo);
+        let layout = Layout::of(&read_objects(files)?, options.underlay, mtu)?;
         let fabric = Namespace::create(&registration.namespace("fabric"))?;
         cabling::make_fabric(&fabric)?;
         let plan = machine("controller", CONTROLLER_NUMBER);
         let controller_machine = Namespace::create(&registration.namespace(&plan.name))?;
-        cabling::connect(&fabric, &controller_machine, &plan)?;
+        cabling::connect(&fabric, &controller_machine, &plan, mtu)?;
         let mut lab = Self {
             listen: SocketAddr::new(plan.addresses[0].addr(), CONTROLLER_PORT),
             registration,

@@ -22,6 +22,22 @@ pub(super) fn frame(macs: [[u8; 6]; 2], source: IpAddr, target: IpAddr, protocol
     [&target_mac[..], &source_mac, &ethertype.to_be_bytes(), &packet].concat()
 }
 
+/// A frame as above of TCP or UDP, from and to ports of one's own.
+pub(super) fn frame_of_ports(macs: [[u8; 6]; 2], ends: [IpAddr; 2], protocol: u8, ports: [u16; 2]) -> Vec<u8> {
+    let [source, target] = ends;
+    let mut frame = frame(macs, source, target, protocol, 0);
+    let l4 = if source.is_ipv4() { 14 + 20 } else { 14 + 40 };
+    let checksum = l4 + if protocol == UDP { 6 } else { 16 };
+    for (place, port) in [(l4, ports[0]), (l4 + 2, ports[1])] {
+        frame[place..place + 2].copy_from_slice(&port.to_be_bytes());
+    }
+    frame[checksum..checksum + 2].fill(0);
+    let header = pseudo_header(source, target, protocol, frame.len() - l4);
+    let sum = internet_checksum(&[&header, &frame[l4..]].concat());
+    frame[checksum..checksum + 2].copy_from_slice(&sum);
+    frame
+}
+
 /// The MAC address of a multicast group, or broadcast.
 pub(super) fn group_mac(target: IpAddr) -> [u8; 6] {
     match target {

@@ -1,17 +1,25 @@
+mod adoption;
 mod agent_restart;
+mod bare_metal;
 mod churn;
 mod controller_down;
 mod demo;
+mod flood;
 mod frame;
 mod isolation;
+mod lifecycle;
 mod live_trace;
+mod long_packets;
 mod multicast;
 mod path_mtu;
 mod policy_change;
+mod put_back;
+mod release_upgrade;
 mod rule_times;
 mod teardown;
 mod unattached_device;
 mod uplink;
+mod watch;
 
 use std::{
     ops::{Deref, DerefMut},

@@ -73,6 +73,9 @@ fn report(done: &Done) {
     for ((program, outcome), count) in &done.outcomes {
         println!("{count:>9} {program:<14} {outcome}");
     }
+    for (shape, count) in &done.shapes {
+        println!("{count:>9} passed: {shape}");
+    }
     let seconds = done.took.as_secs_f64();
     let rate = done.frames as f64 / seconds;
     println!("{} frames in {} worlds, {seconds:.1} s, {rate:.0} frames a second", done.frames, done.worlds);

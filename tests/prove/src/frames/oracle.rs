@@ -47,7 +47,8 @@ impl Oracle<'_> {
             Ok(target) => target,
             Err(None) => return Err("dropped without a reason".to_owned()),
             Err(Some(Reason::Internal)) => return Err("dropped for an internal reason".to_owned()),
-            Err(Some(reason)) if plain && self.must_pass(way, frame) => {
+            // Who has too many packets in parts under way is refused more, and others of its mutations did that.
+            Err(Some(reason)) if plain && reason != Reason::FragmentBudget && self.must_pass(way, frame) => {
                 return Err(format!("dropped as {}, and is plainly valid and allowed", reason.name()));
             }
             Err(Some(_)) if sent.told => return self.seats.check_told(way, frame, &sent.frame),
@@ -101,7 +102,7 @@ impl Oracle<'_> {
             if matches!(way, Way::Host(_)) { End::Host } else { End::Address(packet.src) },
             if to_host { End::Host } else { End::Address(packet.dst) },
         ];
-        let Some(opener) = Opener::of(&packet, ends) else { return false };
+        let Some(opener) = Opener::of(&packet, ends) else { return self.may_pass(way, &packet, ends) };
         let remembered = !matches!(way, Way::Overlay { .. });
         if remembered && self.model.flows_of(&opener).any(|(_, answers)| answers) {
             return self.may_pass(way, &packet, ends);
@@ -189,8 +190,12 @@ impl Oracle<'_> {
         let right = match (way, target, owner) {
             (Way::Workload(_), Target::On, _) => {
                 let ends = [source, End::Host];
-                // By the gateway's MAC goes only what answers the host.
-                let answers = || Opener::of(packet, ends).is_none_or(|it| self.model.flows_of(&it).next().is_some());
+                // To another MAC address, such as the gateway's, goes only what answers the host.
+                let about = match &packet.says {
+                    Says::Icmp { quote: Some(quote), .. } => Some(Opener::quoted(&quote.says, [quote.src, quote.dst])),
+                    _ => Opener::of(packet, ends),
+                };
+                let answers = || about.is_none_or(|it| self.model.flows_of(&it).next().is_some());
                 return if frame.dst_mac == DEVICE_MAC || answers() {
                     Ok(ends)
                 } else {

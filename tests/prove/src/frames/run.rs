@@ -16,7 +16,7 @@ use ringfence_agent::{
 use super::{
     mutate::mutate,
     oracle::Wrong,
-    read::ETHERNET,
+    read::{Carried, ETHERNET, Says, read},
     script::{HOSTS, Player, Script, Step, renamed},
     seats::{Here, Seats},
     talk::{Shot, Talker},
@@ -51,6 +51,8 @@ pub struct Done {
     pub worlds: u64,
     /// What became of frames: the program, and where they went or why they did not.
     pub outcomes: BTreeMap<(&'static str, &'static str), u64>,
+    /// What passed, of what must be seen to pass.
+    pub shapes: BTreeMap<&'static str, u64>,
     /// Drops seen of programs that count, by reason.
     pub drops: BTreeMap<&'static str, u64>,
     /// How long it took.
@@ -189,10 +191,31 @@ impl Done {
         };
         self.frames += 1;
         *self.outcomes.entry((program, outcome)).or_default() += 1;
+        if sent.went.is_ok() {
+            shapes(&shot.frame).into_iter().for_each(|shape| *self.shapes.entry(shape).or_default() += 1);
+        }
         if sent.went.is_err() && program != "from_overlay" {
             *self.drops.entry(outcome).or_default() += 1;
         }
     }
+}
+
+/// What there is to say of a frame that passed.
+fn shapes(frame: &[u8]) -> Vec<&'static str> {
+    let Ok(read) = read(frame) else { return Vec::new() };
+    let Carried::Ip(packet) = &read.carries else { return vec!["ARP"] };
+    let next = frame[read.at + 6];
+    [
+        (read.tagged, "priority tag"),
+        (packet.src.is_ipv4() && frame[read.at] != 0x45, "options of IPv4"),
+        (packet.src.is_ipv6() && matches!(next, 0 | 43 | 51 | 60), "extension headers of IPv6"),
+        (packet.fragment.is_some_and(|part| part.offset == 0), "first fragment"),
+        (packet.says == Says::Rest, "later fragment"),
+        (matches!(&packet.says, Says::Icmp { quote: Some(_), .. }), "ICMP error"),
+    ]
+    .into_iter()
+    .filter_map(|(is, shape)| is.then_some(shape))
+    .collect()
 }
 
 /// The least script in which the same still shows.

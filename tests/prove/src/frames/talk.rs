@@ -59,7 +59,9 @@ impl<'a> Talker<'a> {
         (opener.protocol, opener.upper) = upper(flow.traffic, port, flags);
         let payload = self.random.one([0, 0, 1, 40, 200]);
         opener.upper.extend((0..payload).map(|place| place as u8));
-        if !plain {
+        if plain {
+            self.extend(&mut opener);
+        } else {
             self.decorate(&mut opener);
         }
         let ends = [flow.source, flow.destination];
@@ -215,7 +217,9 @@ impl<'a> Talker<'a> {
             _ if plain => return None,
             _ => {}
         }
-        if !plain {
+        if plain {
+            self.extend(&mut reply);
+        } else {
             self.decorate(&mut reply);
         }
         Some(reply)
@@ -243,6 +247,19 @@ impl<'a> Talker<'a> {
         self.shots(&draft, [source, destination], false)
     }
 
+    /// What hosts write now and then, as they do: options and extension headers that are right, in the order of RFC 8200
+    /// 4.1.
+    fn extend(&mut self, draft: &mut Draft) {
+        let random = &mut self.random;
+        if draft.src.is_ipv4() {
+            draft.options = vec![1; random.one([0, 0, 0, 4, 40])];
+            return;
+        }
+        let mut numbers = vec![0, 60, 43, 51, 60];
+        numbers.retain(|_| random.chance(15));
+        draft.extensions = numbers.into_iter().map(|number| (number, extension(random, number, 0, 4))).collect();
+    }
+
     /// What hosts seldom write: options, extension headers, tags, short lives.
     fn decorate(&mut self, draft: &mut Draft) {
         let random = &mut self.random;
@@ -255,7 +272,8 @@ impl<'a> Talker<'a> {
             for _ in 0..random.one([0, 0, 0, 1, 2, 3, 9]) {
                 let number = random.one([0, 60, 60, 43, 51, 44, 135]);
                 let units = random.one([0, 0, 1, 2]);
-                draft.extensions.push((number, extension(random, number, units)));
+                let routing = random.one([0, 2, 4, 4]);
+                draft.extensions.push((number, extension(random, number, units, routing)));
             }
             if random.chance(70) {
                 draft.extensions.sort_by_key(|(number, _)| *number != 0);
@@ -268,6 +286,18 @@ impl<'a> Talker<'a> {
     /// The packet as one frame, or in parts.
     fn shots(&mut self, draft: &Draft, ends: [End; 2], plain: bool) -> Vec<Shot> {
         let Some((way, _)) = self.seats.way(ends[0], ends[1]) else { return Vec::new() };
+        if plain && self.random.chance(20) {
+            // In order, the first with all headers in it (RFC 7112).
+            let carried = draft.carried();
+            let heads = carried - draft.upper.len() + 24;
+            let cuts = [
+                Cut { start: 0, end: heads.next_multiple_of(8) },
+                Cut { start: heads.next_multiple_of(8), end: carried },
+            ];
+            let cuts = if carried > cuts[0].end { &cuts[..] } else { &cuts[..1] };
+            let frames = draft.fragments(cuts).into_iter();
+            return frames.map(|frame| Shot { way, frame, gso_size: 0, plain }).collect();
+        }
         if plain || self.random.chance(70) {
             let gso_size = if !plain && self.random.chance(5) { self.random.one([1, 100, 1400]) } else { 0 };
             return vec![Shot { way, frame: draft.frame(), gso_size, plain }];
@@ -301,8 +331,8 @@ impl<'a> Talker<'a> {
     }
 }
 
-/// All bytes of an extension header but the first.
-fn extension(random: &mut Random, number: u8, units: u8) -> Vec<u8> {
+/// All bytes of an extension header but the first. `routing`: the type of a routing header.
+fn extension(random: &mut Random, number: u8, units: u8, routing: u8) -> Vec<u8> {
     let size = match number {
         44 => return vec![0, 0, random.one([0, 1]), 0, 0, 0, 1],
         51 => 8 + 4 * (usize::from(units) + 1),
@@ -313,7 +343,7 @@ fn extension(random: &mut Random, number: u8, units: u8) -> Vec<u8> {
     match number {
         // PadN (RFC 8200 4.2) over all of it.
         0 | 60 => (rest[1], rest[2]) = (1, (size - 4) as u8),
-        43 => rest[1] = random.one([0, 2, 4, 4]),
+        43 => rest[1] = routing,
         _ => {}
     }
     rest

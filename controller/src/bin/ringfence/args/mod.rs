@@ -202,7 +202,8 @@ With -o json or yaml:
      \"interfaces\": [{\"workload\", \"name\", \"host\", \"device\", \"state\": noDevice|enforced|up, \"hostsBehind\"}]}]}")]
 pub(crate) struct Status {}
 
-/// Shows, for each interface, the packets that passed and those dropped, by reason; and what policies in audit would turn.
+/// Shows, for each interface, the packets that passed and those dropped, by reason, and its connections; and what policies
+/// in audit would turn.
 ///
 /// The hosts are asked now. One that does not answer is named on standard error, and the exit code is 1. Rows without
 /// a domain are of devices that are no workload's: the overlay, uplinks, unknown devices.
@@ -211,6 +212,9 @@ pub(crate) struct Status {}
 With -o json or yaml:
   {\"interfaces\": [{\"host\", \"domain\", \"workload\", \"interface\", \"device\", \"passedFrom\", \"passedTo\",
     \"drops\": {REASON: PACKETS}}],
+   \"connections\": [{\"host\", \"domain\", \"workload\", \"interface\", \"own\": BUDGET, \"inbound\": BUDGET, \"outside\": BUDGET,
+    \"filledBy\": [{\"domain\", \"workload\", \"interface\", \"connections\"}]}],
+    BUDGET: {\"used\", \"limit\", \"halfOpen\", \"halfOpenLimit\", \"refused\", \"halfOpenRefused\"},
    \"audit\": [{\"host\", \"domain\", \"rule\", \"would\": allow|deny, \"judgements\"}],
    \"errors\": [{\"host\", \"message\"}]}")]
 pub(crate) struct Counters {

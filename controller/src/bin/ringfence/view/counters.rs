@@ -7,10 +7,15 @@ use serde::Serialize;
 
 use crate::output::columns;
 
+mod connections;
+
+use connections::Connections;
+
 /// What the hosts counted.
 #[derive(Debug, Serialize)]
 pub(crate) struct Readings {
     interfaces: Vec<Interface>,
+    connections: Vec<Connections>,
     audit: Vec<Audit>,
     /// Hosts that did not answer.
     pub(crate) errors: Vec<HostError>,
@@ -64,23 +69,30 @@ impl Readings {
         self.interfaces.is_empty()
     }
 
-    /// A row for each device, by host and domain, and one for each rule in audit that would have turned anything.
+    /// A row for each device, by host and domain; one for each interface's connections; and one for each rule in audit
+    /// that would have turned anything.
     pub(crate) fn table(&self) -> String {
         let interfaces = columns(
             ["HOST", "DOMAIN", "INTERFACE", "DEVICE", "PASSED FROM", "PASSED TO", "DROPPED", "BY REASON"],
             self.interfaces.iter().map(Interface::row),
         );
-        if self.audit.is_empty() {
-            return interfaces;
+        let mut tables = vec![interfaces];
+        if !self.connections.is_empty() {
+            tables.push(columns(Connections::COLUMNS, self.connections.iter().map(Connections::row)));
         }
-        let audit = columns(["HOST", "DOMAIN", "RULE", "IN AUDIT", "JUDGEMENTS"], self.audit.iter().map(Audit::row));
-        format!("{interfaces}\n{audit}")
+        if !self.audit.is_empty() {
+            let columns_of_audit = ["HOST", "DOMAIN", "RULE", "IN AUDIT", "JUDGEMENTS"];
+            tables.push(columns(columns_of_audit, self.audit.iter().map(Audit::row)));
+        }
+        tables.join("\n")
     }
 }
 
 impl From<v1::CountersResponse> for Readings {
     fn from(message: v1::CountersResponse) -> Self {
-        let v1::CountersResponse { interfaces, errors, audit } = message;
+        let v1::CountersResponse { interfaces, errors, audit, connections } = message;
+        let mut connections: Vec<_> = connections.into_iter().map(Connections::from).collect();
+        connections.sort();
         let mut audit: Vec<_> = audit.into_iter().map(Audit::from).collect();
         audit.sort();
         let mut interfaces: Vec<_> = interfaces.into_iter().map(Interface::from).collect();
@@ -89,7 +101,7 @@ impl From<v1::CountersResponse> for Readings {
             let v1::HostError { host, message } = message;
             HostError { host, message }
         };
-        Self { interfaces, audit, errors: errors.into_iter().map(error).collect() }
+        Self { interfaces, connections, audit, errors: errors.into_iter().map(error).collect() }
     }
 }
 
@@ -167,7 +179,7 @@ mod tests {
             drops: vec![drop("spoofed", 1), drop("policy_deny", 12), drop("too_big", 0)],
         };
         let errors = vec![v1::HostError { host: "h3".into(), message: "not connected".into() }];
-        Readings::from(v1::CountersResponse { interfaces: vec![overlay, workload], errors, audit: Vec::new() })
+        Readings::from(v1::CountersResponse { interfaces: vec![overlay, workload], errors, ..Default::default() })
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ringfence_policy::model::format_moment;
 use ringfence_proto::v1::{self, interface_status::State as WireState};
 use serde::Serialize;
 
@@ -29,6 +30,18 @@ struct Host {
     domains: u32,
     interfaces: u32,
     interfaces_up: u32,
+    put_back: Vec<PutBack>,
+}
+
+/// What an agent found changed by somebody else, and put back.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PutBack {
+    what: String,
+    device: String,
+    times: u64,
+    /// The last time, in seconds since 1970-01-01T00:00:00Z.
+    last_s: u64,
 }
 
 /// One domain.
@@ -68,7 +81,7 @@ enum State {
 // === impl Overview ===
 
 impl Overview {
-    /// The tables of hosts and domains, and one of what is not up if anything is not.
+    /// The tables of hosts and domains, one of what is not up if anything is not, and one of what agents had to put back.
     pub(crate) fn tables(&self) -> String {
         let hosts = columns(
             ["HOST", "CONNECTED", "AGENT", "UNDERLAY", "DOMAINS", "INTERFACES UP"],
@@ -84,6 +97,11 @@ impl Overview {
         if !down.is_empty() {
             text.push('\n');
             text.push_str(&columns(["NOT UP", "HOST", "DEVICE", "WHY"], down));
+        }
+        let put_back: Vec<_> = self.hosts.iter().flat_map(Host::rows_put_back).collect();
+        if !put_back.is_empty() {
+            text.push('\n');
+            text.push_str(&columns(["PUT BACK", "HOST", "DEVICE", "TIMES", "LAST"], put_back));
         }
         text
     }
@@ -112,12 +130,28 @@ impl Host {
             format!("{}/{}", self.interfaces_up, self.interfaces),
         ]
     }
+
+    fn rows_put_back(&self) -> impl Iterator<Item = [String; 5]> {
+        self.put_back.iter().map(|it| {
+            let last = format_moment(it.last_s);
+            [it.what.clone(), self.name.clone(), it.device.clone(), it.times.to_string(), last]
+        })
+    }
+}
+
+impl From<v1::PutBack> for PutBack {
+    fn from(message: v1::PutBack) -> Self {
+        let v1::PutBack { what, device, times, last_s } = message;
+        Self { what, device, times, last_s }
+    }
 }
 
 impl From<v1::HostStatus> for Host {
     fn from(message: v1::HostStatus) -> Self {
-        let v1::HostStatus { name, underlay, connected, agent_version, domains, interfaces, interfaces_up } = message;
-        Self { name, underlay, connected, agent_version, domains, interfaces, interfaces_up }
+        let v1::HostStatus { name, underlay, connected, agent_version, domains, interfaces, interfaces_up, put_back } =
+            message;
+        let put_back = put_back.into_iter().map(PutBack::from).collect();
+        Self { name, underlay, connected, agent_version, domains, interfaces, interfaces_up, put_back }
     }
 }
 
@@ -208,6 +242,7 @@ mod tests {
             domains: 1,
             interfaces: 1,
             interfaces_up: 1,
+            put_back: Vec::new(),
         };
         let interface = |workload: &str, host: &str| v1::InterfaceStatus {
             workload: workload.into(),
@@ -293,6 +328,20 @@ mod tests {
             let tables = overview.tables();
             assert!(tables.ends_with("acme/prod web-1/eth0  h1    rf1     its host is not connected\n"), "{tables}");
         }
+    }
+
+    #[test]
+    fn what_a_host_put_back_is_listed_and_leaves_all_well() {
+        let overview = with(|status| {
+            let device = "rf1".to_owned();
+            let what = "program from_workload".to_owned();
+            status.hosts[1].put_back = vec![v1::PutBack { what, device, times: 2, last_s: 1_700_000_000 }];
+        });
+        assert!(overview.ok);
+        let tables = overview.tables();
+        let listed = "PUT BACK               HOST  DEVICE  TIMES  LAST\n\
+                      program from_workload  h2    rf1     2      2023-11-14T22:13:20Z\n";
+        assert!(tables.ends_with(listed), "{tables}");
     }
 
     #[test]

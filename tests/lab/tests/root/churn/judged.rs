@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
-use ringfence_agent::bpf::{Conn, Pod};
+use ringfence_agent::bpf::{Conn, Pod, consts::RF_LAYOUT};
 use ringfence_lab::registry;
 
 /// The epochs at the last judgement of every IPv4 connection, by key.
@@ -12,7 +12,7 @@ pub(super) struct Judged(BTreeMap<Vec<u8>, [u32; 3]>);
 
 impl Judged {
     pub(super) fn read(lab: &str, host: &str) -> Result<Self> {
-        let path = registry::pins_of(lab).join(host).join("rf_conns4");
+        let path = registry::pins_of(lab).join(host).join(format!("maps-{RF_LAYOUT}")).join("rf_conns4");
         let map = MapHandle::from_pinned_path(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let mut judged = BTreeMap::new();
         for key in map.keys() {

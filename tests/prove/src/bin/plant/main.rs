@@ -1,5 +1,5 @@
-//! `make plant`: does the proof chain find bugs? Plants one after the other in a copy of the tree, builds it and runs the
-//! chain until it finds a difference. A bug that survives is a hole in the chain.
+//! `make plant`: do the proof chain and packet fuzzing find bugs? Plants one after the other in a copy of the tree, builds
+//! it and runs what should find it until it does. A bug that survives is a hole in that.
 
 #![allow(clippy::print_stdout, reason = "it reports")]
 
@@ -13,6 +13,7 @@ use std::{
 use clap::Parser;
 
 mod compile;
+mod frames;
 mod lookup;
 mod lowering;
 
@@ -28,16 +29,32 @@ struct Bug {
     wrong: &'static str,
 }
 
-/// The layers, with their bugs.
-const LAYERS: [(&str, &[Bug]); 3] =
-    [("compile", compile::BUGS), ("lowering", lowering::BUGS), ("lookup", lookup::BUGS)];
+/// What should find a bug.
+#[derive(Clone, Copy)]
+enum Finder {
+    /// The proof chain.
+    Chain,
+    /// Packet fuzzing.
+    Fuzz,
+}
 
-/// Plants bugs in a copy of the tree, one at a time, and sees the proof chain find each. Root.
+/// The layers, with their bugs.
+const LAYERS: [(&str, Finder, &[Bug]); 4] = [
+    ("compile", Finder::Chain, compile::BUGS),
+    ("lowering", Finder::Chain, lowering::BUGS),
+    ("lookup", Finder::Chain, lookup::BUGS),
+    ("frames", Finder::Fuzz, frames::BUGS),
+];
+
+/// Plants bugs in a copy of the tree, one at a time, and sees the proof chain or packet fuzzing find each. Root.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Cases after which a bug has survived.
+    /// Cases, or frames, after which a bug has survived.
     #[arg(long, default_value_t = 250_000)]
     cases: u64,
+    /// Only bugs of this layer.
+    #[arg(long, default_value = "")]
+    layer: String,
     /// Only bugs whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
@@ -54,7 +71,7 @@ enum Ended {
     Stale { name: &'static str, file: &'static str, count: usize },
     #[error("{name}: the copy does not build\n{output}")]
     Build { name: String, output: String },
-    #[error("without a bug the chain does not run clean\n{output}")]
+    #[error("without a bug it does not run clean\n{output}")]
     Unclean { output: String },
 }
 
@@ -76,16 +93,19 @@ fn main() -> ExitCode {
 fn plant(arguments: &Arguments) -> Result<usize, Ended> {
     let copy = Copy::make()?;
     copy.build("without a bug")?;
-    let clean = copy.chain(arguments.cases)?;
-    if !clean.output.status.success() {
-        return Err(Ended::Unclean { output: told(&clean.output) });
+    let layers = LAYERS.iter().filter(|(layer, ..)| layer.contains(&arguments.layer));
+    for (_, finder, _) in layers.clone() {
+        let clean = copy.search(*finder, arguments.cases)?;
+        if !clean.output.status.success() {
+            return Err(Ended::Unclean { output: told(&clean.output) });
+        }
     }
     println!("{:<9} {:<64} {:<46} {:>8} {:>8}", "layer", "bug", "differ", "cases", "s");
     let mut survived = 0;
-    for (layer, bugs) in LAYERS {
+    for (layer, finder, bugs) in layers {
         for bug in bugs.iter().filter(|bug| bug.name.contains(&arguments.only)) {
             let right = copy.plant(bug)?;
-            let ran = copy.build(bug.name).and_then(|()| copy.chain(arguments.cases));
+            let ran = copy.build(bug.name).and_then(|()| copy.search(*finder, arguments.cases));
             copy.write(bug.file, &right)?;
             let ran = ran?;
             let (by, cases) = caught(&told(&ran.output)).unwrap_or(("SURVIVED".to_owned(), String::new()));
@@ -96,11 +116,15 @@ fn plant(arguments: &Arguments) -> Result<usize, Ended> {
     Ok(survived)
 }
 
-/// Which layers differed, and after how many cases.
+/// Which layers differed, or what was wrong with a frame, and after how many cases or frames.
 fn caught(output: &str) -> Option<(String, String)> {
-    let by = output.lines().find_map(|line| line.strip_suffix(" differ"))?;
-    let cases = output.lines().find_map(|line| line.split_once(" cases through all"))?.0;
-    Some((by.to_owned(), cases.to_owned()))
+    let wrong = |line: &str| Some(line.strip_prefix("# Found once: ")?.chars().take(46).collect::<String>());
+    let by = |line: &str| line.strip_suffix(" differ").map(str::to_owned).or_else(|| wrong(line));
+    let count = |line: &str| {
+        let (count, _) = line.split_once(" cases through all").or_else(|| line.split_once(" frames in "))?;
+        Some(count.to_owned())
+    };
+    Some((output.lines().find_map(by)?, output.lines().rev().find_map(count)?))
 }
 
 fn told(output: &Output) -> String {
@@ -176,7 +200,7 @@ impl Copy {
 
     fn build(&self, name: &str) -> Result<(), Ended> {
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--package", "ringfence-prove", "--bin", "ringfence-prove"]);
+        cargo.args(["build", "--quiet", "--package", "ringfence-prove", "--bin", "ringfence-prove", "--bin", "fuzz"]);
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         let built = output("cargo build", &mut cargo)?;
         if built.status.success() {
@@ -185,10 +209,14 @@ impl Copy {
         Err(Ended::Build { name: name.to_owned(), output: told(&built) })
     }
 
-    fn chain(&self, cases: u64) -> Result<Ran, Ended> {
+    fn search(&self, finder: Finder, cases: u64) -> Result<Ran, Ended> {
         let start = Instant::now();
-        let mut chain = Command::new(self.target.join("debug/ringfence-prove"));
-        let output = output("ringfence-prove", chain.args(["--cases", &cases.to_string()]))?;
+        let (name, count) = match finder {
+            Finder::Chain => ("ringfence-prove", "--cases"),
+            Finder::Fuzz => ("fuzz", "--frames"),
+        };
+        let mut search = Command::new(self.target.join("debug").join(name));
+        let output = output(name, search.args([count, &cases.to_string()]))?;
         Ok(Ran { output, took: start.elapsed() })
     }
 }
@@ -205,7 +233,7 @@ mod tests {
     #[test]
     fn every_bug_can_be_planted() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for bug in LAYERS.iter().flat_map(|(_, bugs)| *bugs) {
+        for bug in LAYERS.iter().flat_map(|(.., bugs)| *bugs) {
             let text = fs::read_to_string(tree.join(bug.file)).unwrap();
             assert_eq!(text.matches(bug.right).count(), 1, "{}: {}", bug.name, bug.file);
         }

@@ -1,0 +1,84 @@
+//! Domains that the maps enforce and of which no state is here, since its file is damaged or another version's: they stay
+//! as they are until the controller sends them, or lets them go. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::image::Image;
+use crate::bpf::{Device, DeviceKind};
+
+/// Puts all that the observed maps hold of these domains (ids) into the target; what the target has under the same key
+/// wins.
+pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
+    let indexes = || observed.domains.iter().filter(|(_, domain)| domains.contains(&domain.id));
+    let of_domain = |id: &u32| domains.contains(id);
+    fill(&mut target.domains, &observed.domains, |_, domain| of_domain(&domain.id));
+    fill(&mut target.vnis, &observed.vnis, |_, vni| of_domain(&vni.domain_id));
+    fill(&mut target.addrs, &observed.addrs, |key, _| of_domain(&key.domain_id));
+    fill(&mut target.prefixes, &observed.prefixes, |key, _| of_domain(&key.domain_id));
+    fill(&mut target.subnets, &observed.subnets, |key, _| of_domain(&key.domain_id));
+    fill(&mut target.rows, &observed.rows, |key, _| of_domain(&key.domain_id));
+    fill(&mut target.ifaces, &observed.ifaces, |_, iface| of_domain(&iface.domain_id));
+    let groups: BTreeSet<u32> = target.vnis.values().map(|vni| vni.group).filter(|group| *group != 0).collect();
+    fill(&mut target.groups, &observed.groups, |index, _| groups.contains(index));
+    let devices = devices(observed, domains);
+    fill(&mut target.devices, &observed.devices, |ifindex, _| devices.contains(ifindex));
+    let of_uplinks = indexes().map(|(_, domain)| domain.uplink_host);
+    let of_ifaces = observed.ifaces.values().filter(|iface| of_domain(&iface.domain_id)).map(|iface| iface.host);
+    let of_groups = groups.iter().filter_map(|index| observed.groups.get(index));
+    let of_groups = of_groups.flat_map(|group| group.host.into_iter().take(group.hosts as usize));
+    let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).chain(of_groups).collect();
+    fill(&mut target.hosts, &observed.hosts, |index, _| hosts.contains(index));
+    let rows = observed.rows.iter().filter(|(key, _)| of_domain(&key.domain_id));
+    let profiles: BTreeSet<u32> = rows.flat_map(|(_, row)| row.profile).collect();
+    fill(&mut target.profiles, &observed.profiles, |index, _| profiles.contains(index));
+    let spans = observed.profiles.iter().filter(|(index, _)| profiles.contains(index)).flat_map(|(_, it)| it.table);
+    for span in spans {
+        let places = observed.runs.range(span.start..span.start.saturating_add(span.count));
+        places.for_each(|(place, run)| _ = target.runs.entry(*place).or_insert(*run));
+    }
+}
+
+/// The devices by which these domains are entered here.
+pub fn devices(observed: &Image, domains: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let of_iface = |device: &Device| observed.ifaces.get(&device.r#ref).map(|iface| iface.domain_id);
+    let of_uplink = |device: &Device| observed.domains.get(&device.r#ref).map(|domain| domain.id);
+    let domain = |device: &Device| match device.kind {
+        DeviceKind::RF_DEVICE_WORKLOAD | DeviceKind::RF_DEVICE_NIC => of_iface(device),
+        DeviceKind::RF_DEVICE_UPLINK => of_uplink(device),
+        _ => None,
+    };
+    let devices = observed.devices.iter().filter(|(_, device)| domain(device).is_some_and(|id| domains.contains(&id)));
+    devices.map(|(ifindex, _)| *ifindex).collect()
+}
+
+fn fill<K: Ord + Copy, V: Copy>(target: &mut BTreeMap<K, V>, observed: &BTreeMap<K, V>, keep: impl Fn(&K, &V) -> bool) {
+    for (key, value) in observed.iter().filter(|(key, value)| keep(key, value)) {
+        target.entry(*key).or_insert(*value);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        lower::{assign, lower},
+        reconcile::plan::{Start, plan},
+        testing::bundles::{site, states},
+    };
+
+    proptest! {
+        #[test]
+        fn a_domain_without_a_state_stays_as_it_is_and_costs_no_step(state in states()) {
+            let observed = assign(&lower(&state.bundles, &site(), state.at), &Image::default()).unwrap();
+            for bundle in &state.bundles {
+                let others = state.bundles.iter().filter(|other| other.domain_id != bundle.domain_id);
+                let mut target = assign(&lower(others, &site(), state.at), &observed).unwrap();
+                keep(&mut target, &observed, &BTreeSet::from([bundle.domain_id]));
+                prop_assert_eq!(plan(&observed, &target, Start::Settled), []);
+            }
+        }
+    }
+}
