@@ -57,6 +57,8 @@
 #define RF_COPIES 64
 /* Networks with members on this host in which something is replicated; 2 MiB. */
 #define RF_GROUPS 4096
+/* Shared addresses of all domains this host takes part in. */
+#define RF_CLAIMS 16384
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -72,6 +74,11 @@
 #define RF_HOST_V6 1
 /* Of a subnet: no interface has this index, nor ever will. */
 #define RF_IFACE_NOBODY 0xffffffffU
+
+/* Of a subnet: the address is shared; rf_claims says by whom. */
+#define RF_IFACE_SHARED 0xfffffffeU
+/* Interfaces that may share an address, as the model allows. */
+#define RF_CLAIMANTS 8
 
 /* ---- the domain word: bits 0-31 epoch, bit 32 slot ---- */
 #define RF_WORD_SLOT_SHIFT 32

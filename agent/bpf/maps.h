@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Every map. All are pinned and outlive the agent; the agent writes all but the
- * connections, counters and decisions, which only the programs write.
+ * connections, holders of shared addresses, counters and decisions, which only the programs write.
  */
 #ifndef RINGFENCE_MAPS_H
 #define RINGFENCE_MAPS_H
@@ -59,6 +59,11 @@ RF_MAP(rf_addrs, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_addr, RF_ADDRS
 RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFIXES,
        BPF_F_NO_PREALLOC);
 RF_MAP(rf_subnets, BPF_MAP_TYPE_LPM_TRIE, struct rf_subnet_key, struct rf_subnet, RF_SUBNETS,
+       BPF_F_NO_PREALLOC);
+
+RF_MAP(rf_claims, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_claims, RF_CLAIMS,
+       BPF_F_NO_PREALLOC);
+RF_MAP(rf_shared, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_shared, RF_CLAIMS,
        BPF_F_NO_PREALLOC);
 
 RF_MAP(rf_rows, BPF_MAP_TYPE_HASH, struct rf_row_key, struct rf_row, RF_ROWS, BPF_F_NO_PREALLOC);
