@@ -19,7 +19,7 @@
 #define RF_DHCP4_PAD 0
 #define RF_DHCP4_REQUESTED 50
 #define RF_DHCP4_TYPE 53
-#define RF_DHCP4_SERVER 54
+#define RF_DHCP4_SERVER_ID 54
 #define RF_DHCP4_END 255
 
 /* More than clients send, padding among them; each costs the verifier a round. */
@@ -106,15 +106,13 @@ static __noinline int rf_read_dhcp4(struct __sk_buff *ctx, __u32 offset, __u32 e
 		if (offset >= end || bpf_skb_load_bytes(ctx, offset, &len, sizeof(len)))
 			return -1;
 		offset++;
-		if (offset + len > end)
-			return -1;
 		if (tag == RF_DHCP4_TYPE &&
 		    (len != 1 || bpf_skb_load_bytes(ctx, offset, &options->type, 1)))
 			return -1;
 		if (tag == RF_DHCP4_REQUESTED &&
 		    (len != 4 || bpf_skb_load_bytes(ctx, offset, &options->requested, 4)))
 			return -1;
-		if (tag == RF_DHCP4_SERVER &&
+		if (tag == RF_DHCP4_SERVER_ID &&
 		    (len != 4 || bpf_skb_load_bytes(ctx, offset, &options->server, 4)))
 			return -1;
 		offset += len;

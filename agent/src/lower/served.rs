@@ -15,7 +15,8 @@ use crate::services::{Served, Served4, Served6};
 pub(super) fn lower(bundle: &Bundle, state: &DomainState) -> BTreeMap<u32, Served> {
     let networks: BTreeMap<u32, &CompiledNetwork> =
         bundle.topology.networks.iter().map(|network| (network.vni, network)).collect();
-    let local = bundle.interfaces.iter().filter_map(|interface| {
+    // A machine is told by its own network.
+    let local = bundle.interfaces.iter().filter(|interface| !interface.bare_metal).filter_map(|interface| {
         let here = state.interfaces.get(&interface.id).filter(|state| state.place == Place::Here)?;
         let network = networks.get(&interface.vni)?;
         let served = Served {
@@ -84,5 +85,63 @@ fn of_v6(address: &IpAddr) -> Option<Ipv6Addr> {
     match address {
         IpAddr::V6(v6) => Some(*v6),
         IpAddr::V4(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ringfence_policy::bundle::Topology;
+
+    use super::*;
+    use crate::lower::{Site, lower};
+
+    fn served(addresses: &[&str], change: impl FnOnce(&mut CompiledNetwork, &mut CompiledInterface)) -> Option<Served> {
+        let subnet = |cidr: &str, gateway: &str| {
+            let subnet = CompiledSubnet::new(cidr.parse().unwrap(), gateway.parse().unwrap());
+            CompiledSubnet { dhcp: true, ra: cidr.contains(':'), ..subnet }
+        };
+        let subnets = vec![subnet("10.1.0.0/24", "10.1.0.1"), subnet("fd00:1::/64", "fd00:1::1")];
+        let mut network = CompiledNetwork { vni: 5, subnets, lease: 60, mtu: 1300, ..CompiledNetwork::default() };
+        let mut interface = CompiledInterface {
+            id: 7,
+            workload: "web-1".to_owned(),
+            name: "eth0".to_owned(),
+            vni: 5,
+            mac: [2, 0, 0, 0, 1, 1],
+            host: "h1".to_owned(),
+            device: "web-1".to_owned(),
+            addresses: addresses.iter().map(|text| (text.parse().unwrap(), 2)).collect(),
+            pairs: Vec::new(),
+            port_security: true,
+            bare_metal: false,
+        };
+        change(&mut network, &mut interface);
+        let topology = Topology { networks: vec![network], ..Topology::default() };
+        let interfaces = vec![interface.into()];
+        let bundle = Bundle { domain_id: 1, topology: topology.into(), interfaces, ..Bundle::default() };
+        let site = Site { host: "h1".to_owned(), overlay_mtu: 1450, ..Site::default() };
+        lower([&bundle], &site, 0).served.remove(&7)
+    }
+
+    #[test]
+    fn an_interface_is_told_its_least_ipv4_address_and_the_subnets_it_has_addresses_in() {
+        let told = served(&["10.1.0.12", "10.1.0.11", "fd00:1::11"], |_, _| {}).unwrap();
+        assert_eq!((told.mtu, told.lease), (1300, 60));
+        assert_eq!(told.v4.unwrap().address, "10.1.0.11/24".parse().unwrap());
+        assert_eq!(told.v6[0].addresses, ["fd00:1::11".parse::<Ipv6Addr>().unwrap()]);
+        let told = served(&["10.1.0.11"], |_, _| {}).unwrap();
+        assert_eq!((told.v4.is_some(), told.v6.len()), (true, 0));
+    }
+
+    #[test]
+    fn who_is_elsewhere_a_machine_or_without_services_is_told_nothing() {
+        let addresses = ["10.1.0.11", "fd00:1::11"];
+        assert_eq!(served(&addresses, |_, interface| interface.host = "h2".to_owned()), None);
+        assert_eq!(served(&addresses, |_, interface| interface.bare_metal = true), None);
+        let without = |network: &mut CompiledNetwork| {
+            network.subnets.iter_mut().for_each(|subnet| (subnet.dhcp, subnet.ra) = (false, false));
+        };
+        assert_eq!(served(&addresses, |network, _| without(network)), None);
     }
 }
