@@ -47,7 +47,7 @@ static __always_inline enum rf_reason rf_parse_at_nic(struct __sk_buff *ctx, str
 {
 	enum rf_reason reason = rf_parse(ctx, pkt);
 
-	if (reason == RF_REASON_CHECKSUM_PLACE)
+	if (reason == RF_REASON_CHECKSUM_PLACE && !pkt->fragment)
 		return RF_REASON_NONE;
 	if (reason == RF_REASON_MARTIAN && !pkt->is_v6 && !pkt->arrives && !rf_ip_v4(&pkt->src) &&
 	    rf_is_dhcp_client(pkt))

@@ -19,6 +19,7 @@
 #include "nic.h"
 #include "quick.h"
 #include "replicate.h"
+#include "shared.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -74,9 +75,8 @@ int from_workload(struct __sk_buff *ctx)
 	struct rf_device *device = rf_find_device(ctx->ifindex);
 	struct rf_iface *iface;
 	enum rf_reason reason;
-	int guarded;
 	struct rf_pkt *pkt;
-	int action;
+	int action, guarded;
 
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
@@ -94,6 +94,11 @@ int from_workload(struct __sk_buff *ctx)
 	reason = rf_parse(ctx, pkt);
 	if (reason)
 		return rf_drop(ctx, reason);
+	if (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt)) {
+		action = rf_hear(ctx, pkt);
+		if (action >= 0)
+			return action;
+	}
 	if (pkt->eth_proto == ETH_P_ARP)
 		return rf_answer_arp(ctx, pkt, iface);
 	if (!rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))
@@ -179,9 +184,13 @@ int from_overlay(struct __sk_buff *ctx)
 	pkt->domain_id = vni->domain_id;
 
 	reason = rf_parse(ctx, pkt);
-	/* Every host answers these itself. */
-	if (!reason && (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt)))
+	/* Every host answers these itself, but for what is about shared addresses. */
+	if (!reason && (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt))) {
+		action = rf_hear(ctx, pkt);
+		if (action >= 0)
+			return action;
 		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
+	}
 	if (!reason)
 		reason = rf_check_scope(pkt);
 	if (reason == RF_REASON_MULTICAST)

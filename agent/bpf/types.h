@@ -155,7 +155,7 @@ struct rf_prefix_key {
 struct rf_subnet {
 	__u32 vni; /* of the network; of a pair: of its interface's network */
 	/* Index; 0: a subnet. RF_IFACE_NOBODY: it changes hands, and until it has
-	 * nobody has it, nor may speak from it. */
+	 * nobody has it, nor may speak from it. RF_IFACE_SHARED: who holds it has it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
 	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
@@ -166,6 +166,30 @@ struct rf_subnet_key {
 	__u32 prefixlen; /* RF_SUBNET_FIXED_BITS + bits of ip */
 	__u32 domain_id;
 	struct rf_ip ip;
+};
+
+/* One of those who share an address. */
+struct rf_claim {
+	__u32 iface; /* index; 0: none */
+	__u8 mac[6]; /* of its pair */
+	__u8 pad[2];
+};
+
+/* rf_claims: (domain, address) -> who may hold it. */
+struct rf_claims {
+	__u32 vni; /* of the network they are in */
+	struct rf_claim of[RF_CLAIMANTS];
+};
+
+/*
+ * rf_shared: (domain, address) -> who holds it, as it announced by ARP or ND. Only
+ * the programs write it, and the agent deletes what nobody claims any more. A
+ * holder that is no claimant by now holds nothing.
+ */
+struct rf_shared {
+	__u32 iface_id; /* controller's: its index may be another's by now */
+	__u8 mac[6];	/* that it announced: its pair's or its own */
+	__u8 pad[2];
 };
 
 /* ---- policy ------------------------------------------------------------ */
@@ -245,9 +269,10 @@ enum rf_whose {
 	RF_WHOSE_NOBODY = 0, /* beyond the uplink, or behind an interface without port security */
 	RF_WHOSE_NETWORK,    /* a subnet's, and no interface's */
 	RF_WHOSE_GATEWAY,
-	RF_WHOSE_IFACE, /* an interface's own */
-	RF_WHOSE_PAIR,	/* an interface's by an address pair */
-	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
+	RF_WHOSE_IFACE,	 /* an interface's own */
+	RF_WHOSE_PAIR,	 /* an interface's by an address pair */
+	RF_WHOSE_SHARED, /* of who holds it among those who share it */
+	RF_WHOSE_HOST,	 /* the stack's of the host that the other end runs on */
 };
 
 /* What an entry takes of the budgets of who opened it and of who was asked; taken
@@ -321,7 +346,8 @@ struct rf_builtin_key {
 /* rf_frags: by who fragments. */
 struct rf_frags_key {
 	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
-	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+	/* 1: to the interface, from what is none: outside, the host, or a NIC's network */
+	__u32 inbound;
 };
 
 /* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */

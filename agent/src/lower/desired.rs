@@ -60,6 +60,8 @@ pub struct DomainState {
     pub groups: BTreeMap<u32, GroupState>,
     /// Whose the addresses of a prefix are that have no entry in `addrs`, by prefix; the longest counts.
     pub subnets: BTreeMap<IpNet, SubnetState>,
+    /// Who may hold the addresses that several share; such a one has a place in `subnets`, too.
+    pub claims: BTreeMap<IpAddr, ClaimsState>,
     /// By interface id.
     pub interfaces: BTreeMap<u32, InterfaceState>,
     /// By address.
@@ -143,8 +145,19 @@ pub struct InterfaceState {
 pub struct SubnetState {
     /// Of the network: of a pair, its interface's.
     pub vni: u32,
-    /// `None`: the addresses are on-link and nobody's.
+    /// `None`: the addresses are on-link and nobody's, unless they are shared.
     pub holder: Option<Holder>,
+    /// Who has it is found out by the programs, among `claims`.
+    pub shared: bool,
+}
+
+/// Who may hold a shared address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimsState {
+    /// Of their network.
+    pub vni: u32,
+    /// In order of their ids.
+    pub claimants: Vec<Holder>,
 }
 
 /// Who uses the addresses of a pair.

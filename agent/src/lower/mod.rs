@@ -78,9 +78,9 @@ impl Site {
 }
 
 /// What this host should enforce at a moment, in seconds since 1970-01-01T00:00:00Z.
-pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>, site: &Site, at: u64) -> Desired {
-    let bundles = bundles.into_iter();
-    let builtins = builtins::lower(bundles.clone(), site);
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at: u64) -> Desired {
+    let bundles: Vec<&Bundle> = bundles.into_iter().collect();
+    let builtins = builtins::lower(bundles.iter().copied(), site);
     let (mut domains, mut served) = (BTreeMap::new(), BTreeMap::new());
     for bundle in bundles {
         let domain = domain::lower(bundle, site, at);

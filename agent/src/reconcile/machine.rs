@@ -198,7 +198,10 @@ impl Machine {
             self.missing.clone_from(missing);
         }
         self.tell_former(&prepared.desired);
-        self.close_devices(&prepared.desired)?;
+        // What runs on a device that was there before us must not fall into a gap between programs and maps: it was open all
+        // the time, and its programs come when the maps know it. A host that is given over is closed first nevertheless.
+        let taken_in = if self.ownership.dedicated { BTreeSet::new() } else { self.before.devices().clone() };
+        self.close_devices(&prepared.desired, &taken_in)?;
         self.welcome(&prepared.desired);
         if !self.datapath()?.has_older() {
             self.unguard()?;
@@ -207,6 +210,9 @@ impl Machine {
             self.bring_maps(&target)?;
             self.bring_replies(&prepared.desired)?;
             self.settled = Some(settled);
+        }
+        if !taken_in.is_empty() {
+            self.close_devices(&prepared.desired, &BTreeSet::new())?;
         }
         self.take_over()?;
         let waits = self.datapath()?.has_older();
@@ -336,20 +342,30 @@ impl Machine {
         Ok(())
     }
 
-    fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
+    /// Closes all devices but those of `later`.
+    fn close_devices(&mut self, desired: &Desired, later: &BTreeSet<u32>) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
-        let none = BTreeSet::new();
+        let (none, kept) = (BTreeSet::new(), self.kept()?);
         let seen = Seen {
             links: &self.links,
             attached: &attached,
             unset: |setting| !setting.holds(),
             may_come_up: &none,
-            kept: &none,
+            kept: &kept,
             rescued: self.rescued,
         };
-        let steps = devices::close(&desired.devices, &self.ownership, &seen);
+        let mut steps = devices::close(&desired.devices, &self.ownership, &seen);
+        steps.retain(|step| !matches!(step, DeviceAction::Attach(_, ifindex) if later.contains(ifindex)));
         self.carry_out_all(&steps);
         Ok(())
+    }
+
+    /// Devices of domains of which only the programs know.
+    fn kept(&self) -> Result<BTreeSet<u32>, PassError> {
+        let Some(image) = self.image.as_ref().filter(|_| !self.missing.is_empty()) else { return Ok(BTreeSet::new()) };
+        // Which of an earlier release's devices are theirs is not known, so that it is all.
+        let all = self.datapath()?.has_older();
+        Ok(if all { self.bound.clone() } else { keep::devices(image, &self.missing) })
     }
 
     /// Opens what enforces; returns what runs where then.
@@ -360,7 +376,7 @@ impl Machine {
         may_come_up: &BTreeSet<u32>,
         attached: BTreeSet<(Hook, u32)>,
     ) -> Result<BTreeSet<(Hook, u32)>, PassError> {
-        let kept = self.image.as_ref().map(|image| keep::devices(image, &self.missing)).unwrap_or_default();
+        let kept = self.kept()?;
         let seen = Seen {
             links: &self.links,
             attached: &attached,

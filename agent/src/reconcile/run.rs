@@ -61,10 +61,10 @@ pub struct Outputs {
     pub held: watch::Sender<Option<Vec<v1::HeldDomain>>>,
     /// Interfaces whose device enforces.
     pub devices: watch::Sender<v1::Devices>,
-    /// What workloads here hear unasked.
-    pub announcements: watch::Sender<Announcements>,
     /// What somebody else changed here, and was put back.
     pub put_back: watch::Sender<v1::PutBacks>,
+    /// What workloads here hear unasked.
+    pub announcements: watch::Sender<Announcements>,
 }
 
 /// The state of the loop.

@@ -51,6 +51,7 @@ mod root {
     mod router;
     mod sctp;
     mod service_clients;
+    mod shared_addresses;
     mod stateless;
     mod tcp;
     mod too_big;
