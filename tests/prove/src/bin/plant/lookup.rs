@@ -66,8 +66,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a flow that nobody wants tracked is",
         file: "agent/bpf/untracked.h",
-        right: "flow->tracked = tracked && !stray",
-        wrong: "flow->tracked = !stray",
+        right: "flow->tracked = opens && flow->j.answer.notes & RF_STATEFUL_BOTH;",
+        wrong: "flow->tracked = opens;",
     },
     Bug {
         name: "the answer is judged by the wrong side",
