@@ -19,6 +19,9 @@ const BROADCAST: Mac = [0xff; 6];
 const VIRTUAL: Mac = [0, 0, 0x5e, 0, 1, 9];
 const CLASS: u32 = 7;
 
+/// What arrived at a workload.
+type Frames = Vec<Vec<u8>>;
+
 fn shared(v6: bool) -> IpAddr {
     ip(if v6 { "fd00:1::50" } else { "10.1.0.50" })
 }
@@ -136,7 +139,7 @@ impl Net {
     }
 
     /// What arrived at web, app and the other host.
-    fn received(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<(u32, Vec<u8>)>) {
+    fn received(&self) -> (Frames, Frames, Vec<(u32, Vec<u8>)>) {
         (self.web.received(), self.app.received(), self.there.received())
     }
 
