@@ -8,6 +8,13 @@ guest=$here/../../target/guest
 mkdir -p "$guest"
 cd "$guest"
 
+unpacked() { # unpacked PACKAGE FOLDER: what a package holds, not installed
+    echo "guest: fetching $1"
+    apt-get download -qq -o APT::Sandbox::User=root "$1"
+    dpkg-deb -x "$1"_*.deb "$2"
+    rm "$1"_*.deb
+}
+
 if [ ! -e vmlinuz ]; then
     . /etc/os-release
     meta=linux-image-cloud-amd64
@@ -15,25 +22,24 @@ if [ ! -e vmlinuz ]; then
     [ -n "$(apt-cache depends $meta 2>/dev/null)" ] || apt-get update -qq
     package=$(apt-cache depends $meta | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
     [ -n "$package" ] || { echo "guest: no kernel package behind $meta" >&2; exit 1; }
-    echo "guest: fetching $package"
+    # The static busybox may not be installed beside the other one.
+    unpacked busybox-static kernel
     # On Ubuntu the modules are a package of their own; virtio is built in there.
-    apt-get download -qq -o APT::Sandbox::User=root "$package"
-    dpkg-deb -x "$package"_*.deb kernel
-    rm "$package"_*.deb
+    unpacked "$package" kernel
     cp kernel/boot/vmlinuz-* vmlinuz
 fi
 
 if [ -n "$(find "$here" -newer initramfs.gz 2>/dev/null)" ] || [ ! -e initramfs.gz ]; then
     rm -rf root
     mkdir -p root/bin root/modules
-    cp "$(command -v busybox)" root/bin/busybox
+    cp "$(find kernel -path '*bin/busybox' -print -quit)" root/bin/busybox
     cp "$here/init" root/init
     cp "$here/dhcp" root/bin/dhcp
     chmod +x root/init root/bin/dhcp
     rustc --edition 2024 -O -C target-feature=+crt-static -o root/bin/probe "$here/probe.rs"
     # In the order in which they go in.
     n=10
-    for module in failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net; do
+    for module in failover net_failover virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net; do
         file=$(find kernel -name "$module.ko" -print -quit 2>/dev/null || true)
         [ -z "$file" ] || cp "$file" "root/modules/$n-$module.ko"
         n=$((n + 1))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ringfence_policy::bundle::Bundle;
 
 use super::{Engine, EngineError, LOOPBACK, TC_ACT_SHOT, stage::Stage};
-use crate::bpf::{Action, Decision, Hook, Maps, Reason, TestContext, Tunnel};
+use crate::bpf::{Action, Decision, Hook, Reason, TestContext, Tunnel};
 
 /// By what way a frame comes to a program. Interfaces are named by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,10 +121,10 @@ impl Engine {
     /// # Errors
     /// Maps that cannot be written.
     pub fn forget_all(&self) -> Result<(), EngineError> {
-        let Maps { conns4, conns6, frags, .. } = self.datapath.maps();
-        conns4.entries()?.iter().try_for_each(|(key, _)| conns4.delete(key))?;
-        conns6.entries()?.iter().try_for_each(|(key, _)| conns6.delete(key))?;
-        frags.entries()?.iter().try_for_each(|(key, _)| frags.delete(key))?;
+        let maps = self.datapath.maps();
+        maps.conns4.entries()?.iter().try_for_each(|(key, _)| maps.remove_conn4(key))?;
+        maps.conns6.entries()?.iter().try_for_each(|(key, _)| maps.remove_conn6(key))?;
+        maps.frags.entries()?.iter().try_for_each(|(key, _)| maps.frags.delete(key))?;
         Ok(())
     }
 

@@ -104,6 +104,12 @@ pub fn attach(host: &Namespace, workload: &Namespace, plan: &Attachment) -> Resu
     ip_batch(workload, &commands)
 }
 
+/// Makes the device that a guest will be behind. It stays down, as in [`attach`].
+pub fn make_tap(host: &Namespace, plan: &Attachment) -> Result<()> {
+    let Attachment { device, mtu, .. } = plan;
+    ip_batch(host, &format!("tuntap add dev {device} mode tap\nlink set {device} mtu {mtu}\n"))
+}
+
 /// Connects the world outside of a domain to the host that has its uplink.
 pub fn attach_outside(host: &Namespace, world: &Namespace, plan: &Uplink) -> Result<()> {
     let Uplink { device, next_hops, via, .. } = plan;

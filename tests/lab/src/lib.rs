@@ -20,6 +20,7 @@ pub mod cabling;
 pub mod daemon;
 pub mod demo;
 pub mod files;
+pub mod guest;
 pub mod interrupt;
 pub mod lab;
 pub mod layout;

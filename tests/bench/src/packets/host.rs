@@ -40,10 +40,10 @@ impl Host {
             pin_dir: pins.join(format!("{}-{}", scale.rules, scale.workloads)),
             overlay_ifindex: devices.overlay,
             gateway_mac: GATEWAY_MAC,
-            guard: false,
-            timeouts: Timeouts::default(),
             vxlan_port: 4789,
             controller_port: 0,
+            guard: false,
+            timeouts: Timeouts::default(),
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: false,

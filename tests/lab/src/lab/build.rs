@@ -22,7 +22,11 @@ impl Lab {
             let host = Host { namespace, underlay: plan.addresses.map(|address| address.addr()), agent: None };
             self.hosts.insert(plan.name, host);
         }
-        self.attach_workloads()?;
+        if options.guests {
+            self.make_taps()?;
+        } else {
+            self.attach_workloads()?;
+        }
         self.attach_outsides()?;
         self.connect_machines(fabric, underlay_mtu(options.jumbo))?;
         if !options.bare {
@@ -40,6 +44,13 @@ impl Lab {
                 &[(&link.workload, link.addresses.iter().map(|net| net.addr()).collect())],
             )?;
             cabling::attach(&self.host(&link.host)?.namespace, &namespace, &link)?;
+        }
+        Ok(())
+    }
+
+    fn make_taps(&self) -> Result<()> {
+        for link in &self.layout.attachments {
+            cabling::make_tap(&self.host(&link.host)?.namespace, link)?;
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub struct Options {
     pub jumbo: bool,
     /// No controller and no agents: bare kernels, for negative controls.
     pub bare: bool,
+    /// Workloads are machines to boot ([`crate::guest`]): their devices are TAPs, and they have no namespaces.
+    pub guests: bool,
     /// The hosts are not given over to Ringfence: devices that nobody names are left alone.
     pub shared: bool,
     /// Where the daemons' programs are, if they are another release's.
@@ -79,6 +81,8 @@ pub struct Lab {
     pub hosts: BTreeMap<String, Host>,
     /// Workloads and the outside of every domain.
     pub endpoints: Vec<Endpoint>,
+    /// Workloads are guests, which raise no device of the lab's.
+    guests: bool,
     failed: bool,
 }
 
@@ -100,6 +104,7 @@ impl Lab {
             controller: None,
             hosts: BTreeMap::new(),
             endpoints: Vec::new(),
+            guests: options.guests,
             failed: false,
             layout,
         };
@@ -152,6 +157,11 @@ impl Lab {
         self.failed = true;
     }
 
+    /// Where its logs are while it lives.
+    pub fn directory(&self) -> PathBuf {
+        self.registration.directory()
+    }
+
     /// Passes a result on, and keeps the logs if it is an error.
     pub fn note<T>(&mut self, result: Result<T>) -> Result<T> {
         self.failed |= result.is_err();
@@ -163,7 +173,9 @@ impl Lab {
         fs::create_dir_all(&kept)?;
         for entry in fs::read_dir(self.registration.directory())? {
             let path = entry?.path();
-            if let (Some("log"), Some(name)) = (path.extension().and_then(|end| end.to_str()), path.file_name()) {
+            if let (Some("log" | "console"), Some(name)) =
+                (path.extension().and_then(|end| end.to_str()), path.file_name())
+            {
                 fs::copy(&path, kept.join(name))?;
             }
         }

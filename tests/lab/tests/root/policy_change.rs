@@ -1,6 +1,9 @@
 //! A change of policy meets flows that run.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use ringfence_lab::{
     files::example,
@@ -8,7 +11,11 @@ use ringfence_lab::{
     wait,
 };
 
-use super::{ACME, fixture, model_of};
+use super::{
+    ACME, fixture,
+    flows::{Flows, PORTS},
+    model_of,
+};
 
 #[test]
 fn a_new_deny_cuts_its_flow_within_a_second_and_harms_no_other() {
@@ -41,4 +48,50 @@ fn a_new_deny_cuts_its_flow_within_a_second_and_harms_no_other() {
     let mut questions = fixture.questions();
     questions.retain(|it| fixture.endpoints[it.asker].domain == ACME);
     fixture.require_right(&questions);
+}
+
+/// What the change leaves allowed.
+const KEPT: std::ops::Range<u16> = PORTS.start..PORTS.start + 50;
+
+#[test]
+fn of_ten_thousand_flows_those_that_a_change_denies_are_cut_within_a_second_and_no_other_loses_a_datagram() {
+    let mut fixture = fixture();
+    let [web, app] = ["web-1", "app-1"].map(|name| fixture.somebody(ACME, name));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("flows.yaml");
+    fs::write(&file, many(PORTS.end - 1)).unwrap();
+    fixture.apply(&file).unwrap();
+    let flows = Flows::start(&web, &app).unwrap();
+    assert_eq!(flows.count(), 10_000);
+
+    fs::write(&file, many(KEPT.end - 1)).unwrap();
+    // Returns once it is committed.
+    fixture.cli_ok(&["apply", "--no-wait", "-f", &file.display().to_string()]).unwrap();
+    let committed = Instant::now();
+    flows.wait_for_a_round().unwrap();
+    flows.wait_for_a_round().unwrap();
+
+    let (kept, cut): (Vec<_>, Vec<_>) = flows.finish().unwrap().into_iter().partition(|flow| KEPT.contains(&flow.port));
+    let lost: u64 = kept.iter().map(|flow| flow.sent - flow.arrived).sum();
+    let lasted = cut.iter().filter_map(|flow| flow.last).max().unwrap().saturating_duration_since(committed);
+    println!(
+        "{} flows kept, {lost} datagrams of theirs lost; {} cut, the last after {lasted:?}",
+        kept.len(),
+        cut.len()
+    );
+    assert_eq!(lost, 0, "datagrams of allowed flows were lost");
+    assert!(lasted < Duration::from_secs(1), "a denied flow lasted {lasted:?} after the commit");
+    assert!(cut.iter().all(|flow| flow.arrived < flow.sent), "a denied flow lost nothing");
+}
+
+/// The policy of the flows, up to a port.
+fn many(last: u16) -> String {
+    format!(
+        "kind: Policy\n\
+         domain: {ACME}\n\
+         name: flows\n\
+         rules:\n\
+         - {{name: many, from: [segment/web], to: [segment/app], action: allow, traffic: [udp/{}-{last}]}}\n",
+        PORTS.start
+    )
 }

@@ -4,12 +4,6 @@ use super::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
-        name: "the length of an IPv4 packet may be less than its header",
-        file: "agent/bpf/parse.h",
-        right: "header_len < sizeof(*ip) || pkt->l3_len < header_len)",
-        wrong: "header_len < sizeof(*ip))",
-    },
-    Bug {
         name: "options of IPv4 are not stepped over",
         file: "agent/bpf/parse.h",
         right: "rf_take(cursor, header_len - sizeof(*ip))",
@@ -19,7 +13,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "the network that a tag names is not asked",
         file: "agent/bpf/parse.h",
         right: "if (tag & RF_VLAN_VID || rf_is_tag(inner))",
-        wrong: "if (rf_is_tag(inner))",
+        wrong: "if ((tag & RF_VLAN_VID) > RF_VLAN_VID || rf_is_tag(inner))",
     },
     Bug {
         name: "a packet may be cut off",
@@ -67,7 +61,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "routing headers of type 0 pass",
         file: "agent/bpf/exthdr.h",
         right: "if (chain->next == RF_IPPROTO_ROUTING && header->routing_type == RF_ROUTING_SOURCE)",
-        wrong: "if (chain->next > 255)",
+        wrong: "if (chain->next == RF_IPPROTO_ROUTING && !chain->end)",
     },
     Bug {
         name: "AH counts as other headers do",
@@ -151,7 +145,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "packets live for ever",
         file: "agent/bpf/forward.h",
         right: "if (routed && pkt->ttl <= 1)",
-        wrong: "if (routed && pkt->ttl > 255)",
+        wrong: "if (routed && !pkt->ttl && pkt->is_v6 > 1)",
     },
     Bug {
         name: "a router does not count",
@@ -164,18 +158,6 @@ pub(super) const BUGS: &[Bug] = &[
         file: "agent/bpf/untracked.h",
         right: "(pkt->tcp_flags & (RF_TCP_SYN | RF_TCP_ACK | RF_TCP_RST | RF_TCP_FIN)) != RF_TCP_SYN",
         wrong: "!(pkt->tcp_flags & RF_TCP_SYN)",
-    },
-    Bug {
-        name: "a flow that is denied by now goes on",
-        file: "agent/bpf/decide.h",
-        right: "if (conn->denied || (conn->reply_denied && conn->origin != side))",
-        wrong: "if (conn->reply_denied && conn->origin != side)",
-    },
-    Bug {
-        name: "an answer that a stateless side refuses passes",
-        file: "agent/bpf/decide.h",
-        right: "if (conn->denied || (conn->reply_denied && conn->origin != side))",
-        wrong: "if (conn->denied)",
     },
     Bug {
         name: "connections are never judged again",
@@ -205,6 +187,6 @@ pub(super) const BUGS: &[Bug] = &[
         name: "an error that cannot be read is judged like any",
         file: "agent/bpf/icmp_error.h",
         right: "if (quote == RF_QUOTE_UNREADABLE) {",
-        wrong: "if (quote > RF_QUOTE_TRACKED) {",
+        wrong: "if (quote == RF_QUOTE_UNREADABLE && pkt->is_v6 > 1) {",
     },
 ];
