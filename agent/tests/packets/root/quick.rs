@@ -157,6 +157,9 @@ fn who_may_not_send_does_not() {
         same(world, &web, &packet().macs(STRANGER, app.mac).build(), context, false);
         same(world, &web, &packet().macs(web.mac, STRANGER).build(), context, false);
         same(world, &cache, &packet().macs(cache.mac, app.mac).build(), context, false);
+        // The same where nothing but whose the device is stands in its way.
+        let other = plain(v6, udp, &web, &cache).macs(app.mac, GATEWAY_MAC).build();
+        same(world, &app, &other, context, false);
         // Into another network without the gateway; with a TTL that ends there.
         let routed = || plain(v6, udp, &web, &cache);
         same(world, &web, &routed().macs(web.mac, cache.mac).build(), context, false);
