@@ -31,8 +31,8 @@ prove: ## set definition, compiler, maps and programs against each other: CASES=
 fuzz: ## frames into the real programs, which may pass nothing that policy denies: LASTS=SECONDS [SEED=S] (root)
 	@cargo run --release --quiet -p ringfence-prove --bin fuzz -- --seconds $(or $(LASTS),60) --seed $(or $(SEED),1) --corpus tests/corpus/frames
 
-bench: ## what compiling and a packet cost: WHAT=compile|packets, QUICK=1; JSON under target/bench/ (root)
-	@for what in $(or $(WHAT),compile packets); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
+bench: ## what compiling and a packet cost: WHAT=compile|packets|lab, QUICK=1; JSON under target/bench/ (root)
+	@for what in $(or $(WHAT),compile packets lab); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
 
 plant: ## plant bugs in a copy of the tree and see the chain find each (root)
 	@cargo run --quiet -p ringfence-prove --bin plant

@@ -26,6 +26,11 @@ need /etc/ssl/certs/ca-certificates.crt ca-certificates
 if [ "${1:-}" = test ]; then
     need ethtool ethtool
     need ping iputils-ping
+    # Clients of DHCP and router advertisements, and who asks for neighbours.
+    need busybox busybox
+    need dhclient isc-dhcp-client
+    need rdisc6 ndisc6
+    need arping iputils-arping
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -6,13 +6,15 @@
 #ifndef RINGFENCE_ARP_ND_H
 #define RINGFENCE_ARP_ND_H
 
-#include "checksum.h"
 #include "owner.h"
+#include "router.h"
 
 #define RF_ARP_REQUEST 1
+#define RF_ARP_REPLY 2
 #define RF_ND_SOLICITATION 135
 #define RF_ND_ADVERTISEMENT 136
 #define RF_ND_HOP_LIMIT 255
+#define RF_ND_ROUTER 0x80
 #define RF_ND_SOLICITED 0x40
 #define RF_ND_OVERRIDE 0x20
 #define RF_ND_OPTION_TARGET 2
@@ -72,21 +74,72 @@ static __noinline int rf_neighbour(const struct rf_pkt *pkt, const struct rf_ip 
 	struct rf_addr *addr = rf_find_addr(pkt->domain_id, ip);
 	struct rf_iface *iface;
 	struct rf_end end;
+	__u8 gateway[6];
 	__u32 index;
 
-	if (addr && !addr->iface) {
-		if (addr->gateway_vni != pkt->vni)
-			return -1;
-		for (int i = 0; i < 6; i++)
-			mac[i] = rf_config.gateway_mac[i];
+	for (int i = 0; i < 6; i++)
+		gateway[i] = rf_config.gateway_mac[i];
+	/* It announces itself by its link-local address. */
+	if (rf_is_eui64(ip, gateway) || (addr && !addr->iface && addr->gateway_vni == pkt->vni)) {
+		__builtin_memcpy(mac, gateway, 6);
 		return 0;
 	}
+	if (addr && !addr->iface)
+		return -1;
 	rf_find_end(pkt->domain_id, ip, &end);
 	index = end.iface;
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
 	if (!index || !iface || rf_is_sender(pkt, index) || iface->vni != pkt->vni)
 		return -1;
 	return rf_end_mac(pkt->domain_id, ip, &end, iface, mac);
+}
+
+/*
+ * ARP between a workload and the stack of its host, by the workload's own device:
+ * `host` is a peer like any, and needs to be found. The host's addresses are told by
+ * no table; they are nobody's in the domain, or the stack could not be told from who
+ * has them.
+ */
+static __noinline int rf_is_hosts_address(const struct rf_pkt *pkt, const struct rf_ip *ip)
+{
+	struct rf_end end;
+
+	rf_find_end(pkt->domain_id, ip, &end);
+	return rf_is_nobodys(&end);
+}
+
+/* Gives the stack what is asked of it, or answered to it. It answers for addresses of
+ * this very device only (arp_ignore), and knows no other by what it hears here. */
+static __always_inline int rf_arp_to_stack(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	rf_count_from(pkt->counter);
+	rf_record((struct rf_decision){.action = RF_ACTION_STACK, .ifindex = ctx->ifindex}, NULL);
+	ctx->mark = rf_config.guard ? rf_stack_mark() : 0;
+	return RF_NEXT;
+}
+
+/* Whether a packet is ARP of Ethernet and IPv4. */
+static __always_inline int rf_is_arp4(const struct rf_arp *arp)
+{
+	return arp->hardware == bpf_htons(1) && arp->protocol == bpf_htons(ETH_P_IP) &&
+	       arp->hardware_len == 6 && arp->protocol_len == 4;
+}
+
+/* Whether the stack may say this to the workload: for an address of its own, and about
+ * an address of the workload's. */
+static __noinline int rf_admit_arp_of_host(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	struct rf_ip sender, target;
+	struct rf_end end;
+	struct rf_arp arp;
+
+	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || !rf_is_arp4(&arp))
+		return 0;
+	rf_ip_map4(&sender, arp.sender_ip);
+	rf_ip_map4(&target, arp.target_ip);
+	rf_find_end(pkt->domain_id, &target, &end);
+	return rf_is_workloads(&end) && rf_is_sender(pkt, end.iface) &&
+	       rf_is_hosts_address(pkt, &sender);
 }
 
 static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *pkt,
@@ -96,8 +149,7 @@ static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *
 	struct rf_arp arp;
 	__u8 mac[6] = {};
 
-	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || arp.hardware != bpf_htons(1) ||
-	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_len != 6 || arp.protocol_len != 4)
+	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || !rf_is_arp4(&arp))
 		return rf_drop(ctx, RF_REASON_MALFORMED);
 	rf_ip_map4(&sender, arp.sender_ip);
 	rf_ip_map4(&target, arp.target_ip);
@@ -107,12 +159,15 @@ static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *
 	if (!rf_may_use_mac(pkt, iface, &sender, arp.sender_mac) ||
 	    (arp.sender_ip && !rf_speaks_for(pkt, &sender)))
 		return rf_drop(ctx, RF_REASON_ARP_SENDER);
+	if ((arp.operation == bpf_htons(RF_ARP_REQUEST) || ctx->pkt_type == RF_PACKET_HOST) &&
+	    rf_is_hosts_address(pkt, &target))
+		return rf_arp_to_stack(ctx, pkt);
 	if (arp.operation != bpf_htons(RF_ARP_REQUEST) || rf_neighbour(pkt, &target, mac))
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 
 	__builtin_memcpy(arp.eth.h_dest, pkt->src_mac, 6);
 	__builtin_memcpy(arp.eth.h_source, mac, 6);
-	arp.operation = bpf_htons(2);
+	arp.operation = bpf_htons(RF_ARP_REPLY);
 	__builtin_memcpy(arp.target_mac, arp.sender_mac, 6);
 	__builtin_memcpy(arp.sender_mac, mac, 6);
 	arp.target_ip = arp.sender_ip;
@@ -120,18 +175,6 @@ static __noinline int rf_answer_arp(struct __sk_buff *ctx, const struct rf_pkt *
 	if (bpf_skb_store_bytes(ctx, 0, &arp, sizeof(arp), BPF_F_RECOMPUTE_CSUM))
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	return rf_answer(ctx, pkt);
-}
-
-static __always_inline void rf_all_nodes(struct rf_ip *ip, __u8 *mac)
-{
-	__u32 *words = (void *)ip;
-
-	words[0] = bpf_htonl(0xff020000);
-	words[1] = words[2] = 0;
-	words[3] = bpf_htonl(1);
-	mac[0] = mac[1] = 0x33;
-	mac[2] = mac[3] = mac[4] = 0;
-	mac[5] = 1;
 }
 
 /* An advertisement in place of the solicitation. Who has no address yet is told
@@ -151,12 +194,18 @@ static __noinline int rf_advertise(struct __sk_buff *ctx, const struct rf_pkt *p
 		.na.option_len = 1,
 	};
 	struct rf_ip to = pkt->src;
+	__u8 is_router = 1;
 
 	__builtin_memcpy(frame.eth.h_dest, pkt->src_mac, 6);
 	if (rf_ip_is_zero(&to)) {
 		rf_all_nodes(&to, frame.eth.h_dest);
 		frame.na.nd.flags = RF_ND_OVERRIDE;
 	}
+	/* A router that forgets to say that it is one is none any more (RFC 4861 7.2.5). */
+	for (int i = 0; i < 6; i++)
+		is_router &= mac[i] == rf_config.gateway_mac[i];
+	if (is_router)
+		frame.na.nd.flags |= RF_ND_ROUTER;
 	__builtin_memcpy(frame.eth.h_source, mac, 6);
 	__builtin_memcpy(frame.na.mac, mac, 6);
 	__builtin_memcpy(&frame.na.nd.target, target, sizeof(*target));
@@ -171,17 +220,33 @@ static __noinline int rf_advertise(struct __sk_buff *ctx, const struct rf_pkt *p
 	return rf_answer(ctx, pkt);
 }
 
-static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				   const struct rf_iface *iface)
+/* Whether neighbour discovery may come from the packet's source: from none yet, from
+ * one of the sender's, and from any link-local address, which it makes as it likes,
+ * but for the gateway's. Only it is answered there. */
+static __always_inline int rf_discovers_from(const struct rf_pkt *pkt)
+{
+	__u8 gateway[6];
+
+	for (int i = 0; i < 6; i++)
+		gateway[i] = rf_config.gateway_mac[i];
+	if (rf_link_local(&pkt->src))
+		return !rf_is_eui64(&pkt->src, gateway);
+	return rf_ip_is_zero(&pkt->src) || rf_speaks_for(pkt, &pkt->src);
+}
+
+static __noinline int rf_answer_nd(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 {
 	struct rf_nd nd;
 	__u8 mac[6] = {};
 
+	if (rf_is_routers(pkt))
+		return rf_drop(ctx, RF_REASON_ROUTER_GUARD);
 	if (pkt->ttl != RF_ND_HOP_LIMIT)
 		return rf_drop(ctx, RF_REASON_MALFORMED);
-	if (!rf_ip_is_zero(&pkt->src) && !rf_is_eui64(&pkt->src, iface->mac) &&
-	    !rf_speaks_for(pkt, &pkt->src))
+	if (!rf_discovers_from(pkt))
 		return rf_drop(ctx, RF_REASON_ARP_SENDER);
+	if (pkt->icmp_type == RF_ND_ROUTER_SOLICITATION)
+		return rf_answer_router_solicitation(ctx, pkt);
 	if (pkt->icmp_type != RF_ND_SOLICITATION)
 		return rf_drop(ctx, RF_REASON_UNANSWERED_NEIGHBOUR);
 	if (bpf_skb_load_bytes(ctx, pkt->l4_offset, &nd, sizeof(nd)) || nd.code)

@@ -26,16 +26,24 @@
 #define RF_RUNS 262144
 /* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
  * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
- * connections take 32 MiB of it empty, rf_accounts 6, and 36 what the agent writes. */
+ * connections take 32 MiB of it empty, rf_accounts 12, and 36 what the agent writes. */
 #define RF_CONNS 1048576
+/* Connections that wait for a timer at once, 48 bytes each. */
+#define RF_LATE 65536
 /* One for each interface, whatever its index. */
-#define RF_ACCOUNTS 65536
+#define RF_ACCOUNTS 131072
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */
 #define RF_PASSED 20481
 #define RF_DROPS 65536
 #define RF_AUDIT 65536
 /* Both underlay addresses of every host, and as many prefixes again. */
 #define RF_BUILTINS 32768
+/* Eight messages an interface of this host whose network has all services. */
+#define RF_SERVICES 65536
+
+/* The longest frame an address service answers with, a router advertisement with all
+ * that a network may say; 2 more than a multiple of 4, as types.h aligns it. */
+#define RF_REPLY_MAX 1086
 
 /* Packets in fragments that one originator may have under way; one does not send
  * more at once, since each of its CPUs sends the fragments of a packet in a row.
@@ -49,6 +57,8 @@
 #define RF_COPIES 64
 /* Networks with members on this host in which something is replicated; 2 MiB. */
 #define RF_GROUPS 4096
+/* Shared addresses of all domains this host takes part in. */
+#define RF_CLAIMS 16384
 
 /* Runs in one table never exceed its number space; 2^17 > 65536 + 1. */
 #define RF_RUN_SEARCH_STEPS 17
@@ -64,6 +74,11 @@
 #define RF_HOST_V6 1
 /* Of a subnet: no interface has this index, nor ever will. */
 #define RF_IFACE_NOBODY 0xffffffffU
+
+/* Of a subnet: the address is shared; rf_claims says by whom. */
+#define RF_IFACE_SHARED 0xfffffffeU
+/* Interfaces that may share an address, as the model allows. */
+#define RF_CLAIMANTS 8
 
 /* ---- the domain word: bits 0-31 epoch, bit 32 slot ---- */
 #define RF_WORD_SLOT_SHIFT 32

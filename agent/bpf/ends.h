@@ -82,6 +82,9 @@ static __always_inline enum rf_reason rf_check_nic_source(const struct rf_pkt *p
 static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
 						 const struct rf_end *source)
 {
+	/* From a shared address only who holds it speaks. */
+	enum rf_reason not_its = source->whose == RF_WHOSE_SHARED ? RF_REASON_SHARED_ADDRESS
+								  : RF_REASON_SOURCE_ADDRESS;
 	int of_host = source->whose == RF_WHOSE_HOST, sends;
 
 	switch (pkt->from) {
@@ -91,12 +94,14 @@ static __noinline enum rf_reason rf_check_source(const struct rf_pkt *pkt,
 				pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY;
 		else
 			sends = rf_is_sender(pkt, source->iface);
-		return sends ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;
+		return sends ? RF_REASON_NONE : not_its;
 	case RF_DEVICE_UPLINK:
 		return of_host || (source->iface && !rf_is_bare_metal(source->iface))
 			       ? RF_REASON_SPOOFED
 			       : RF_REASON_NONE;
 	case RF_DEVICE_OVERLAY:
+		if (source->iface == RF_IFACE_NOBODY && source->whose == RF_WHOSE_SHARED)
+			return RF_REASON_SHARED_ADDRESS;
 		return !source->behind && rf_outer_is(pkt, rf_host_of(pkt, source))
 			       ? RF_REASON_NONE
 			       : RF_REASON_OUTER_SOURCE;
@@ -149,6 +154,8 @@ static __always_inline enum rf_reason rf_find_destination(const struct rf_pkt *p
 		rf_end_host(end);
 	else
 		rf_find_end(pkt->domain_id, &pkt->dst, end);
+	if (end->whose == RF_WHOSE_SHARED && end->iface == RF_IFACE_NOBODY)
+		return RF_REASON_SHARED_ADDRESS;
 	return end->whose == RF_WHOSE_NETWORK ? RF_REASON_NO_ROUTE : RF_REASON_NONE;
 }
 

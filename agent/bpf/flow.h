@@ -193,6 +193,9 @@ static __noinline enum rf_reason rf_record_conn(const struct rf_pkt *pkt,
 		rf_charge_of(&flow->ends.to, &flow->ends.from, &conn->charge);
 	else
 		rf_charge_of(&flow->ends.from, &flow->ends.to, &conn->charge);
+	/* Two for the one that may come to wait. */
+	rf_conn_catch_up(now);
+	rf_conn_catch_up(now);
 	return rf_conn_open(&flow->tuple, conn, pkt);
 }
 

@@ -4,6 +4,10 @@
  * that was judged anew, deleted by its timer. No process has a part in it, so it
  * goes on while the agent is dead.
  *
+ * Memory for a timer comes from the kernel's reserves at once or not at all: in a burst of
+ * new flows there may be none. Such an entry waits in rf_late, and every flow that
+ * wants to begin later looks after two that wait.
+ *
  * Who puts an entry's `over` to 1 alone deletes or replaces it, and gives back or
  * hands on what it was charged. Who comes second leaves it as it is.
  */
@@ -81,11 +85,42 @@ static __always_inline void rf_conn_remove(const struct rf_tuple *tuple)
 		bpf_map_delete_elem(&rf_conns4, &tuple->v4);
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, RF_LATE);
+	__type(value, struct rf_tuple);
+} rf_late SEC(".maps");
+
+/* Sees to it that an entry that was just put there ends; -1: nobody would. */
+static __always_inline int rf_conn_begin(const struct rf_tuple *tuple)
+{
+	return rf_conn_wind(tuple) && bpf_map_push_elem(&rf_late, tuple, 0) ? -1 : 0;
+}
+
+/* Looks after an entry that waits for a timer, if one does: deletes it, or tries again. */
+static __noinline void rf_conn_catch_up(__u64 now)
+{
+	struct rf_tuple late;
+	struct rf_conn *conn;
+
+	if (bpf_map_pop_elem(&rf_late, &late))
+		return;
+	conn = rf_conn_look_up(&late);
+	if (!conn)
+		return;
+	if (!rf_conn_expired(conn, now)) {
+		rf_conn_begin(&late);
+	} else if (rf_conn_claim(conn)) {
+		rf_charge_release(&conn->charge);
+		rf_conn_remove(&late);
+	}
+}
+
 /* Puts an entry in the place of one that the caller has claimed, if there is one.
  * If there is no room, neither is left, and what this one was charged is given back. */
 static __noinline enum rf_reason rf_conn_settle(const struct rf_tuple *tuple, struct rf_conn *conn)
 {
-	if (!rf_conn_put(tuple, conn, BPF_ANY) && !rf_conn_wind(tuple))
+	if (!rf_conn_put(tuple, conn, BPF_ANY) && !rf_conn_begin(tuple))
 		return RF_REASON_NONE;
 	rf_conn_remove(tuple);
 	rf_charge_release(&conn->charge);
@@ -110,7 +145,7 @@ static __noinline enum rf_reason rf_conn_open(const struct rf_tuple *tuple, stru
 	if (conn->state != RF_CONN_OPENING)
 		rf_charge_answered(&conn->charge);
 	error = rf_conn_put(tuple, conn, BPF_NOEXIST);
-	if (!error && !rf_conn_wind(tuple))
+	if (!error && !rf_conn_begin(tuple))
 		return RF_REASON_NONE;
 	if (error == -RF_EEXIST) {
 		old = rf_conn_look_up(tuple);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Every map. All are pinned and outlive the agent; the agent writes all but the
- * connections, counters and decisions, which only the programs write.
+ * connections, holders of shared addresses, counters and decisions, which only the programs write.
  */
 #ifndef RINGFENCE_MAPS_H
 #define RINGFENCE_MAPS_H
@@ -61,6 +61,11 @@ RF_MAP(rf_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct rf_prefix_key, __u32, RF_PREFI
 RF_MAP(rf_subnets, BPF_MAP_TYPE_LPM_TRIE, struct rf_subnet_key, struct rf_subnet, RF_SUBNETS,
        BPF_F_NO_PREALLOC);
 
+RF_MAP(rf_claims, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_claims, RF_CLAIMS,
+       BPF_F_NO_PREALLOC);
+RF_MAP(rf_shared, BPF_MAP_TYPE_HASH, struct rf_addr_key, struct rf_shared, RF_CLAIMS,
+       BPF_F_NO_PREALLOC);
+
 RF_MAP(rf_rows, BPF_MAP_TYPE_HASH, struct rf_row_key, struct rf_row, RF_ROWS, BPF_F_NO_PREALLOC);
 RF_MAP(rf_profiles, BPF_MAP_TYPE_ARRAY, __u32, struct rf_profile, RF_PROFILES, 0);
 RF_MAP(rf_runs, BPF_MAP_TYPE_ARRAY, __u32, struct rf_run, RF_RUNS, 0);
@@ -86,6 +91,9 @@ RF_MAP(rf_drops, BPF_MAP_TYPE_PERCPU_HASH, struct rf_drop_key, __u64, RF_DROPS, 
 RF_MAP(rf_audit, BPF_MAP_TYPE_PERCPU_HASH, struct rf_audit_key, __u64, RF_AUDIT, BPF_F_NO_PREALLOC);
 
 RF_MAP(rf_builtins, BPF_MAP_TYPE_LPM_TRIE, struct rf_builtin_key, __u32, RF_BUILTINS,
+       BPF_F_NO_PREALLOC);
+/* Of interfaces of this host alone. */
+RF_MAP(rf_services, BPF_MAP_TYPE_HASH, struct rf_service_key, struct rf_reply, RF_SERVICES,
        BPF_F_NO_PREALLOC);
 
 /* Written only when rf_config.record is set: by tests and by dry runs, which have

@@ -17,11 +17,6 @@
 #define RF_MLD_REPORT 131
 #define RF_MLD_DONE 132
 #define RF_MLD2_REPORT 143
-/* RFC 2131 4.1, RFC 8415 7.2: a server's, a client's. */
-#define RF_DHCP4_SERVER 67
-#define RF_DHCP4_CLIENT 68
-#define RF_DHCP6_SERVER 547
-#define RF_DHCP6_CLIENT 546
 
 /* What a packet's built-in rule depends on, of the packet or of one that an ICMP error quotes. */
 struct rf_ports_at_nic {
@@ -37,8 +32,8 @@ struct rf_ports_at_nic {
 /* DHCP between the machine as a client and whoever serves. */
 static __always_inline int rf_is_dhcp_client(const struct rf_pkt *pkt)
 {
-	__be16 client = bpf_htons(pkt->is_v6 ? RF_DHCP6_CLIENT : RF_DHCP4_CLIENT);
-	__be16 server = bpf_htons(pkt->is_v6 ? RF_DHCP6_SERVER : RF_DHCP4_SERVER);
+	__be16 client = bpf_htons(pkt->is_v6 ? RF_DHCP6_CLIENT_PORT : RF_DHCP4_CLIENT_PORT);
+	__be16 server = bpf_htons(pkt->is_v6 ? RF_DHCP6_SERVER_PORT : RF_DHCP4_SERVER_PORT);
 
 	return pkt->l4_proto == IPPROTO_UDP &&
 	       (pkt->arrives ? pkt->sport == server && pkt->dport == client
@@ -52,7 +47,7 @@ static __always_inline enum rf_reason rf_parse_at_nic(struct __sk_buff *ctx, str
 {
 	enum rf_reason reason = rf_parse(ctx, pkt);
 
-	if (reason == RF_REASON_CHECKSUM_PLACE)
+	if (reason == RF_REASON_CHECKSUM_PLACE && !pkt->fragment)
 		return RF_REASON_NONE;
 	if (reason == RF_REASON_MARTIAN && !pkt->is_v6 && !pkt->arrives && !rf_ip_v4(&pkt->src) &&
 	    rf_is_dhcp_client(pkt))

@@ -20,6 +20,11 @@
 
 #define RF_L3_OFFSET ETH_HLEN
 
+#define RF_DHCP4_SERVER_PORT 67
+#define RF_DHCP4_CLIENT_PORT 68
+#define RF_DHCP6_CLIENT_PORT 546
+#define RF_DHCP6_SERVER_PORT 547
+
 enum rf_icmp_role {
 	RF_ICMP_NOT = 0,
 	RF_ICMP_REQUEST, /* echo: opens a connection */
@@ -202,6 +207,15 @@ static __always_inline int rf_is_martian(const struct rf_ip *ip, int is_v6)
 	if (is_v6)
 		return rf_is_mapped4(ip) || (!(x[0] | x[1] | x[2]) && x[3] == bpf_htonl(1));
 	return ip->bytes[12] == 0 || ip->bytes[12] == 127;
+}
+
+/* Whether a workload asks for an address by DHCPv4, for which it has 0.0.0.0: such a
+ * packet is answered or dropped, and goes nowhere. */
+static __always_inline int rf_seeks_address(const struct rf_pkt *pkt)
+{
+	return pkt->from == RF_DEVICE_WORKLOAD && !pkt->is_v6 && !rf_ip_v4(&pkt->src) &&
+	       pkt->l4_proto == IPPROTO_UDP && pkt->sport == bpf_htons(RF_DHCP4_CLIENT_PORT) &&
+	       pkt->dport == bpf_htons(RF_DHCP4_SERVER_PORT);
 }
 
 /* Neither a source nor a destination of a unicast packet that is routed. */

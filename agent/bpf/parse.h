@@ -190,7 +190,8 @@ static __always_inline enum rf_reason rf_parse_l4(struct rf_cursor *cursor, stru
 static __always_inline enum rf_reason rf_check_whole(struct __sk_buff *ctx,
 						     const struct rf_pkt *pkt)
 {
-	if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))
+	if ((rf_is_martian(&pkt->src, pkt->is_v6) && !rf_seeks_address(pkt)) ||
+	    rf_is_martian(&pkt->dst, pkt->is_v6))
 		return RF_REASON_MARTIAN;
 	/* Ethernet may pad a short packet, but nothing may be cut off. */
 	if (RF_L3_OFFSET + pkt->l3_len > ctx->len ||

@@ -344,7 +344,8 @@ static __always_inline int rf_quick_outer_is(__u32 index, __be32 outer)
 	struct rf_iface *from = bpf_map_lookup_elem(&rf_ifaces, &index);
 	struct rf_host *host;
 
-	if (!from || from->host == RF_HOST_HERE)
+	/* A machine's come from the uplink's host. */
+	if (!from || from->host == RF_HOST_HERE || from->flags & RF_IFACE_BARE_METAL)
 		return 0;
 	index = from->host;
 	host = bpf_map_lookup_elem(&rf_hosts, &index);

@@ -13,10 +13,13 @@
 
 #include "arp_nd.h"
 #include "decide.h"
+#include "dhcp4.h"
+#include "dhcp6.h"
 #include "frag.h"
 #include "nic.h"
 #include "quick.h"
 #include "replicate.h"
+#include "shared.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -33,6 +36,14 @@ static __always_inline enum rf_reason rf_check_scope(const struct rf_pkt *pkt)
 	if (pkt->is_v6 && (rf_link_local(&pkt->src) || rf_link_local(&pkt->dst)))
 		return RF_REASON_LINK_LOCAL;
 	return RF_REASON_NONE;
+}
+
+/* Whether it reaches clients as a DHCP server does: by their port. */
+static __always_inline int rf_serves_dhcp(const struct rf_pkt *pkt)
+{
+	__u16 client = pkt->is_v6 ? RF_DHCP6_CLIENT_PORT : RF_DHCP4_CLIENT_PORT;
+
+	return pkt->l4_proto == IPPROTO_UDP && pkt->dport == bpf_htons(client);
 }
 
 /* Whose the device is; NULL: nobody's that is known. */
@@ -65,7 +76,7 @@ int from_workload(struct __sk_buff *ctx)
 	struct rf_iface *iface;
 	enum rf_reason reason;
 	struct rf_pkt *pkt;
-	int action;
+	int action, guarded;
 
 	if (!device || device->kind != RF_DEVICE_WORKLOAD)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
@@ -83,12 +94,25 @@ int from_workload(struct __sk_buff *ctx)
 	reason = rf_parse(ctx, pkt);
 	if (reason)
 		return rf_drop(ctx, reason);
+	if (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt)) {
+		action = rf_hear(ctx, pkt);
+		if (action >= 0)
+			return action;
+	}
 	if (pkt->eth_proto == ETH_P_ARP)
 		return rf_answer_arp(ctx, pkt, iface);
 	if (!rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))
 		return rf_drop(ctx, RF_REASON_SOURCE_MAC);
-	if (rf_is_nd(pkt))
-		return rf_answer_nd(ctx, pkt, iface);
+	/* Without port security it may serve its network, as in OpenStack. */
+	guarded = !(iface->flags & RF_IFACE_NO_PORT_SECURITY);
+	if (rf_is_nd(pkt) && (guarded || !rf_is_routers(pkt)))
+		return rf_answer_nd(ctx, pkt);
+	if (guarded && rf_serves_dhcp(pkt))
+		return rf_drop(ctx, RF_REASON_DHCP_SERVER);
+	if (rf_asks_dhcp4(pkt))
+		return rf_answer_dhcp4(ctx, pkt);
+	if (rf_asks_dhcp6(pkt))
+		return rf_answer_dhcp6(ctx, pkt);
 	reason = rf_check_scope(pkt);
 	if (reason == RF_REASON_MULTICAST)
 		return rf_replicate(ctx, pkt);
@@ -160,9 +184,13 @@ int from_overlay(struct __sk_buff *ctx)
 	pkt->domain_id = vni->domain_id;
 
 	reason = rf_parse(ctx, pkt);
-	/* Every host answers these itself. */
-	if (!reason && (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt)))
+	/* Every host answers these itself, but for what is about shared addresses. */
+	if (!reason && (pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt))) {
+		action = rf_hear(ctx, pkt);
+		if (action >= 0)
+			return action;
 		reason = RF_REASON_UNANSWERED_NEIGHBOUR;
+	}
 	if (!reason)
 		reason = rf_check_scope(pkt);
 	if (reason == RF_REASON_MULTICAST)
@@ -219,9 +247,8 @@ int from_uplink(struct __sk_buff *ctx)
 	return rf_decide(ctx, pkt);
 }
 
-/* Egress of a workload's device: what a program admitted, and of the host's own
- * packets what policy allows. Its ARP and ND are none of that: it has to know the
- * workload's MAC. */
+/* Egress of a workload's device: what a program admitted, of the host's own packets
+ * what policy allows, and its ARP for the workload. It has no IPv6 on such a device. */
 SEC("tcx/egress")
 int to_workload(struct __sk_buff *ctx)
 {
@@ -238,8 +265,12 @@ int to_workload(struct __sk_buff *ctx)
 	if (!pkt || !iface)
 		return rf_drop(ctx, RF_REASON_FROM_HOST);
 	rf_begin_workload(pkt, device, iface);
-	if (rf_parse(ctx, pkt) || pkt->eth_proto == ETH_P_ARP || rf_is_nd(pkt) ||
-	    rf_check_scope(pkt))
+	if (rf_parse(ctx, pkt))
+		return rf_drop(ctx, RF_REASON_FROM_HOST);
+	if (pkt->eth_proto == ETH_P_ARP)
+		return rf_admit_arp_of_host(ctx, pkt) ? rf_deliver(ctx, pkt->counter, NULL)
+						      : rf_drop(ctx, RF_REASON_FROM_HOST);
+	if (rf_is_nd(pkt) || rf_check_scope(pkt))
 		return rf_drop(ctx, RF_REASON_FROM_HOST);
 	return rf_decide_from_host(ctx, pkt);
 }

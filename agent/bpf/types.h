@@ -155,7 +155,7 @@ struct rf_prefix_key {
 struct rf_subnet {
 	__u32 vni; /* of the network; of a pair: of its interface's network */
 	/* Index; 0: a subnet. RF_IFACE_NOBODY: it changes hands, and until it has
-	 * nobody has it, nor may speak from it. */
+	 * nobody has it, nor may speak from it. RF_IFACE_SHARED: who holds it has it. */
 	__u32 iface;
 	__u8 mac[6]; /* of a pair: who answers for its addresses */
 	__u8 bits;   /* length of the prefix, in bits of a 16-byte address */
@@ -166,6 +166,30 @@ struct rf_subnet_key {
 	__u32 prefixlen; /* RF_SUBNET_FIXED_BITS + bits of ip */
 	__u32 domain_id;
 	struct rf_ip ip;
+};
+
+/* One of those who share an address. */
+struct rf_claim {
+	__u32 iface; /* index; 0: none */
+	__u8 mac[6]; /* of its pair */
+	__u8 pad[2];
+};
+
+/* rf_claims: (domain, address) -> who may hold it. */
+struct rf_claims {
+	__u32 vni; /* of the network they are in */
+	struct rf_claim of[RF_CLAIMANTS];
+};
+
+/*
+ * rf_shared: (domain, address) -> who holds it, as it announced by ARP or ND. Only
+ * the programs write it, and the agent deletes what nobody claims any more. A
+ * holder that is no claimant by now holds nothing.
+ */
+struct rf_shared {
+	__u32 iface_id; /* controller's: its index may be another's by now */
+	__u8 mac[6];	/* that it announced: its pair's or its own */
+	__u8 pad[2];
 };
 
 /* ---- policy ------------------------------------------------------------ */
@@ -245,9 +269,10 @@ enum rf_whose {
 	RF_WHOSE_NOBODY = 0, /* beyond the uplink, or behind an interface without port security */
 	RF_WHOSE_NETWORK,    /* a subnet's, and no interface's */
 	RF_WHOSE_GATEWAY,
-	RF_WHOSE_IFACE, /* an interface's own */
-	RF_WHOSE_PAIR,	/* an interface's by an address pair */
-	RF_WHOSE_HOST,	/* the stack's of the host that the other end runs on */
+	RF_WHOSE_IFACE,	 /* an interface's own */
+	RF_WHOSE_PAIR,	 /* an interface's by an address pair */
+	RF_WHOSE_SHARED, /* of who holds it among those who share it */
+	RF_WHOSE_HOST,	 /* the stack's of the host that the other end runs on */
 };
 
 /* What an entry takes of the budgets of who opened it and of who was asked; taken
@@ -321,7 +346,8 @@ struct rf_builtin_key {
 /* rf_frags: by who fragments. */
 struct rf_frags_key {
 	__u32 account; /* of the interface that sends, or is sent to; 0: of none */
-	__u32 inbound; /* 1: to the interface, from what is none: outside, or the host */
+	/* 1: to the interface, from what is none: outside, the host, or a NIC's network */
+	__u32 inbound;
 };
 
 /* What the fragments of one packet have in common (RFC 791 3.2, RFC 8200 4.5). */
@@ -358,6 +384,37 @@ struct rf_frags {
 	struct bpf_spin_lock lock;
 	__u32 pad;
 	struct rf_frag frag[RF_FRAGS_EACH];
+};
+
+/* ---- address services --------------------------------------------------- */
+
+/* Messages that the agent writes beforehand. */
+enum rf_service {
+	RF_SERVICE_DHCP4 = 1,	     /* OFFER and ACK */
+	RF_SERVICE_DHCP4_INFORM = 2, /* ACK without an address */
+	RF_SERVICE_DHCP4_NAK = 3,
+	RF_SERVICE_DHCP6 = 4,		/* ADVERTISE and REPLY with addresses */
+	RF_SERVICE_DHCP6_STATELESS = 5, /* REPLY without */
+	RF_SERVICE_DHCP6_SUCCESS = 6,	/* REPLY with a status code alone */
+	RF_SERVICE_DHCP6_OFF_LINK = 7,	/* the same: addresses of another link */
+	RF_SERVICE_ROUTER = 8,		/* router advertisement */
+};
+
+struct rf_service_key {
+	__u32 iface_id; /* controller's: an interface keeps it when its index changes */
+	enum rf_service service;
+};
+
+/*
+ * rf_services: what an interface of this host is answered, as a whole frame. What
+ * its question decides is zero in it and filled in by the program.
+ */
+struct rf_reply {
+	__u16 len;	      /* of the frame */
+	__be16 sum;	      /* RFC 1071, not complemented: pseudo-header and L4 as they stand */
+	struct rf_ip address; /* handed out, the first if there are several; else zero */
+	__u8 align[2];	      /* of what follows the frame's Ethernet header */
+	__u8 frame[RF_REPLY_MAX];
 };
 
 /* ---- counters and records ---------------------------------------------- */

@@ -43,8 +43,13 @@ fn read(maps: &Maps, image: &Image, links: &BTreeMap<String, Link>) -> Result<Ve
             }
             _ => 0,
         };
-        let counters =
-            v1::DeviceCounters { interface_id, passed_from: passed.from, passed_to: passed.to, ..named(*ifindex) };
+        let counters = v1::DeviceCounters {
+            interface_id,
+            passed_from: passed.from,
+            passed_to: passed.to,
+            passed_built_in: passed.builtin,
+            ..named(*ifindex)
+        };
         devices.insert(*ifindex, counters);
     }
     for (key, packets) in maps.drops.entries()? {

@@ -8,7 +8,7 @@
 //!              persist ◀── enforced ◀── bpf (maps, programs), netlink (devices)
 //! ```
 //!
-//! Invariants: `lower`, `trace` and `reconcile::{plan, devices, held}` are pure; only `reconcile::{apply, machine}` and `defaults`
+//! Invariants: `lower`, `services` (but for its sender), `trace` and `reconcile::{plan, devices, held}` are pure; only `reconcile::{apply, machine}` and `defaults`
 //! change the host; nothing here stands in a packet's way, so the agent may die at any line.
 
 pub mod bpf;
@@ -22,6 +22,7 @@ pub mod persist;
 pub mod reconcile;
 pub mod rescue;
 pub mod run;
+pub mod services;
 pub mod session;
 pub mod teardown;
 mod trace;

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     netlink,
     reconcile::{Outputs, Reconciler, machine::Machine},
+    services::{Announcements, announce},
     session::{self, Channels, Identity},
 };
 
@@ -32,7 +33,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (put_back_in, put_back) = watch::channel(v1::PutBacks::default());
     let (events_in, events) = mpsc::channel(WAITING);
     let (changed_in, changed) = mpsc::channel(1);
-    let outputs = Outputs { answers: answers_in, held: held_in, devices: devices_in, put_back: put_back_in };
+    let (announcements_in, announcements) = watch::channel(Announcements::default());
+    let outputs = Outputs {
+        answers: answers_in,
+        held: held_in,
+        devices: devices_in,
+        put_back: put_back_in,
+        announcements: announcements_in,
+    };
     let identity = Identity { host: config.host.clone(), underlay: config.underlay.clone() };
     let (controller, host, up_deadline) = (config.controller.clone(), config.host.clone(), config.up_deadline);
 
@@ -50,6 +58,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .context("cannot start the reconcile thread")?;
 
     let monitor = tokio::spawn(netlink::monitor(changed_in));
+    // It ends with the loop that tells it what to announce.
+    tokio::spawn(announce::run(announcements));
     let session = tokio::spawn(async move {
         // Hello says what is enforced, so it waits until something can be.
         if first_pass.changed().await.is_ok() {

@@ -492,7 +492,14 @@ async fn counters_come_with_names_and_hosts_that_do_not_answer_are_named() {
         }
     };
     let drops = vec![v1::DropCounter { reason: "policy_deny".to_owned(), packets: 3 }];
-    let named = v1::DeviceCounters { interface_id: id, device: "tap1".to_owned(), passed_from: 5, passed_to: 6, drops };
+    let named = v1::DeviceCounters {
+        interface_id: id,
+        device: "tap1".to_owned(),
+        passed_from: 5,
+        passed_to: 6,
+        drops,
+        passed_built_in: 2,
+    };
     let overlay = v1::DeviceCounters { device: "rf-overlay".to_owned(), ..v1::DeviceCounters::default() };
     let share = |interface_id| v1::OriginatorCounter { interface_id, connections: 4 };
     let account = |interface_id, filled_by| v1::AccountCounters { interface_id, filled_by, ..Default::default() };
@@ -505,6 +512,7 @@ async fn counters_come_with_names_and_hosts_that_do_not_answer_are_named() {
         response.interfaces.iter().map(|row| (row.host.as_str(), row.workload.as_str(), row.passed_from)).collect();
     assert_eq!(rows, [("h1", "web-1", 5), ("h1", "", 0)]);
     assert_eq!(response.interfaces[0].domain, "acme/prod");
+    assert_eq!(response.interfaces[0].passed_built_in, 2);
     // Of an interface that is gone nobody is told.
     assert_eq!(response.connections.len(), 1);
     let connections = &response.connections[0];

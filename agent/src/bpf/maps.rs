@@ -5,9 +5,9 @@ use libbpf_rs::{MapHandle, MapMut};
 use super::skel::RingfenceMaps;
 use super::table::failed;
 use super::{
-    Accounts, Addr, AddrKey, AuditKey, BpfError, BuiltinKey, Conn, Conn4Key, Conn6Key, Decision, Device, Domain,
-    DropKey, Epochs, Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Row, RowKey, Run,
-    Subnet, SubnetKey, Table, Vni, Words,
+    Accounts, Addr, AddrKey, AuditKey, BpfError, BuiltinKey, Claims, Conn, Conn4Key, Conn6Key, Decision, Device,
+    Domain, DropKey, Epochs, Frags, FragsKey, Group, Host, Iface, Limits, Passed, PerCpu, PrefixKey, Profile, Reply,
+    Row, RowKey, Run, ServiceKey, Shared, Subnet, SubnetKey, Table, Vni, Words,
 };
 
 /// The maps, open and typed. What each is for stands in `maps.h`.
@@ -25,6 +25,8 @@ pub struct Maps {
     pub addrs: Table<AddrKey, Addr>,
     pub prefixes: Table<PrefixKey, u32>,
     pub subnets: Table<SubnetKey, Subnet>,
+    pub claims: Table<AddrKey, Claims>,
+    pub shared: Table<AddrKey, Shared>,
     pub builtins: Table<BuiltinKey, u32>,
     pub rows: Table<RowKey, Row>,
     pub profiles: Table<u32, Profile>,
@@ -37,6 +39,7 @@ pub struct Maps {
     pub passed: PerCpu<u32, Passed>,
     pub drops: PerCpu<DropKey, u64>,
     pub audit: PerCpu<AuditKey, u64>,
+    pub services: Table<ServiceKey, Reply>,
     pub decisions: Table<u32, Decision>,
 }
 
@@ -57,6 +60,8 @@ impl Maps {
             addrs: Table::new("rf_addrs", handle("rf_addrs", &maps.rf_addrs)?),
             prefixes: Table::new("rf_prefixes", handle("rf_prefixes", &maps.rf_prefixes)?),
             subnets: Table::new("rf_subnets", handle("rf_subnets", &maps.rf_subnets)?),
+            claims: Table::new("rf_claims", handle("rf_claims", &maps.rf_claims)?),
+            shared: Table::new("rf_shared", handle("rf_shared", &maps.rf_shared)?),
             builtins: Table::new("rf_builtins", handle("rf_builtins", &maps.rf_builtins)?),
             rows: Table::new("rf_rows", handle("rf_rows", &maps.rf_rows)?),
             profiles: Table::new("rf_profiles", handle("rf_profiles", &maps.rf_profiles)?),
@@ -69,6 +74,7 @@ impl Maps {
             passed: PerCpu::new("rf_passed", handle("rf_passed", &maps.rf_passed)?),
             drops: PerCpu::new("rf_drops", handle("rf_drops", &maps.rf_drops)?),
             audit: PerCpu::new("rf_audit", handle("rf_audit", &maps.rf_audit)?),
+            services: Table::new("rf_services", handle("rf_services", &maps.rf_services)?),
             decisions: Table::new("rf_decisions", handle("rf_decisions", &maps.rf_decisions)?),
         })
     }

@@ -17,7 +17,7 @@ use crate::{
 pub fn put_in_force<'a>(
     maps: &Maps,
     held: &mut Image,
-    bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>,
+    bundles: impl IntoIterator<Item = &'a Bundle>,
     site: &Site,
     at: u64,
 ) -> Result<usize, EngineError> {

@@ -8,12 +8,16 @@ use std::{
     net::IpAddr,
 };
 
-use ringfence_policy::bundle::{Bundle, CompiledInterface, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST};
+use ringfence_policy::bundle::{
+    Bundle, CompiledInterface, FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES,
+    FEATURE_SHARED_PAIRS,
+};
 
 mod bare_metal;
 
 /// What this agent knows to enforce; a bundle that needs more is refused by name.
-pub const FEATURES: [&str; 3] = [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_BARE_METAL];
+pub const FEATURES: [&str; 5] =
+    [FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, FEATURE_BARE_METAL, FEATURE_SHARED_PAIRS];
 
 /// Devices of this host that no bundle may claim, and the addresses that keep it reachable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -285,7 +289,7 @@ mod tests {
         bundle.interfaces[0].mac = [2, 0, 0, 0, 0, 8];
         assert_eq!(judge(&bundle, &[]), Ok(()));
         let prefix = "10.0.0.0/24".parse().unwrap();
-        bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2, 0, 0, 0, 0, 9] });
+        bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2, 0, 0, 0, 0, 9], shared: false });
         assert_eq!(judge(&bundle, &[]), refused, "an address pair's");
     }
 

@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     adopt::is_of_interface,
     budgets,
-    desired::{Desired, DomainState, GroupState, InterfaceState, Owner, Place, Role, SubnetState, Tables},
+    desired::{Desired, DomainState, GroupState, Holder, InterfaceState, Owner, Place, Role, SubnetState, Tables},
     image::{Image, builtin_keys, prefix_key, subnet_entries},
     indexes::{Indexes, Stretches},
 };
 use crate::bpf::{
-    Addr, AddrKey, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run, Span, Subnet,
-    Vni, be32,
+    Addr, AddrKey, Claim, Claims, Device, DeviceKind, Domain, Group, Host, Iface, Ip, Pod, Profile, Row, RowKey, Run,
+    Span, Subnet, Vni, be32,
     consts::{
-        RF_ACCOUNTS, RF_ADDRS, RF_BUILTINS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS, RF_GROUPS, RF_HOST_HERE,
-        RF_HOST_NONE, RF_HOSTS, RF_IFACES, RF_PASSED, RF_PREFIXES, RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS,
-        RF_TABLES, RF_VNIS,
+        RF_ACCOUNTS, RF_ADDRS, RF_BUILTINS, RF_CLAIMANTS, RF_CLAIMS, RF_COPIES, RF_DOMAINS, RF_EPOCH_BUCKETS,
+        RF_GROUPS, RF_HOST_HERE, RF_HOST_NONE, RF_HOSTS, RF_IFACE_SHARED, RF_IFACES, RF_PASSED, RF_PREFIXES,
+        RF_PROFILES, RF_ROWS, RF_RUNS, RF_SUBNETS, RF_TABLES, RF_VNIS,
     },
 };
 
@@ -53,6 +53,7 @@ pub fn assign(desired: &Desired, observed: &Image) -> Result<Image, Full> {
     room("rf_rows", RF_ROWS, &observed.rows, &image.rows)?;
     room("rf_prefixes", RF_PREFIXES, &observed.prefixes, &image.prefixes)?;
     room("rf_subnets", RF_SUBNETS, &observed.subnets, &image.subnets)?;
+    room("rf_claims", RF_CLAIMS, &observed.claims, &image.claims)?;
     room("rf_builtins", RF_BUILTINS, &observed.builtins, &image.builtins)?;
     room("rf_vnis", RF_VNIS, &observed.vnis, &image.vnis)?;
     Ok(image)
@@ -110,8 +111,15 @@ impl<'a> Assigner<'a> {
             .values()
             .filter_map(|vni| observed.groups.get(&vni.group).map(|group| (vni.group, *group)))
             .collect();
+        let of_claims = observed.claims.values().flat_map(|claims| claims.of).map(|claim| claim.iface);
         let of_groups = groups.values().flat_map(|group| group.local.into_iter().take(group.locals as usize));
-        let ifaces: BTreeSet<u32> = of_addrs.chain(of_pairs).chain(of_devices).chain(of_groups).collect();
+        let ifaces: BTreeSet<u32> = of_addrs
+            .chain(of_pairs)
+            .chain(of_devices)
+            .chain(of_groups)
+            .chain(of_claims)
+            .filter(|index| *index != 0)
+            .collect();
         let hosts: BTreeSet<u32> = ifaces
             .iter()
             .filter_map(|index| observed.ifaces.get(index))
@@ -208,12 +216,21 @@ impl<'a> Assigner<'a> {
             self.image.vnis.insert(state.transit_vni, vni);
         }
         self.addrs(domain_id, state, &ifaces)?;
-        for (net, SubnetState { vni, holder }) in &state.subnets {
-            let vacant = Subnet { vni: *vni, ..Subnet::default() };
+        for (net, SubnetState { vni, holder, shared }) in &state.subnets {
+            let iface = if *shared { RF_IFACE_SHARED } else { 0 };
+            let vacant = Subnet { vni: *vni, iface, ..Subnet::default() };
             let subnet =
                 holder.and_then(|held| Some(Subnet { iface: *ifaces.get(&held.interface)?, mac: held.mac, ..vacant }));
             let subnet = subnet.unwrap_or(vacant);
             self.image.subnets.extend(subnet_entries(domain_id, *net, subnet));
+        }
+        for (address, claims) in &state.claims {
+            let mut of = [Claim::default(); RF_CLAIMANTS as usize];
+            for (place, Holder { interface, mac }) in of.iter_mut().zip(&claims.claimants) {
+                *place = Claim { iface: ifaces.get(interface).copied().unwrap_or(0), mac: *mac, ..Claim::default() };
+            }
+            let key = AddrKey { domain_id, ip: Ip::from(*address) };
+            self.image.claims.insert(key, Claims { vni: claims.vni, of });
         }
         for (net, class_id) in &state.prefixes {
             for slot in [0, 1] {

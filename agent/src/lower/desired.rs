@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::bpf::{Host, Run, consts::RF_TABLES};
+use crate::{
+    bpf::{Host, Run, consts::RF_TABLES},
+    services::Served,
+};
 
 /// The runs of a profile, for each protocol table.
 pub type Tables = [Vec<Run>; RF_TABLES as usize];
@@ -23,6 +26,8 @@ pub struct Desired {
     pub builtins: BTreeMap<IpNet, u32>,
     /// By domain id.
     pub domains: BTreeMap<u32, DomainState>,
+    /// What interfaces of this host are told, by interface id.
+    pub served: BTreeMap<u32, Served>,
     /// The most connections that one interface may open here; `None`: as the tables allow.
     pub conn_budget: Option<u32>,
 }
@@ -55,6 +60,8 @@ pub struct DomainState {
     pub groups: BTreeMap<u32, GroupState>,
     /// Whose the addresses of a prefix are that have no entry in `addrs`, by prefix; the longest counts.
     pub subnets: BTreeMap<IpNet, SubnetState>,
+    /// Who may hold the addresses that several share; such a one has a place in `subnets`, too.
+    pub claims: BTreeMap<IpAddr, ClaimsState>,
     /// By interface id.
     pub interfaces: BTreeMap<u32, InterfaceState>,
     /// By address.
@@ -138,8 +145,19 @@ pub struct InterfaceState {
 pub struct SubnetState {
     /// Of the network: of a pair, its interface's.
     pub vni: u32,
-    /// `None`: the addresses are on-link and nobody's.
+    /// `None`: the addresses are on-link and nobody's, unless they are shared.
     pub holder: Option<Holder>,
+    /// Who has it is found out by the programs, among `claims`.
+    pub shared: bool,
+}
+
+/// Who may hold a shared address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimsState {
+    /// Of their network.
+    pub vni: u32,
+    /// In order of their ids.
+    pub claimants: Vec<Holder>,
 }
 
 /// Who uses the addresses of a pair.

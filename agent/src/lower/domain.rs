@@ -47,6 +47,7 @@ pub(super) fn lower(bundle: &Bundle, site: &Site, at: u64) -> DomainState {
         uplink: bundle.topology.uplink.as_ref().map(|uplink| uplink_state(uplink, place_of(&uplink.host), site)),
         networks: bundle.topology.networks.iter().map(|network| (network.vni, network_state(network))).collect(),
         subnets: pairs.subnets(networks()),
+        claims: pairs.claims().clone(),
         groups: groups(bundle, &interfaces, site),
         interfaces,
         addrs,

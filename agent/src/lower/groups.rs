@@ -1,6 +1,6 @@
 //! Who gets a copy of what is for all members of a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_policy::bundle::{Bundle, CompiledNetwork};
 
@@ -10,21 +10,24 @@ use super::{
 };
 use crate::bpf::consts::{RF_GROUP_MULTICAST, RF_IFACE_BARE_METAL};
 
-/// By VNI: the networks with members on this host that want it. A bare-metal machine has its own stack on the network
+/// By VNI: the networks with members on this host that want multicast, or share an address, whose holder all are told. A bare-metal machine has its own stack on the network
 /// and is no member.
 pub(super) fn groups(
     bundle: &Bundle,
     interfaces: &BTreeMap<u32, InterfaceState>,
     site: &Site,
 ) -> BTreeMap<u32, GroupState> {
-    let wanted = bundle.topology.networks.iter().filter(|network| network.multicast);
-    let groups = wanted.map(|network| (network.vni, group(network, interfaces, site)));
+    let sharing = bundle.interfaces.iter().filter(|interface| interface.pairs.iter().any(|pair| pair.shared));
+    let sharing: BTreeSet<u32> = sharing.map(|interface| interface.vni).collect();
+    let wanted = |network: &&CompiledNetwork| network.multicast || sharing.contains(&network.vni);
+    let groups =
+        bundle.topology.networks.iter().filter(wanted).map(|network| (network.vni, group(network, interfaces, site)));
     groups.filter(|(_, group)| !group.local.is_empty()).collect()
 }
 
 fn group(network: &CompiledNetwork, interfaces: &BTreeMap<u32, InterfaceState>, site: &Site) -> GroupState {
     let mut group = GroupState {
-        flags: RF_GROUP_MULTICAST,
+        flags: if network.multicast { RF_GROUP_MULTICAST } else { 0 },
         mtu: super::domain::mtu(network.mtu, site.overlay_mtu).into(),
         ..GroupState::default()
     };

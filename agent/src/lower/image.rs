@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::Ipv6Addr};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::bpf::{
-    Addr, AddrKey, BuiltinKey, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey, Run,
-    Span, Subnet, SubnetKey, Vni,
+    Addr, AddrKey, BuiltinKey, Claims, Device, Domain, Group, Host, Iface, Ip, Limits, PrefixKey, Profile, Row, RowKey,
+    Run, Span, Subnet, SubnetKey, Vni,
     consts::{RF_PREFIX_FIXED_BITS, RF_RUNS, RF_SUBNET_FIXED_BITS},
 };
 
@@ -35,6 +35,8 @@ pub struct Image {
     pub prefixes: BTreeMap<PrefixKey, u32>,
     /// Whose the addresses of a prefix are that have no entry of their own.
     pub subnets: BTreeMap<SubnetKey, Subnet>,
+    /// Who shares an address.
+    pub claims: BTreeMap<AddrKey, Claims>,
     /// Which built-in rules of NICs name an address: `RF_BUILTIN_*`.
     pub builtins: BTreeMap<BuiltinKey, u32>,
     /// Profile index by slot; 0: no row in that slot.

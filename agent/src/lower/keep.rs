@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Image;
-use crate::bpf::{Device, DeviceKind};
+use crate::bpf::{Device, DeviceKind, consts::RF_BUILTIN_UNDERLAY};
 
 /// Puts all that the observed maps hold of these domains (ids) into the target; what the target has under the same key
 /// wins.
@@ -28,6 +28,11 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     let of_groups = of_groups.flat_map(|group| group.host.into_iter().take(group.hosts as usize));
     let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).chain(of_groups).collect();
     fill(&mut target.hosts, &observed.hosts, |index, _| hosts.contains(index));
+    // Whose peers they are is not known any more, so none of them is cut off.
+    let peers = observed.builtins.iter().filter(|(_, kinds)| !domains.is_empty() && **kinds & RF_BUILTIN_UNDERLAY != 0);
+    for (key, kinds) in peers {
+        *target.builtins.entry(*key).or_insert(*kinds) |= RF_BUILTIN_UNDERLAY;
+    }
     let rows = observed.rows.iter().filter(|(key, _)| of_domain(&key.domain_id));
     let profiles: BTreeSet<u32> = rows.flat_map(|(_, row)| row.profile).collect();
     fill(&mut target.profiles, &observed.profiles, |index, _| profiles.contains(index));

@@ -25,6 +25,7 @@ pub mod judge;
 pub mod keep;
 mod pairs;
 mod policy;
+mod served;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -77,10 +78,15 @@ impl Site {
 }
 
 /// What this host should enforce at a moment, in seconds since 1970-01-01T00:00:00Z.
-pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>, site: &Site, at: u64) -> Desired {
-    let bundles = bundles.into_iter();
-    let builtins = builtins::lower(bundles.clone(), site);
-    let domains: BTreeMap<_, _> = bundles.map(|bundle| (bundle.domain_id, domain::lower(bundle, site, at))).collect();
+pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle>, site: &Site, at: u64) -> Desired {
+    let bundles: Vec<&Bundle> = bundles.into_iter().collect();
+    let builtins = builtins::lower(bundles.iter().copied(), site);
+    let (mut domains, mut served) = (BTreeMap::new(), BTreeMap::new());
+    for bundle in bundles {
+        let domain = domain::lower(bundle, site, at);
+        served.extend(served::lower(bundle, &domain));
+        domains.insert(bundle.domain_id, domain);
+    }
     let mut devices: BTreeMap<u32, Role> = site.own.iter().map(|ifindex| (*ifindex, Role::Host)).collect();
     for (domain_id, domain) in &domains {
         for (interface_id, interface) in &domain.interfaces {
@@ -95,5 +101,5 @@ pub fn lower<'a>(bundles: impl IntoIterator<Item = &'a Bundle, IntoIter: Clone>,
     devices.insert(site.overlay_ifindex, Role::Overlay);
     // 0 stands for a device that is absent.
     devices.remove(&0);
-    Desired { here: domain::host(&site.underlay, 0), devices, builtins, domains, conn_budget: site.conn_budget }
+    Desired { here: domain::host(&site.underlay, 0), devices, builtins, domains, served, conn_budget: site.conn_budget }
 }

@@ -66,7 +66,7 @@ fn local_classes(bundle: &Bundle, pairs: &Pairs, site: &Site) -> BTreeSet<u32> {
     let of_interfaces = here().flat_map(|interface| interface.addresses.iter().map(|(_, class)| *class));
     let outside_here = uplink_here || here().any(|interface| !interface.port_security);
     let of_prefixes = bundle.policy.prefixes.iter().filter(|classed| {
-        if classed.votes { pairs.owner(classed.prefix).is_some_and(|id| ids.contains(&id)) } else { outside_here }
+        if classed.votes { pairs.owners(classed.prefix).any(|id| ids.contains(&id)) } else { outside_here }
     });
     of_interfaces.chain(of_prefixes.map(|classed| classed.class_id)).collect()
 }

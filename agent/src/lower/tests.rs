@@ -67,7 +67,7 @@ fn only_rows_with_a_local_class_are_kept() {
     // An address pair of the interface here, though its prefix be that of a subnet.
     bundle.topology.uplink = None;
     let prefix: IpNet = "10.0.0.0/24".parse().unwrap();
-    bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2; 6] });
+    bundle.interfaces[0].pairs.push(CompiledPair { prefix, mac: [2; 6], shared: false });
     bundle.policy.prefixes.push(ClassedPrefix { prefix: "10.0.0.8/30".parse().unwrap(), class_id: 4, votes: true });
     assert_eq!(kept(&bundle), [(1, 2), (2, 1), (2, 3), (3, 2), (3, 4)]);
 }

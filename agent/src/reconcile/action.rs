@@ -2,8 +2,8 @@
 
 use crate::{
     bpf::{
-        Addr, AddrKey, BuiltinKey, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey, Run,
-        Subnet, SubnetKey, Vni,
+        Addr, AddrKey, BuiltinKey, Claims, Device, Domain, Group, Host, Iface, Limits, PrefixKey, Profile, Row, RowKey,
+        Run, Subnet, SubnetKey, Vni,
     },
     lower::image::{Image, Word},
 };
@@ -28,6 +28,9 @@ pub enum Action {
     DeletePrefix(PrefixKey),
     PutSubnet(SubnetKey, Subnet),
     DeleteSubnet(SubnetKey),
+    PutClaims(AddrKey, Claims),
+    /// Nobody holds it any more, either.
+    DeleteClaims(AddrKey),
     PutBuiltin(BuiltinKey, u32),
     DeleteBuiltin(BuiltinKey),
     PutRow(RowKey, Row),
@@ -71,6 +74,8 @@ impl Image {
             Action::DeletePrefix(key) => drop(self.prefixes.remove(&key)),
             Action::PutSubnet(key, value) => drop(self.subnets.insert(key, value)),
             Action::DeleteSubnet(key) => drop(self.subnets.remove(&key)),
+            Action::PutClaims(key, value) => drop(self.claims.insert(key, value)),
+            Action::DeleteClaims(key) => drop(self.claims.remove(&key)),
             Action::PutBuiltin(key, value) => drop(self.builtins.insert(key, value)),
             Action::DeleteBuiltin(key) => drop(self.builtins.remove(&key)),
             Action::PutRow(key, value) => drop(self.rows.insert(key, value)),

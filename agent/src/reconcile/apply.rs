@@ -35,6 +35,11 @@ fn carry_out(maps: &Maps, step: &Action) -> Result<(), BpfError> {
         Action::DeletePrefix(key) => maps.prefixes.delete(key),
         Action::PutSubnet(key, vni) => maps.subnets.put(key, vni),
         Action::DeleteSubnet(key) => maps.subnets.delete(key),
+        Action::PutClaims(key, claims) => maps.claims.put(key, claims),
+        Action::DeleteClaims(key) => {
+            maps.claims.delete(key)?;
+            maps.shared.delete(key)
+        }
         Action::PutBuiltin(key, kinds) => maps.builtins.put(key, kinds),
         Action::DeleteBuiltin(key) => maps.builtins.delete(key),
         Action::PutRow(key, row) => maps.rows.put(key, row),

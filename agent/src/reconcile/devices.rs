@@ -147,7 +147,7 @@ pub fn site(host: &str, underlay: &[IpAddr], overlay: (u32, u32), around: &Aroun
 /// open as long as nothing was known of it, and must not lose what policy will allow.
 pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>) -> Vec<DeviceAction> {
     let mut steps = Vec::new();
-    for link in seen.links.values() {
+    for link in seen.links.values().filter(|link| !seen.kept.contains(&link.ifindex)) {
         let role = roles.get(&link.ifindex);
         let Some(wanted) = hooks(role, ownership) else { continue };
         let missing = wanted.iter().filter(|hook| !seen.attached.contains(&(**hook, link.ifindex)));
@@ -156,6 +156,11 @@ pub fn close(roles: &BTreeMap<u32, Role>, ownership: &Ownership, seen: &Seen<'_>
             steps.extend(sysctl::of_workload(&link.name).into_iter().filter(seen.unset).map(DeviceAction::Set));
         }
     }
+    // What goes out of a device must have come in by a program: all that mark come before any that asks for the mark.
+    steps.sort_by_key(|step| match step {
+        DeviceAction::Attach(hook, _) => u8::from(*hook == Hook::ToWorkload || *hook == Hook::ToUplink),
+        _ => 2,
+    });
     steps
 }
 
@@ -432,6 +437,7 @@ mod tests {
         assert_eq!(gone, [DeviceAction::RemoveAddress(out(), "198.51.100.9/24".parse().unwrap())]);
         // Of a domain of which only the programs know by now nothing is touched.
         let kept = BTreeSet::from([2]);
+        assert_eq!(close(&BTreeMap::new(), &dedicated(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
         assert_eq!(open(&[], &BTreeMap::new(), &Seen { kept: &kept, ..seen(&links, &attached, &none) }), []);
     }
 

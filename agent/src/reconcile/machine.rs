@@ -23,7 +23,7 @@ use super::{
     ways::ways,
 };
 use crate::{
-    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options},
+    bpf::{BpfError, Datapath, Decision, DryRun, Hook, Options, Reply, ServiceKey},
     config::Config,
     defaults::Defaults,
     lower::{Full, admit::Reserved, adopt::is_of_interface, desired::Desired, image::Image, keep},
@@ -35,9 +35,11 @@ use crate::{
 
 mod look;
 mod prepare;
+mod serve;
 
 pub use prepare::Prepared;
 use prepare::Settled;
+use serve::differing_replies;
 
 /// Between two looks at connections that were carried over. They only take room, so this may be long.
 const BETWEEN_CARRIED: Duration = Duration::from_secs(60);
@@ -88,6 +90,8 @@ pub struct Machine {
     image: Option<Image>,
     /// What was lowered for what the maps hold.
     settled: Option<Settled>,
+    /// What the programs answer; `None`: to be read.
+    replies: Option<BTreeMap<ServiceKey, Reply>>,
     start: Start,
     unfinished: Unfinished,
     /// Devices that were there before the first agent of this boot, and are not taken in yet.
@@ -157,6 +161,7 @@ impl Machine {
             dry: None,
             image: None,
             settled: None,
+            replies: None,
             start,
             unfinished,
             before,
@@ -193,14 +198,21 @@ impl Machine {
             self.missing.clone_from(missing);
         }
         self.tell_former(&prepared.desired);
-        self.close_devices(&prepared.desired)?;
+        // What runs on a device that was there before us must not fall into a gap between programs and maps: it was open all
+        // the time, and its programs come when the maps know it. A host that is given over is closed first nevertheless.
+        let taken_in = if self.ownership.dedicated { BTreeSet::new() } else { self.before.devices().clone() };
+        self.close_devices(&prepared.desired, &taken_in)?;
         self.welcome(&prepared.desired);
         if !self.datapath()?.has_older() {
             self.unguard()?;
         }
         if let Some((target, settled)) = prepared.change {
             self.bring_maps(&target)?;
+            self.bring_replies(&prepared.desired)?;
             self.settled = Some(settled);
+        }
+        if !taken_in.is_empty() {
+            self.close_devices(&prepared.desired, &BTreeSet::new())?;
         }
         self.take_over()?;
         let waits = self.datapath()?.has_older();
@@ -222,6 +234,7 @@ impl Machine {
         let pins = datapath.keep_pins()?;
         let mut observed = observe_known(datapath.maps(), image)?;
         let changed = differences(image, &observed);
+        let changed = [changed, differing_replies(datapath.maps(), &mut self.replies)?].concat();
         if !changed.is_empty() {
             // What was judged meanwhile, or under an epoch that somebody set back, is judged again.
             self.settled = None;
@@ -316,6 +329,7 @@ impl Machine {
         self.next_carried = Some(Instant::now());
         self.image = None;
         self.settled = None;
+        self.replies = None;
         self.dry = None;
         self.guarded = false;
         self.datapath = Some((overlay_ifindex, datapath));
@@ -328,20 +342,30 @@ impl Machine {
         Ok(())
     }
 
-    fn close_devices(&mut self, desired: &Desired) -> Result<(), PassError> {
+    /// Closes all devices but those of `later`.
+    fn close_devices(&mut self, desired: &Desired, later: &BTreeSet<u32>) -> Result<(), PassError> {
         let attached = self.datapath()?.attached()?;
-        let none = BTreeSet::new();
+        let (none, kept) = (BTreeSet::new(), self.kept()?);
         let seen = Seen {
             links: &self.links,
             attached: &attached,
             unset: |setting| !setting.holds(),
             may_come_up: &none,
-            kept: &none,
+            kept: &kept,
             rescued: self.rescued,
         };
-        let steps = devices::close(&desired.devices, &self.ownership, &seen);
+        let mut steps = devices::close(&desired.devices, &self.ownership, &seen);
+        steps.retain(|step| !matches!(step, DeviceAction::Attach(_, ifindex) if later.contains(ifindex)));
         self.carry_out_all(&steps);
         Ok(())
+    }
+
+    /// Devices of domains of which only the programs know.
+    fn kept(&self) -> Result<BTreeSet<u32>, PassError> {
+        let Some(image) = self.image.as_ref().filter(|_| !self.missing.is_empty()) else { return Ok(BTreeSet::new()) };
+        // Which of an earlier release's devices are theirs is not known, so that it is all.
+        let all = self.datapath()?.has_older();
+        Ok(if all { self.bound.clone() } else { keep::devices(image, &self.missing) })
     }
 
     /// Opens what enforces; returns what runs where then.
@@ -352,7 +376,7 @@ impl Machine {
         may_come_up: &BTreeSet<u32>,
         attached: BTreeSet<(Hook, u32)>,
     ) -> Result<BTreeSet<(Hook, u32)>, PassError> {
-        let kept = self.image.as_ref().map(|image| keep::devices(image, &self.missing)).unwrap_or_default();
+        let kept = self.kept()?;
         let seen = Seen {
             links: &self.links,
             attached: &attached,

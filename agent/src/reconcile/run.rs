@@ -22,6 +22,7 @@ use super::{
 use crate::{
     counters,
     lower::{desired::Role, next_boundary},
+    services::Announcements,
 };
 
 mod states;
@@ -62,6 +63,8 @@ pub struct Outputs {
     pub devices: watch::Sender<v1::Devices>,
     /// What somebody else changed here, and was put back.
     pub put_back: watch::Sender<v1::PutBacks>,
+    /// What workloads here hear unasked.
+    pub announcements: watch::Sender<Announcements>,
 }
 
 /// The state of the loop.
@@ -215,6 +218,11 @@ impl Reconciler {
         }
         self.enforced = enforced;
         self.outputs.devices.send_if_modified(|last| replace(last, v1::Devices { enforced: devices }));
+        let mut announcements = self.machine.announcements(&outcome.desired);
+        // A device that is down hears nothing: it is announced once it is up.
+        let is_up = |ifindex: &u32| self.machine.links().values().any(|link| link.ifindex == *ifindex && link.up);
+        announcements.devices.retain(|ifindex, _| is_up(ifindex));
+        self.outputs.announcements.send_if_modified(|last| replace(last, announcements));
     }
 
     fn may_come_up(&self) -> BTreeSet<u32> {

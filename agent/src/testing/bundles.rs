@@ -150,9 +150,15 @@ fn interface_at(
     if bundle.interfaces.iter().any(|other| other.addresses.iter().any(|(held, _)| *held == ip)) {
         return;
     }
-    // A prefix is in one pair at most.
-    let pair =
-        pair.filter(|(net, _)| bundle.interfaces.iter().flat_map(|other| &other.pairs).all(|held| held.prefix != *net));
+    // A prefix is in one pair at most, unless it is a single address, which may be shared.
+    let is_held = |net: &IpNet| bundle.interfaces.iter().flat_map(|other| &other.pairs).any(|held| held.prefix == *net);
+    let pair = pair.filter(|(net, _)| net.prefix_len() == 32 || !is_held(net));
+    let shared = pair.is_some_and(|(net, _)| is_held(&net));
+    for other in &mut bundle.interfaces {
+        if pair.is_some_and(|(net, _)| other.pairs.iter().any(|held| held.prefix == net)) {
+            other.pairs.iter_mut().for_each(|held| held.shared = true);
+        }
+    }
     if let Some((prefix, class_id)) = pair {
         bundle.policy.prefixes.retain(|classed| classed.prefix != prefix);
         bundle.policy.prefixes.push(ClassedPrefix { prefix, class_id, votes: true });
@@ -171,7 +177,7 @@ fn interface_at(
             host: format!("h{}", host + 1),
             device: device(number),
             addresses: vec![(ip, class)],
-            pairs: pair.into_iter().map(|(prefix, _)| CompiledPair { prefix, mac }).collect(),
+            pairs: pair.into_iter().map(|(prefix, _)| CompiledPair { prefix, mac, shared }).collect(),
             port_security,
             bare_metal: false,
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     bpf::{
-        AddrKey, Device, DeviceKind, Domain, Group, Host, Iface, Row, Subnet, SubnetKey, Vni,
-        consts::RF_PREFIX_FIXED_BITS,
+        AddrKey, Claim, Claims, Device, DeviceKind, Domain, Group, Host, Iface, Row, Subnet, SubnetKey, Vni,
+        consts::{RF_IFACE_SHARED, RF_PREFIX_FIXED_BITS},
     },
     lower::{desired::Tables, image::Image},
 };
@@ -29,6 +29,7 @@ pub(crate) struct Meaning {
     ifaces: BTreeMap<AddrKey, (Iface, Option<Host>, u32)>,
     vnis: BTreeMap<u32, (Vni, Option<GroupMeaning>)>,
     subnets: BTreeMap<SubnetKey, Subnet>,
+    claims: BTreeMap<AddrKey, Claims>,
     judgements: BTreeMap<u32, [Judgement; 2]>,
 }
 
@@ -85,7 +86,17 @@ pub(crate) fn meaning(image: &Image) -> Meaning {
         subnets: image
             .subnets
             .iter()
-            .map(|(key, subnet)| (*key, Subnet { iface: iface(subnet.iface).id, ..*subnet }))
+            .map(|(key, subnet)| {
+                let index = subnet.iface;
+                (*key, Subnet { iface: if index == RF_IFACE_SHARED { index } else { iface(index).id }, ..*subnet })
+            })
+            .collect(),
+        claims: image
+            .claims
+            .iter()
+            .map(|(key, claims)| {
+                (*key, Claims { of: claims.of.map(|claim| Claim { iface: iface(claim.iface).id, ..claim }), ..*claims })
+            })
             .collect(),
         judgements: image.domains.values().map(|domain| (domain.id, both(domain.id))).collect(),
     }

@@ -27,7 +27,7 @@ fn bundle() -> Bundle {
         bare_metal: false,
     };
     let mut first = interface(1, "h1");
-    first.pairs.push(CompiledPair { prefix: "10.0.0.0/24".parse().unwrap(), mac: [2; 6] });
+    first.pairs.push(CompiledPair { prefix: "10.0.0.0/24".parse().unwrap(), mac: [2; 6], shared: false });
     let subnet = CompiledSubnet::new("10.0.0.0/24".parse().unwrap(), "10.0.0.1".parse().unwrap());
     let host =
         |name: &str, underlay: &str| CompiledHost { name: name.to_owned(), underlay: vec![underlay.parse().unwrap()] };

@@ -29,17 +29,25 @@ impl Guest {
         guest
     }
 
-    /// The workload itself, behind its device, which gets its programs.
-    pub fn workload(world: &mut World, device: &str, workload: &Workload) -> Self {
+    /// The workload itself, behind its device, which gets its programs; its own device is down.
+    pub fn unconfigured(world: &mut World, device: &str, workload: &Workload) -> Self {
         let guest = Self::with_device(&format!("{device}-in"));
         world.datapath.attach(Hook::FromWorkload, workload.ifindex).unwrap();
         world.datapath.attach(Hook::ToWorkload, workload.ifindex).unwrap();
         sh(&format!("ip link set dev {device} up"));
         let mac = workload.mac.map(|byte| format!("{byte:02x}")).join(":");
+        let command = format!("ip link set dev {device}-in address {mac}");
+        guest.inside(move || sh(&command));
+        guest
+    }
+
+    /// The same, with its addresses and its gateway.
+    pub fn workload(world: &mut World, device: &str, workload: &Workload) -> Self {
+        let guest = Self::unconfigured(world, device, workload);
         let subnet = workload.vni / 100;
         let (v4, v6) = (workload.v4, workload.v6);
         let command = format!(
-            "ip link set dev {device}-in address {mac} mtu 1450 up; \
+            "ip link set dev {device}-in mtu 1450 up; \
              ip addr add {v4}/24 dev {device}-in; ip addr add {v6}/64 dev {device}-in nodad; \
              ip route add default via 10.{subnet}.0.1; ip route add default via fd00:{subnet}::1"
         );

@@ -15,6 +15,7 @@ mod guest;
 mod net;
 mod pieces;
 mod raw;
+mod served;
 mod world;
 
 mod root {
@@ -25,12 +26,15 @@ mod root {
     mod budgets;
     mod conntrack;
     mod counters;
+    mod dhcp4;
+    mod dhcp6;
     mod domains_do_not_mix;
     mod dry;
     mod echo_gateway;
     mod extension_headers;
     mod fragments;
     mod guard;
+    mod host_arp;
     mod host_peer;
     mod icmp_errors;
     mod links;
@@ -44,7 +48,10 @@ mod root {
     mod policy_verdicts;
     mod port_security;
     mod quick;
+    mod router;
     mod sctp;
+    mod service_clients;
+    mod shared_addresses;
     mod stateless;
     mod tcp;
     mod too_big;

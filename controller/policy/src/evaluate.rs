@@ -16,7 +16,9 @@
 //! 13. *Labels*: see [`Selector::matches`].
 //!
 //! Whose an address is: a gateway's, if a subnet says so; else the interface's that has it as its own; else, if it
-//! is unicast, the interface's whose address pair holds it, the longest prefix counting; else nobody's.
+//! is unicast, the interface's whose address pair holds it, the longest prefix counting; else nobody's. Several
+//! interfaces may share the pair of one address; their workloads are alike in labels and ports, so it is all one which of
+//! them has it, but no peer matches it by a workload's name.
 //!
 //! It speaks of policy alone. That a gateway answers echo requests, that an address of a subnet which is no
 //! interface's cannot be reached, that sources are not spoofed: the programs see to that before policy is
@@ -24,7 +26,11 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Action, Domain, IcmpTypes, Mode, Peer, Policy, Ports, Rule, Selector, Side, Tier, Workload};
+use ipnet::IpNet;
+
+use crate::model::{
+    Action, Domain, IcmpTypes, Interface, Mode, Peer, Policy, Ports, Rule, Selector, Side, Tier, Workload,
+};
 
 /// The first packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,13 +219,15 @@ pub fn decide<'a>(domain: &Domain, matched: impl IntoIterator<Item = Matched<'a>
 struct Party<'a> {
     end: End,
     owner: Option<(&'a str, &'a Workload)>,
+    is_shared: bool,
     is_gateway: bool,
 }
 
 impl<'a> Party<'a> {
     fn new(domain: &'a Domain, end: End) -> Self {
         let is_gateway = matches!(end, End::Address(address) if is_gateway(domain, address));
-        Self { end, owner: owner(domain, end), is_gateway }
+        let is_shared = matches!(end, End::Address(address) if is_shared(domain, address));
+        Self { end, owner: owner(domain, end), is_shared, is_gateway }
     }
 }
 
@@ -230,7 +238,7 @@ fn rule_matches(domain: &Domain, rule: &Rule, [source, destination]: &[Party<'_>
 }
 
 fn peer_matches(domain: &Domain, peer: &Peer, party: &Party<'_>) -> bool {
-    let Party { end, owner, is_gateway } = party;
+    let Party { end, owner, is_shared, is_gateway } = party;
     let End::Address(address) = *end else { return matches!(peer, Peer::Any | Peer::Host) };
     let selected = |selector: &Selector| owner.is_some_and(|(_, workload)| selector.matches(&workload.labels));
     match peer {
@@ -239,7 +247,7 @@ fn peer_matches(domain: &Domain, peer: &Peer, party: &Party<'_>) -> bool {
         Peer::Host => false,
         Peer::Segment(name) => domain.segment(name).is_some_and(selected),
         Peer::Labels(selector) => selected(selector),
-        Peer::Workload(name) => owner.is_some_and(|(owner, _)| owner == name),
+        Peer::Workload(name) => !is_shared && owner.is_some_and(|(owner, _)| owner == name),
         Peer::Cidr { prefix, except } => {
             prefix.contains(&address) && !except.iter().any(|except| except.contains(&address))
         }
@@ -284,7 +292,14 @@ fn is_gateway(domain: &Domain, address: IpAddr) -> bool {
     subnets.any(|subnet| subnet.gateway == address)
 }
 
-/// The workload that has an end.
+/// Whether several interfaces have it by a pair, and none as its own.
+fn is_shared(domain: &Domain, address: IpAddr) -> bool {
+    let interfaces = || domain.workloads().flat_map(|(_, workload)| &workload.interfaces);
+    let has_pair = |interface: &&Interface| interface.pairs.iter().any(|pair| pair.prefix == IpNet::from(address));
+    interfaces().filter(has_pair).count() > 1 && !interfaces().any(|own| own.addresses.contains(&address))
+}
+
+/// The workload that has an end; of several that share it, any.
 pub(crate) fn owner(domain: &Domain, end: End) -> Option<(&str, &Workload)> {
     let End::Address(address) = end else { return None };
     if is_gateway(domain, address) {

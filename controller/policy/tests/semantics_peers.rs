@@ -201,3 +201,34 @@ fn a_port_s_name_is_what_the_destination_s_workload_says() {
         ],
     );
 }
+
+/// Two routers that share an address, alike but in name.
+fn routers() -> String {
+    let router = |n: u8| {
+        format!(
+            "kind: Workload\ndomain: acme/prod\nname: router-{n}\nlabels: {{role: router}}\nports: {{bgp: 179}}\ninterfaces:\n\
+             - {{name: eth0, network: front, mac: \"02:00:00:00:02:0{n}\", addresses: [10.1.0.2{n}], host: h{n}, \
+             addressPairs: [{{prefix: 10.1.0.99}}]}}\n---\n"
+        )
+    };
+    [router(1), router(2)].concat()
+}
+
+#[test]
+fn a_shared_address_is_its_claimants_by_labels_and_ports_and_nobody_s_by_name() {
+    let flows = |expect: &str| format!("from: web-1, to: 10.1.0.99, traffic: tcp/179, expect: {expect}");
+    let rule = |to: &str, traffic: &str| {
+        let rule = format!("name: r, from: [workload/web-1], to: [{to}], action: allow, traffic: [{traffic}]");
+        [routers(), policy("p", "", &[&rule])].concat()
+    };
+    for to in ["{labels: {role: router}}", "any", "{cidr: 10.1.0.99/32}"] {
+        holds(&rule(to, "any"), &[&flows("allow")]);
+        holds(&rule(to, "tcp/bgp"), &[&flows("allow")]);
+    }
+    for to in ["workload/router-1", "workload/router-2", "outside", "segment/web"] {
+        holds(&rule(to, "any"), &[&flows("deny")]);
+    }
+    // From it, its side votes as the claimants' would.
+    let answer = ["from: 10.1.0.99, to: web-1, traffic: udp/1, expect: allow"];
+    holds(&[routers(), between("{labels: {role: router}}", "workload/web-1")].concat(), &answer);
+}

@@ -120,7 +120,7 @@ fn audited(host: &str, counter: &v1::AuditCounter, names: &Names) -> Option<v1::
 }
 
 fn row(host: &str, device: v1::DeviceCounters, owners: &BTreeMap<u32, Owner>) -> v1::InterfaceCounters {
-    let v1::DeviceCounters { interface_id, device, passed_from, passed_to, drops } = device;
+    let v1::DeviceCounters { interface_id, device, passed_from, passed_to, drops, passed_built_in } = device;
     let owner = owners.get(&interface_id);
     let of = |part: fn(&Owner) -> &String| owner.map(part).cloned().unwrap_or_default();
     v1::InterfaceCounters {
@@ -132,6 +132,7 @@ fn row(host: &str, device: v1::DeviceCounters, owners: &BTreeMap<u32, Owner>) ->
         passed_from,
         passed_to,
         drops,
+        passed_built_in,
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 mod compile;
+mod lab;
 mod measure;
 mod packets;
 mod report;
@@ -32,6 +33,8 @@ enum What {
     Compile,
     /// The programs: nanoseconds of a packet against the floor, at several sizes of a domain (root).
     Packets,
+    /// What gets through between two hosts, beside a plain bridge, iptables and nftables (root).
+    Lab,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,5 +42,6 @@ fn main() -> anyhow::Result<()> {
     match args.what {
         What::Compile => compile::run()?.write(&args.out.join("compile.json")),
         What::Packets => packets::run(args.quick)?.write(&args.out.join("packets.json")),
+        What::Lab => lab::run(args.quick)?.write(&args.out.join("lab.json")),
     }
 }

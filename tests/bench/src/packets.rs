@@ -13,9 +13,9 @@ use ringfence_agent::engine::enter_private;
 use crate::report::Report;
 
 mod cases;
-mod cloud;
+pub(crate) mod cloud;
 mod frame;
-mod host;
+pub(crate) mod host;
 mod skel;
 mod stage;
 
@@ -30,12 +30,12 @@ struct Effort {
     rounds: usize,
     /// Of a packet that leaves things as they are.
     repeat: u32,
-    /// Of a packet that opens a flow; no more than there are source ports.
-    flows: u32,
+    /// Of packets that open flows, [`cases::BATCH`] each.
+    batches: u32,
 }
 
-const FULL: Effort = Effort { rounds: 25, repeat: 50_000, flows: 10_000 };
-const QUICK: Effort = Effort { rounds: 9, repeat: 20_000, flows: 4000 };
+const FULL: Effort = Effort { rounds: 25, repeat: 50_000, batches: 20 };
+const QUICK: Effort = Effort { rounds: 5, repeat: 20_000, batches: 5 };
 
 /// From the least to the largest.
 const SCALES: [Scale; 3] = [

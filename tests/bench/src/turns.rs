@@ -38,7 +38,6 @@ pub(crate) enum Bar {
     /// No more than that.
     AtMost(f64),
     /// No less than that.
-    #[allow(dead_code, reason = "ratios of throughput come with the lab")]
     AtLeast(f64),
 }
 

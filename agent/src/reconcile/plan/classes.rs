@@ -112,6 +112,9 @@ fn here(view: &View<'_>, image: &Image, domain_id: u32, class: impl Fn(&Addr) ->
     let domain = view.index(domain_id).and_then(|index| image.domains.get(&index));
     let beyond = domain.is_some_and(|domain| domain.uplink_host == RF_HOST_HERE)
         || view.subnets(domain_id).any(|key| image.subnets.get(key).is_some_and(|held| local(held.iface).is_some()))
+        || image.claims.iter().any(|(key, claims)| {
+            key.domain_id == domain_id && claims.of.iter().any(|claim| local(claim.iface).is_some())
+        })
         || addrs(&image.addrs, domain_id).any(|(_, addr)| is_open(addr));
     if beyond {
         classes.extend(view.prefixes_in_force(domain_id).filter_map(|key| image.prefixes.get(key)));

@@ -138,6 +138,7 @@ fn put_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     steps.extend(changed(&observed.profiles, &target.profiles).map(|(key, value)| Action::PutProfile(key, value)));
     steps.extend(changed(&observed.domains, &target.domains).map(|(key, value)| Action::PutDomain(key, value)));
     steps.extend(changed(&observed.ifaces, &target.ifaces).map(|(key, value)| Action::PutIface(key, value)));
+    steps.extend(changed(&observed.claims, &target.claims).map(|(key, value)| Action::PutClaims(key, value)));
     steps.extend(changed(&observed.groups, &target.groups).map(|(key, value)| Action::PutGroup(key, Box::new(value))));
     steps.extend(changed(&observed.vnis, &target.vnis).map(|(key, value)| Action::PutVni(key, value)));
     steps.extend(changed(&observed.builtins, &target.builtins).map(|(key, value)| Action::PutBuiltin(key, value)));
@@ -149,6 +150,7 @@ fn remove_forwarding(observed: &Image, target: &Image) -> Vec<Action> {
     let mut steps = Vec::new();
     steps.extend(gone(&observed.builtins, &target.builtins).map(Action::DeleteBuiltin));
     steps.extend(gone(&observed.vnis, &target.vnis).map(Action::DeleteVni));
+    steps.extend(gone(&observed.claims, &target.claims).map(Action::DeleteClaims));
     steps.extend(gone(&observed.domains, &target.domains).map(Action::DeleteDomain));
     steps.extend(forgotten(observed, target));
     steps

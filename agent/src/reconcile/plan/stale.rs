@@ -94,6 +94,9 @@ impl Stale {
     fn subnets(&mut self, view: &View<'_>) {
         let (observed, target) = (&view.observed.subnets, &view.target.subnets);
         differences(observed, target).for_each(|(key, ..)| self.subnet(&key));
+        // Who held a shared address may be no claimant any more.
+        let claims = differences(&view.observed.claims, &view.target.claims);
+        self.places.extend(claims.map(|(key, ..)| bucket(key.domain_id, &key.ip)));
     }
 
     fn subnet(&mut self, SubnetKey { prefixlen, domain_id, ip }: &SubnetKey) {

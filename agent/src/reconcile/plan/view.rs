@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    bpf::{Addr, PrefixKey, RowKey, SubnetKey},
+    bpf::{Addr, PrefixKey, RowKey, SubnetKey, consts::RF_IFACE_SHARED},
     lower::image::Image,
 };
 
@@ -84,9 +84,12 @@ impl<'a> View<'a> {
         self.target.rows.get(key).map_or(0, |row| row.profile[0])
     }
 
-    /// The id of the interface under an observed and under a target index; `None`: none.
+    /// The id of the interface under an observed and under a target index; `None`: none. Those who share are as one.
     pub(super) fn owners(&self, held: u32, wanted: u32) -> (Option<u32>, Option<u32>) {
-        let id = |image: &Image, index: u32| image.ifaces.get(&index).map(|iface| iface.id);
+        let id = |image: &Image, index: u32| match index {
+            RF_IFACE_SHARED => Some(RF_IFACE_SHARED),
+            index => image.ifaces.get(&index).map(|iface| iface.id),
+        };
         (id(self.observed, held), id(self.target, wanted))
     }
 }

@@ -112,6 +112,10 @@ fn an_error_that_quotes_what_cannot_be_read_is_about_no_flow_whatever_policy_say
         // Of a packet that its receiver did not send.
         (web.v4, Packet::udp(app.v4, cache.v4, (4000, 53)).ip()),
     ];
+    for (src, dst) in [(web.v4, app.v4), (web.v6, app.v6)] {
+        // Bytes of a later fragment are no ports.
+        quotes.push((src, part(&Packet::udp(src, dst, (4000, 53)).payload(&[7; 64]).ip(), 3, 48, 72, false)));
+    }
     for extension in [0, 43, 44, 51, 60] {
         quotes.push((web.v6, changed(&v6, 6, extension)));
     }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::{MapCore, MapHandle};
 use ringfence_agent::bpf::consts::{RF_BUDGETS, RF_TABLE_TCP, RF_TABLE_UDP};
-use ringfence_agent::bpf::{AnswerTimeouts, ConnState, Datapath, Hook, TcpTimeouts, Timeouts};
+use ringfence_agent::bpf::{AnswerTimeouts, ConnState, Datapath, Hook, Options, TcpTimeouts, Timeouts};
 
 use crate::builder::{ACK, FIN, Packet, RST, SYN};
-use crate::world::World;
+use crate::world::{World, maps_of};
 
 const FROM: Hook = Hook::FromWorkload;
 const LONG: Duration = Duration::from_secs(600);
@@ -130,15 +130,19 @@ fn an_entry_that_was_judged_again_ends_all_the_same() {
 
 #[test]
 fn entries_end_while_no_process_is_there() {
-    let mut world = world(timeouts());
-    (1..=100).for_each(|port| {
+    // Long enough for a slow machine to make them all.
+    let mut timeouts = timeouts();
+    timeouts.tcp.closed = 10 * SHORT;
+    let mut world = world(timeouts);
+    (1..=20).for_each(|port| {
         world.shakes_hands(port);
         world.web_sends(port, RST);
     });
     // The pins are all that is left: the world must not take them away.
     let pins = std::mem::replace(&mut world.options.pin_dir, PathBuf::from("/nowhere"));
+    let maps = maps_of(&Options { pin_dir: pins.clone(), ..world.options.clone() });
     drop(world);
-    let conns = || MapHandle::from_pinned_path(pins.join("rf_conns4")).unwrap().keys().count();
+    let conns = || MapHandle::from_pinned_path(maps.join("rf_conns4")).unwrap().keys().count();
     assert!(conns() > 0);
     soon("timers run on", || conns() == 0);
     std::fs::remove_dir_all(&pins).unwrap();
@@ -156,5 +160,29 @@ fn entries_of_programs_before_end_after_an_upgrade_as_do_those_after_it() {
     world.web_sends(1, RST);
     world.web_sends(3, RST);
     soon("all go", || world.left() == 0);
+    world.accounts_are_empty();
+}
+
+#[test]
+fn a_burst_of_flows_opens_and_ends_though_timers_run_out() {
+    let mut timeouts = timeouts();
+    timeouts.udp.unanswered = 10 * SHORT;
+    let world = world(timeouts);
+    world.limit(&[20_000; RF_BUDGETS as usize]);
+    // In one go: the kernel has timers for a part of them only, newer kernels for less.
+    let frames: Vec<_> = (1..=6000)
+        .map(|port| world.bridged(&world.web, &world.app, Packet::udp(world.web.v4, world.app.v4, (port, 2))))
+        .collect();
+    for frame in &frames {
+        assert_eq!(world.run(FROM, world.web.ifindex, frame).action, 7, "redirected");
+    }
+    // Whoever wants to begin looks after those that wait, and if it be in vain.
+    world.limit(&[0; RF_BUDGETS as usize]);
+    let again = world.bridged(&world.web, &world.app, Packet::udp(world.web.v4, world.app.v4, (9, 3)));
+    std::thread::sleep(timeouts.udp.unanswered);
+    soon("all end", || {
+        (0..2000).for_each(|_| drop(world.run(FROM, world.web.ifindex, &again)));
+        world.left() == 0
+    });
     world.accounts_are_empty();
 }

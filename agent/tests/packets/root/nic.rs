@@ -310,6 +310,27 @@ fn an_error_about_a_flow_of_the_machine_passes() {
     machine.passes(IN, icmp_error(ip("172.16.0.1"), own.v4, &sent.ip()));
 }
 
+/// A machine serves before its agent is there.
+#[test]
+fn tcp_that_was_under_way_before_the_programs_goes_on_for_a_while_if_policy_allows_it() {
+    let mut machine = Machine::new();
+    let own = machine.own;
+    let packet = |out: bool| match out {
+        true => Packet::tcp(own.v4, ip(OUTSIDE), (443, 4000), ACK),
+        false => Packet::tcp(ip(OUTSIDE), own.v4, (4000, 443), ACK),
+    };
+    let maps = machine.world.datapath.maps();
+    let device = maps.devices.get(own.ifindex).unwrap().unwrap();
+    machine.world.allow(OUTSIDE_CLASS, own.class, RF_TABLE_TCP);
+    machine.drops(OUT, packet(true), Reason::TcpNotSyn);
+    let maps = machine.world.datapath.maps();
+    maps.devices.put(own.ifindex, &Device { adopt_until_ns: u64::MAX, ..device }).unwrap();
+    // Judged the other way round, since that is how it was opened.
+    machine.passes(OUT, packet(true));
+    machine.passes(IN, packet(false));
+    machine.drops(OUT, Packet::udp(own.v4, ip(OUTSIDE), (443, 4000)), Reason::PolicyDeny);
+}
+
 #[test]
 fn built_in_rules_need_no_room_and_nothing_known_of_the_nic() {
     let machine = Machine::new();

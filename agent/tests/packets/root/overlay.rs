@@ -76,9 +76,16 @@ fn a_bare_metal_machine_comes_only_from_the_uplinks_host() {
     maps.ifaces.put(&far.world.db.index, &Iface { flags: RF_IFACE_BARE_METAL, ..iface }).unwrap();
     let frame = to_web(&far.world, false).build();
     far.refused(FAR_V4, FRONT, &frame, Reason::OuterSource);
+    let domain = maps.domains.get(&DOMAIN).unwrap().unwrap();
     far.world.uplink_at(FAR);
     let decision = far.sends(FAR_V4, FRONT, &frame);
     assert_eq!((decision.reason, decision.ifindex), (0, far.world.web.ifindex));
+    // Nor once the flow is established.
+    let answer = Packet::udp(far.world.web.v4, far.world.db.v4, (53, 4000));
+    far.world.passes(Hook::FromWorkload, far.world.web.ifindex, &far.world.routed(&far.world.web, answer));
+    assert_eq!(far.sends(FAR_V4, FRONT, &frame).reason, 0);
+    maps.domains.put(&DOMAIN, &domain).unwrap();
+    far.refused(FAR_V4, FRONT, &frame, Reason::OuterSource);
 }
 
 #[test]

@@ -54,7 +54,10 @@ fn tcp_udp_and_ping_pass_between_networks_with_offloads_on() {
     let (world, web, cache) = guests();
     for address in [world.cache.v4, world.cache.v6] {
         assert_eq!(transfer(&web, &cache, address), BYTES, "{address}");
-        web.inside(move || sh(&format!("ping -c 2 -i 0.05 -W 2 {address} >/dev/null")));
+        for size in [56, 8000] {
+            // The longer ones go in fragments, there and back.
+            web.inside(move || sh(&format!("ping -c 2 -i 0.05 -W 2 -s {size} {address} >/dev/null")));
+        }
         let socket = cache.inside(move || UdpSocket::bind(SocketAddr::new(address, 5002)).unwrap());
         socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         web.inside(move || {

@@ -24,6 +24,9 @@ pub const FEATURE_MULTICAST: &str = "multicast";
 /// a bare-metal interface, also where that is another host's: packets to it go another way.
 pub const FEATURE_BARE_METAL: &str = "bare-metal";
 
+/// An agent that has this knows address pairs that several interfaces share. A domain needs it that has one.
+pub const FEATURE_SHARED_PAIRS: &str = "shared-pairs";
+
 /// The class of the stack of the host that the other end runs on; no address has it. 0 is no class.
 pub const CLASS_HOST: u32 = 1;
 
@@ -163,10 +166,13 @@ pub struct CompiledInterface {
 /// Addresses that an interface may use besides its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompiledPair {
-    /// No other interface of the domain has a pair of this prefix.
+    /// No other interface of the domain has a pair of this prefix, unless it is shared.
     pub prefix: IpNet,
     /// Their MAC address.
     pub mac: [u8; 6],
+    /// Other interfaces of the network have a pair of this prefix, which is a single address: one of them holds it at a
+    /// time.
+    pub shared: bool,
 }
 
 /// Classes and what may pass between them.

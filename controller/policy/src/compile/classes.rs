@@ -180,8 +180,12 @@ fn prefixes(domain: &Domain, peers: &Peers) -> Vec<(IpNet, Class)> {
     let pairs: Nested<(Places, &Workload)> = with_pairs
         .flat_map(|(name, workload)| {
             let of_workload = peers.of_workload(name, workload);
+            let of_labels = peers.of_labels(workload);
             let pairs = workload.interfaces.iter().flat_map(|interface| &interface.pairs);
-            pairs.map(move |pair| (pair.prefix, (of_workload.clone(), workload)))
+            pairs.map(move |pair| {
+                let matching = if domain.is_shared(&pair.prefix) { &of_labels } else { &of_workload };
+                (pair.prefix, (matching.clone(), workload))
+            })
         })
         .collect();
     let class = |prefix: &IpNet| {

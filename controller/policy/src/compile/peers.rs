@@ -95,9 +95,14 @@ impl Peers {
 
     /// Those that match a workload, whatever its address.
     pub(super) fn of_workload(&self, name: &str, workload: &Workload) -> Places {
-        let mut places: Places = self.selectors.matching(&workload.labels).collect();
+        let mut places = self.of_labels(workload);
         places.extend(self.workloads.get(name));
         places
+    }
+
+    /// Those that match a workload by its labels alone, as they do an address that several share.
+    pub(super) fn of_labels(&self, workload: &Workload) -> Places {
+        self.selectors.matching(&workload.labels).collect()
     }
 
     /// Those that match an address, whoever has it.

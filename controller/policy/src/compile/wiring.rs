@@ -9,7 +9,8 @@ use super::{CompileError, DomainIds, classes::Classes, members::Members, missing
 use crate::{
     bundle::{
         CompiledHost, CompiledInterface, CompiledNetwork, CompiledPair, CompiledRoute, CompiledSubnet, CompiledUplink,
-        FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, Shared, Topology,
+        FEATURE_BARE_METAL, FEATURE_BUNDLE_V2, FEATURE_MULTICAST, FEATURE_SERVICES, FEATURE_SHARED_PAIRS, Shared,
+        Topology,
     },
     model::{Domain, Network, Route, Subnet, Uplink, Workload},
 };
@@ -20,6 +21,7 @@ pub(super) fn features(domain: &Domain, members: &Members) -> Vec<String> {
     let used = [
         (FEATURE_BUNDLE_V2, true),
         (FEATURE_SERVICES, domain.networks.values().any(|network| is_served(network))),
+        (FEATURE_SHARED_PAIRS, domain.has_shared_pairs()),
         (FEATURE_MULTICAST, domain.networks.values().any(|network| network.multicast)),
         (FEATURE_BARE_METAL, members.bare_metal()),
     ];
@@ -95,7 +97,13 @@ pub(super) fn interfaces(
             host: interface.host.clone(),
             device: interface.device.clone(),
             addresses,
-            pairs: pairs.map(|pair| CompiledPair { prefix: pair.prefix, mac: pair.mac.octets() }).collect(),
+            pairs: pairs
+                .map(|pair| CompiledPair {
+                    prefix: pair.prefix,
+                    mac: pair.mac.octets(),
+                    shared: domain.is_shared(&pair.prefix),
+                })
+                .collect(),
             port_security: interface.port_security,
             bare_metal: workload.bare_metal,
         };

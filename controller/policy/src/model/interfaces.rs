@@ -1,7 +1,7 @@
 //! What an interface may be among the others of its domain.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     hash::Hash,
     net::IpAddr,
     sync::Arc,
@@ -13,6 +13,7 @@ use super::{
     Domain, Interface, Mac, Network, Workload,
     address::is_reserved_in,
     finding::{Finding, Holder},
+    sharing::why_not_shared,
 };
 use crate::object::{Kind, ObjectKey};
 
@@ -20,7 +21,8 @@ use crate::object::{Kind, ObjectKey};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
     addresses: HashMap<IpAddr, Place>,
-    pairs: HashMap<IpNet, Place>,
+    /// More than one place: the pair is shared.
+    pairs: HashMap<IpNet, BTreeSet<Place>>,
     /// By network.
     macs: HashMap<Arc<str>, HashMap<Mac, Place>>,
     /// By network; it has interfaces of one kind.
@@ -35,23 +37,38 @@ struct Members {
 }
 
 /// Where in a domain something is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    workload: Arc<str>,
-    interface: u32,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) workload: Arc<str>,
+    pub(super) interface: u32,
     /// Among the interface's addresses or pairs.
-    part: u32,
+    pub(super) part: u32,
 }
 
 impl Held {
+    /// Whether several interfaces have the pair of this prefix.
+    pub(super) fn is_shared(&self, prefix: &IpNet) -> bool {
+        self.pairs.get(prefix).is_some_and(|claimants| claimants.len() > 1)
+    }
+
+    /// Whether several interfaces have some pair.
+    pub(super) fn has_shared(&self) -> bool {
+        self.pairs.values().any(|claimants| claimants.len() > 1)
+    }
+
     /// Gives back what a workload holds.
-    pub(super) fn release(&mut self, workload: &Workload) {
+    pub(super) fn release(&mut self, name: &str, workload: &Workload) {
         for interface in &workload.interfaces {
             for address in &interface.addresses {
                 self.addresses.remove(address);
             }
             for pair in &interface.pairs {
-                self.pairs.remove(&pair.prefix);
+                if let Entry::Occupied(mut claimants) = self.pairs.entry(pair.prefix) {
+                    claimants.get_mut().retain(|place| *place.workload != *name);
+                    if claimants.get().is_empty() {
+                        claimants.remove();
+                    }
+                }
             }
             if let Some(macs) = self.macs.get_mut(interface.network.as_str()) {
                 macs.remove(&interface.mac);
@@ -91,6 +108,32 @@ impl Held {
             let mut claims = Claims { key, name: &name, index, findings: &mut findings };
             let network = domain.networks.get(interface.network.as_str());
             self.take_interface(&mut claims, network.map(|network| &**network), interface);
+            findings.extend(self.take_pairs(domain, key, (&name, workload), index));
+        }
+        findings
+    }
+
+    /// Takes the address pairs of an interface, beside those who share them.
+    fn take_pairs(
+        &mut self,
+        domain: &Domain,
+        key: &ObjectKey,
+        (name, workload): (&Arc<str>, &Workload),
+        interface: u32,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let pairs = workload.interfaces.get(interface as usize).into_iter().flat_map(|interface| &interface.pairs);
+        for (part, pair) in (0..).zip(pairs) {
+            let claim = Place { workload: name.clone(), interface, part };
+            let claimants = self.pairs.entry(pair.prefix).or_default();
+            if let Some((holder, reason)) = why_not_shared(domain, claimants, workload, &claim, pair.prefix) {
+                let key_of_holder = ObjectKey { name: holder.workload.to_string(), ..key.clone() };
+                let holder = Holder { key: key_of_holder, field: pair_field(holder.interface, holder.part) };
+                let message = format!("{} is the address pair of {holder}, {reason}", pair.prefix);
+                findings.push(Finding::new(key, pair_field(interface, part), message));
+            } else {
+                claimants.insert(claim);
+            }
         }
         findings
     }
@@ -125,14 +168,6 @@ impl Held {
             }
             claims.take(&mut self.addresses, *address, part, address_field, |holder| {
                 format!("{address} is the address of {holder}: choose another")
-            });
-        }
-        for (part, pair) in (0..).zip(&interface.pairs) {
-            let prefix = pair.prefix;
-            claims.take(&mut self.pairs, prefix, part, pair_field, |holder| {
-                format!(
-                    "{prefix} is the address pair of {holder}, and shared ones are not supported yet: choose another"
-                )
             });
         }
     }

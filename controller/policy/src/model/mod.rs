@@ -11,6 +11,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use crate::object::{Object, ObjectKey};
@@ -29,6 +30,7 @@ mod interfaces;
 mod moment;
 mod name;
 mod selector;
+mod sharing;
 mod step;
 mod traffic;
 mod types;
@@ -159,6 +161,16 @@ impl Domain {
     /// A workload by name.
     pub fn workload(&self, name: &str) -> Option<&Workload> {
         self.workloads.get(name).map(|workload| &**workload)
+    }
+
+    /// Whether several interfaces have the address pair of this prefix: one of them holds the address at a time.
+    pub fn is_shared(&self, prefix: &IpNet) -> bool {
+        self.held.is_shared(prefix)
+    }
+
+    /// Whether there is such a pair.
+    pub fn has_shared_pairs(&self) -> bool {
+        self.held.has_shared()
     }
 
     /// What a segment selects, by its name.

@@ -20,7 +20,7 @@ pub(super) fn step(before: &Domain, scope: &Scope, changed: &[ObjectKey]) -> Opt
         match key.kind {
             Kind::Workload => {
                 if let Some(workload) = domain.workloads.remove(key.name.as_str()) {
-                    held.release(&workload);
+                    held.release(&key.name, &workload);
                 }
             }
             Kind::Policy => drop(domain.policies.remove(key.name.as_str())),

@@ -92,7 +92,8 @@ pub struct Interface {
 /// interface has as its own or by a longer pair, and but for gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressPair {
-    /// No other interface has a pair of the same prefix.
+    /// Another interface may have a pair of the same prefix only if it is a single address; then they share it: one holds
+    /// it at a time, all are in one network, and their workloads have the same labels and ports.
     pub prefix: IpNet,
     /// Their MAC address.
     pub mac: Mac,

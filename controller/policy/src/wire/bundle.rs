@@ -62,8 +62,8 @@ pub(super) fn interface_from_wire(message: v1::CompiledInterface) -> Result<Comp
         let v1::ClassedAddress { address: bytes, class_id } = message;
         Ok((address("address", &bytes)?, class(class_id)?))
     })?;
-    let pairs = each("pairs", pairs, |v1::CompiledPair { prefix: cidr, mac }| {
-        Ok(CompiledPair { prefix: prefix("prefix", cidr)?, mac: mac_from_wire(mac)? })
+    let pairs = each("pairs", pairs, |v1::CompiledPair { prefix: cidr, mac, shared }| {
+        Ok(CompiledPair { prefix: prefix("prefix", cidr)?, mac: mac_from_wire(mac)?, shared })
     })?;
     Ok(CompiledInterface {
         id,
@@ -90,9 +90,10 @@ fn mac_from_wire(mac: Vec<u8>) -> Result<[u8; 6], InvalidMessage> {
 pub(super) fn interface_to_wire(interface: &CompiledInterface) -> v1::CompiledInterface {
     let CompiledInterface { id, workload, name, vni, mac, host, device, addresses, pairs, port_security, bare_metal } =
         interface;
-    let pair = |CompiledPair { prefix, mac }: &CompiledPair| v1::CompiledPair {
+    let pair = |CompiledPair { prefix, mac, shared }: &CompiledPair| v1::CompiledPair {
         prefix: Some(prefix_to_wire(prefix)),
         mac: mac.to_vec(),
+        shared: *shared,
     };
     let address =
         |(address, class_id): &(IpAddr, u32)| v1::ClassedAddress { address: bytes(*address), class_id: *class_id };

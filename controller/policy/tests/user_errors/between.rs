@@ -97,15 +97,64 @@ fn a_network_that_is_not_there_is_named() {
     );
 }
 
+/// Two workloads that share an address, the second with these changes.
+fn sharing(prefix: &str, changes: &[(&str, &str)]) -> String {
+    let first = WORKLOAD.replace("host: h1", &format!("host: h1, addressPairs: [{{prefix: {prefix}}}]"));
+    let mut second = first.replace("web-1", "web-2").replace("01:01", "01:02").replace(".11", ".12");
+    for (old, new) in changes {
+        assert!(second.contains(old), "{old}");
+        second = second.replace(old, new);
+    }
+    format!("{first}---\n{second}")
+}
+
+const HELD: &str = "f.yaml:33:118: Workload acme/prod/web-2: interfaces[0].addressPairs[0].prefix: 10.1.0.99/32 is the \
+                    address pair of Workload acme/prod/web-1 (interfaces[0].addressPairs[0].prefix), ";
+
 #[test]
-fn an_address_pair_that_two_interfaces_have_names_the_other_holder() {
+fn only_a_single_address_may_be_shared() {
+    let held = HELD.replace("10.1.0.99/32", "10.1.0.96/30");
+    let wanted = "and only a single address (/32) may be shared: choose another prefix";
+    told_on_ground(&sharing("10.1.0.96/30", &[]), &format!("{held}{wanted}"));
+}
+
+#[test]
+fn those_who_share_an_address_are_alike_to_policy() {
+    let wanted = "whose workload has other labels or ports: give both the same, since policy says the same of a shared \
+                  address whoever holds it";
+    let other_labels = sharing("10.1.0.99", &[("role: web", "role: db")]);
+    told_on_ground(&other_labels, &format!("{HELD}{wanted}"));
+}
+
+#[test]
+fn those_who_share_an_address_are_in_one_network() {
+    let elsewhere = sharing("10.1.0.99", &[("network: front", "network: back"), ("10.1.0.12", "10.2.0.12")]);
+    let held = HELD.replace("33:118", "33:117");
+    let wanted = "in another network: those who share an address must be in one";
+    told_on_ground(&elsewhere, &format!("{held}{wanted}"));
+}
+
+#[test]
+fn no_more_than_eight_share_an_address() {
     let first = WORKLOAD.replace("host: h1", "host: h1, addressPairs: [{prefix: 10.1.0.99}]");
-    let second = first.replace("web-1", "web-2").replace("01:01", "01:02").replace(".11", ".12");
+    let of = |n: u8| {
+        let other = first.replace("web-1", &format!("web-{n}")).replace("01:01", &format!("01:0{n}"));
+        other.replace("10.1.0.11", &format!("10.1.0.1{n}"))
+    };
+    let all: Vec<String> = (1..=9).map(of).collect();
+    let held = HELD.replace("33:118", "82:118").replace("web-2", "web-9");
+    let wanted = "and 8 interfaces share it already: no more may";
+    told_on_ground(&all.join("---\n"), &format!("{held}{wanted}"));
+}
+
+#[test]
+fn an_interface_has_a_pair_once() {
+    let twice = "host: h1, addressPairs: [{prefix: 10.1.0.99}, {prefix: 10.1.0.99, mac: \"02:00:00:00:00:99\"}]";
     told_on_ground(
-        &format!("{first}---\n{second}"),
-        "f.yaml:33:118: Workload acme/prod/web-2: interfaces[0].addressPairs[0].prefix: 10.1.0.99/32 is the address \
-         pair of Workload acme/prod/web-1 (interfaces[0].addressPairs[0].prefix), and shared ones are not supported \
-         yet: choose another",
+        &WORKLOAD.replace("host: h1", twice),
+        "f.yaml:26:139: Workload acme/prod/web-1: interfaces[0].addressPairs[1].prefix: 10.1.0.99/32 is the address \
+         pair of Workload acme/prod/web-1 (interfaces[0].addressPairs[0].prefix), and an interface needs it once: \
+         delete one",
     );
 }
 

@@ -1,5 +1,8 @@
 //! What is measured: packets by where they go, and what of their flow is known.
 
+use std::{thread, time::Duration};
+
+use anyhow::{Context, ensure};
 use ringfence_agent::bpf::Hook;
 use serde_json::{Value, json};
 
@@ -25,6 +28,12 @@ const TC_ACT_SHOT: u32 = 2;
 const SOURCE_PORT: u16 = 40_000;
 /// The first of flows that are not.
 const FIRST_FLOW: u16 = 1024;
+/// How many of those one run opens.
+const BATCH: u32 = 50;
+/// How many batches may be begun for one that is counted, how often a flow is tried, and the pause after a failure.
+const ATTEMPTS: u32 = 5;
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where a packet comes from and goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +174,7 @@ fn case(
     stage.floor_flow(&known, way(path, any.vni))?;
     let mut found = Found { floor: Vec::new(), programs: vec![Vec::new(); hosts.len()] };
     for (number, _) in hosts.iter().enumerate() {
-        stage.time(Target::programs(number, hook), &scene, 1)?;
+        opened(stage, Target::programs(number, hook), &scene)?;
         stage.time(Target::programs(number, answer.hook()), &answer, 1)?;
     }
     for _ in 0..effort.rounds {
@@ -173,24 +182,59 @@ fn case(
         found.floor.push(stage.time(Target::floor(hook), &known, effort.repeat)? - nothing);
         for ((number, (_, host)), times) in hosts.iter().enumerate().zip(&mut found.programs) {
             let target = Target::programs(number, hook);
-            let (scene, repeat) = match kind {
-                Kind::Established => (known, effort.repeat),
-                Kind::First => (Scene { first_flow: Some(FIRST_FLOW), ..scene }, effort.flows),
+            let scene = match kind {
+                Kind::Established => known,
+                Kind::First => Scene { first_flow: Some(FIRST_FLOW), ..scene },
                 Kind::Denied => {
                     let frame = Frame { ports: [SOURCE_PORT, DENIED_PORT], ..scene.frame };
-                    (Scene { frame, action: TC_ACT_SHOT, ..scene }, effort.repeat)
+                    Scene { frame, action: TC_ACT_SHOT, ..scene }
                 }
             };
-            times.push(stage.time(target, &scene, repeat)? - nothing);
-            if kind == Kind::First {
-                host.forget()?;
-            }
+            let time = if kind == Kind::First {
+                first(stage, host, target, &scene, effort.batches)
+            } else {
+                stage.time(target, &scene, effort.repeat)
+            };
+            times.push(time.with_context(|| host.dropped())? - nothing);
         }
     }
     for (_, host) in hosts {
         host.forget()?;
     }
     Ok(found)
+}
+
+/// Opens a flow, once the kernel has room for it.
+fn opened(stage: &mut Stage<'_>, target: Target, scene: &Scene) -> anyhow::Result<()> {
+    for _ in 0..PATIENCE {
+        if stage.time(target, scene, 1).is_ok() {
+            return Ok(());
+        }
+        thread::sleep(PAUSE);
+    }
+    stage.time(target, scene, 1).map(drop)
+}
+
+/// Nanoseconds of the first packets of flows. In small batches, with every connection of one deleted before the next: the
+/// kernel has to make room for entries and their timers while no program runs. A batch for which it had none is not
+/// counted, since what it measured is a packet that was refused.
+fn first(stage: &mut Stage<'_>, host: &Host, target: Target, scene: &Scene, batches: u32) -> anyhow::Result<f64> {
+    let (mut sum, mut counted) = (0.0, 0);
+    host.forget()?;
+    for _ in 0..batches * ATTEMPTS {
+        let time = stage.time(target, scene, BATCH)?;
+        if host.forget()? == BATCH as usize {
+            sum += time;
+            counted += 1;
+        } else {
+            thread::sleep(PAUSE);
+        }
+        if counted == batches {
+            break;
+        }
+    }
+    ensure!(counted > 0, "in no batch of {BATCH} first packets every one made a connection");
+    Ok(sum / f64::from(counted))
 }
 
 /// The first packet of the path's flow.

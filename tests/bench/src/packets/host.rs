@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context;
 use ringfence_agent::{
-    bpf::{Conn4Key, Conn6Key, Datapath, Options, Timeouts},
+    bpf::{Datapath, Limits, Options, Reason, Timeouts, consts::RF_BUDGETS},
     engine::put_in_force,
     lower::{LinkRef, image::Image},
 };
@@ -12,7 +12,7 @@ use ringfence_agent::{
 use super::cloud::{self, Scale, Who};
 
 /// As agents have it by default.
-pub(super) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0, 0, 1];
+pub(crate) const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0, 0, 1];
 
 /// The devices that frames come in by.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +40,10 @@ impl Host {
             pin_dir: pins.join(format!("{}-{}", scale.rules, scale.workloads)),
             overlay_ifindex: devices.overlay,
             gateway_mac: GATEWAY_MAC,
-            guard: false,
-            timeouts: Timeouts::default(),
             vxlan_port: 4789,
             controller_port: 0,
+            guard: false,
+            timeouts: Timeouts::default(),
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: false,
@@ -55,25 +55,29 @@ impl Host {
             (Who::Local.device(), link(devices.local)),
             (Who::Routed.device(), link(devices.routed)),
         ]);
-        let site = cloud::site(links, devices.overlay);
+        let site = cloud::site(0, links, devices.overlay);
         put_in_force(datapath.maps(), &mut Image::default(), [&bundle], &site, 0)?;
+        // One interface opens more flows here than it may: each budget is for as many as the table has.
+        datapath.maps().limits.put(&0, &Limits { of: [i64::MAX.unsigned_abs(); RF_BUDGETS as usize] })?;
         let front = bundle.topology.networks.iter().find(|network| network.name == "front");
         Ok(Self { datapath, vni: front.context("the domain has no network")?.vni })
     }
 
-    /// Deletes every connection.
-    pub(super) fn forget(&self) -> anyhow::Result<()> {
-        let maps = self.datapath.maps();
-        for key in keys::<Conn4Key>(maps.conns4.entries()?) {
-            maps.conns4.delete(&key)?;
-        }
-        for key in keys::<Conn6Key>(maps.conns6.entries()?) {
-            maps.conns6.delete(&key)?;
-        }
-        Ok(())
+    /// What was dropped so far and why, for who did not expect it.
+    pub(super) fn dropped(&self) -> String {
+        let drops = self.datapath.maps().drops.entries().unwrap_or_default();
+        let told = drops.into_iter().filter_map(|(key, count)| {
+            Reason::from_number(key.reason).map(|reason| format!("{} {count}", reason.name()))
+        });
+        format!("dropped: {}", told.collect::<Vec<_>>().join(", "))
     }
-}
 
-fn keys<K>(entries: Vec<(K, ringfence_agent::bpf::Conn)>) -> impl Iterator<Item = K> {
-    entries.into_iter().map(|(key, _)| key)
+    /// Deletes every connection; how many there were.
+    pub(super) fn forget(&self) -> anyhow::Result<usize> {
+        let maps = self.datapath.maps();
+        let (v4, v6) = (maps.conns4.entries()?, maps.conns6.entries()?);
+        v4.iter().try_for_each(|(key, _)| maps.conns4.delete(key))?;
+        v6.iter().try_for_each(|(key, _)| maps.conns6.delete(key))?;
+        Ok(v4.len() + v6.len())
+    }
 }

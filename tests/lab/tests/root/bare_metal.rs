@@ -234,8 +234,13 @@ fn a_policy_that_denies_all_leaves_overlay_controller_and_ssh() {
     assert!(metal.has_ssh());
     // It was settled under that policy, and still is: agents and their controller talk through the NICs.
     assert!(metal.lab.is_settled().unwrap());
-    let counters = metal.lab.cli_ok(&["counters"]).unwrap().answer;
-    assert!(counters.contains(UNDERLAY_DEVICE), "{counters}");
+    let counters = metal.lab.cli_ok(&["counters", "-o", "json"]).unwrap().answer;
+    let counters: serde_json::Value = serde_json::from_str(&counters).unwrap();
+    for machine in ["m1", "m2"] {
+        let nic = counters["interfaces"].as_array().unwrap().iter().find(|row| row["workload"] == machine).unwrap();
+        assert_eq!(nic["device"], UNDERLAY_DEVICE);
+        assert!(nic["passedBuiltIn"].as_u64().unwrap() > 20, "{nic}");
+    }
 }
 
 #[test]

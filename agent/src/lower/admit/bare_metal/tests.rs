@@ -137,7 +137,7 @@ fn the_controllers_address_is_no_other_workloads() {
     let itself = bundle(vec![interface(1, "h1", "192.0.2.1"), interface(2, "h3", "192.0.2.9")]);
     assert_eq!(told(&itself, &reserved()), "admitted", "its machine may be a workload");
     vm.addresses = vec![(address("10.0.0.1"), 5)];
-    vm.pairs = vec![CompiledPair { prefix: "192.0.2.8/30".parse().unwrap(), mac: NIC }];
+    vm.pairs = vec![CompiledPair { prefix: "192.0.2.8/30".parse().unwrap(), mac: NIC, shared: false }];
     let refused = told(&bundle(vec![interface(1, "h1", "192.0.2.1"), vm]), &reserved());
     assert!(refused.contains("has 192.0.2.9"), "in an address pair: {refused}");
 }

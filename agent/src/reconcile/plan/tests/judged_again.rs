@@ -251,7 +251,7 @@ fn what_is_judged_while_an_address_turns_into_a_pair_is_judged_again() {
     };
     let own = last(|interface, address| interface.addresses.push((address, 3)));
     let mut paired = last(|interface, address| {
-        interface.pairs.push(CompiledPair { prefix: address.into(), mac: interface.mac });
+        interface.pairs.push(CompiledPair { prefix: address.into(), mac: interface.mac, shared: false });
     });
     let mut policy = (*paired.bundles[0].policy).clone();
     policy.prefixes.push(ClassedPrefix { prefix: address.into(), class_id: 3, votes: true });

@@ -211,7 +211,7 @@ pub(crate) struct Status {}
 #[command(after_long_help = "\
 With -o json or yaml:
   {\"interfaces\": [{\"host\", \"domain\", \"workload\", \"interface\", \"device\", \"passedFrom\", \"passedTo\",
-    \"drops\": {REASON: PACKETS}}],
+    \"passedBuiltIn\", \"drops\": {REASON: PACKETS}}],
    \"connections\": [{\"host\", \"domain\", \"workload\", \"interface\", \"own\": BUDGET, \"inbound\": BUDGET, \"outside\": BUDGET,
     \"filledBy\": [{\"domain\", \"workload\", \"interface\", \"connections\"}]}],
     BUDGET: {\"used\", \"limit\", \"halfOpen\", \"halfOpenLimit\", \"refused\", \"halfOpenRefused\"},

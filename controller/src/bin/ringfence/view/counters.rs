@@ -41,6 +41,8 @@ struct Interface {
     device: String,
     passed_from: u64,
     passed_to: u64,
+    /// Of a machine's NIC: what built-in rules let pass.
+    passed_built_in: u64,
     drops: BTreeMap<String, u64>,
 }
 
@@ -73,7 +75,7 @@ impl Readings {
     /// that would have turned anything.
     pub(crate) fn table(&self) -> String {
         let interfaces = columns(
-            ["HOST", "DOMAIN", "INTERFACE", "DEVICE", "PASSED FROM", "PASSED TO", "DROPPED", "BY REASON"],
+            ["HOST", "DOMAIN", "INTERFACE", "DEVICE", "PASSED FROM", "PASSED TO", "BUILT IN", "DROPPED", "BY REASON"],
             self.interfaces.iter().map(Interface::row),
         );
         let mut tables = vec![interfaces];
@@ -130,7 +132,7 @@ impl Interface {
         [&self.host, &self.domain, &self.workload, &self.interface, &self.device].map(String::as_str)
     }
 
-    fn row(&self) -> [String; 8] {
+    fn row(&self) -> [String; 9] {
         let interface =
             if self.workload.is_empty() { String::new() } else { format!("{}/{}", self.workload, self.interface) };
         let by_reason = self.drops.iter().map(|(reason, packets)| format!("{reason}={packets}"));
@@ -141,6 +143,7 @@ impl Interface {
             self.device.clone(),
             self.passed_from.to_string(),
             self.passed_to.to_string(),
+            self.passed_built_in.to_string(),
             self.drops.values().sum::<u64>().to_string(),
             by_reason.collect::<Vec<_>>().join(" "),
         ]
@@ -149,10 +152,19 @@ impl Interface {
 
 impl From<v1::InterfaceCounters> for Interface {
     fn from(message: v1::InterfaceCounters) -> Self {
-        let v1::InterfaceCounters { host, domain, workload, interface, device, passed_from, passed_to, drops } =
-            message;
+        let v1::InterfaceCounters {
+            host,
+            domain,
+            workload,
+            interface,
+            device,
+            passed_from,
+            passed_to,
+            drops,
+            passed_built_in,
+        } = message;
         let drops = drops.into_iter().filter(|drop| drop.packets > 0).map(|drop| (drop.reason, drop.packets)).collect();
-        Self { host, domain, workload, interface, device, passed_from, passed_to, drops }
+        Self { host, domain, workload, interface, device, passed_from, passed_to, passed_built_in, drops }
     }
 }
 
@@ -177,6 +189,7 @@ mod tests {
             passed_from: 120,
             passed_to: 98,
             drops: vec![drop("spoofed", 1), drop("policy_deny", 12), drop("too_big", 0)],
+            passed_built_in: 7,
         };
         let errors = vec![v1::HostError { host: "h3".into(), message: "not connected".into() }];
         Readings::from(v1::CountersResponse { interfaces: vec![overlay, workload], errors, ..Default::default() })
@@ -209,9 +222,9 @@ mod tests {
     fn a_row_sums_the_drops_and_names_the_reasons_that_occurred() {
         assert_eq!(
             readings().table(),
-            "HOST  DOMAIN     INTERFACE   DEVICE      PASSED FROM  PASSED TO  DROPPED  BY REASON\n\
-             h1    acme/prod  web-1/eth0  rf1         120          98         13       policy_deny=12 spoofed=1\n\
-             h2    -          -           rf-overlay  0            0          4        outer_source=4\n"
+            "HOST  DOMAIN     INTERFACE   DEVICE      PASSED FROM  PASSED TO  BUILT IN  DROPPED  BY REASON\n\
+             h1    acme/prod  web-1/eth0  rf1         120          98         7         13       policy_deny=12 spoofed=1\n\
+             h2    -          -           rf-overlay  0            0          0         4        outer_source=4\n"
         );
     }
 
