@@ -35,7 +35,7 @@ lints() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
 unit() {
     cargo test --quiet --workspace --exclude ringfence-lab --lib --bins &&
         cargo test --quiet -p ringfence-policy -p ringfence-controller --test '*' &&
-        cargo test --quiet -p ringfence-prove --test corpus
+        cargo test --quiet -p ringfence-prove --test corpus --test failures
 }
 packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=1; }
 proofs() { cargo test --quiet -p ringfence-prove --test programs -- --test-threads=1; }

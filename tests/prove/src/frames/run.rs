@@ -220,7 +220,7 @@ fn shapes(frame: &[u8]) -> Vec<&'static str> {
 
 /// The least script in which the same still shows.
 pub fn shrunk(engine: &mut Engine, found: &Found) -> Found {
-    let kind = |wrong: &str| wrong.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let kind = |wrong: &str| wrong.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
     let mut least = found.clone();
     let mut shows = |script: &Script| {
         let wrong = script.play(engine).ok().flatten()?.1;
