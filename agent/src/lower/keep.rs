@@ -20,6 +20,8 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     fill(&mut target.ifaces, &observed.ifaces, |_, iface| of_domain(&iface.domain_id));
     let groups: BTreeSet<u32> = target.vnis.values().map(|vni| vni.group).filter(|group| *group != 0).collect();
     fill(&mut target.groups, &observed.groups, |index, _| groups.contains(index));
+    // They are of the whole host, and which of them a domain asked for is not known.
+    fill(&mut target.builtins, &observed.builtins, |_, _| !domains.is_empty());
     let devices = devices(observed, domains);
     fill(&mut target.devices, &observed.devices, |ifindex, _| devices.contains(ifindex));
     let of_uplinks = indexes().map(|(_, domain)| domain.uplink_host);
