@@ -112,7 +112,7 @@ static __always_inline struct rf_conn *rf_conn_look_up(const struct rf_tuple *tu
 	return bpf_map_lookup_elem(&rf_conns4, &tuple->v4);
 }
 
-/* The entry that is still good for something; the others wait for their timer. */
+/* The entry that is still good for something; the others wait for the sweep. */
 static __always_inline struct rf_conn *rf_conn_find(const struct rf_tuple *tuple, __u64 now)
 {
 	struct rf_conn *conn = rf_config.dry ? NULL : rf_conn_look_up(tuple);

@@ -24,12 +24,19 @@
 #define RF_ROWS 1048576
 #define RF_PROFILES 65536
 #define RF_RUNS 262144
-/* Of each family. Its buckets alone are 16 MiB, an entry with its timer 350 bytes.
- * The bar is 150 MB of kernel memory and agent at 50,000 interfaces: the tables of
- * connections take 32 MiB of it empty, rf_accounts 12, and 36 what the agent writes. */
-#define RF_CONNS 1048576
-/* Connections that wait for a timer at once, 48 bytes each. */
-#define RF_LATE 65536
+/* Of each family. Its buckets alone are 8 MiB, an entry 250 bytes. The bar is 150 MB of
+ * kernel memory and agent at 50,000 interfaces: the tables of connections take 16 MiB of
+ * it empty, rf_clock 27, rf_accounts 12, and 36 what the agent writes. */
+#define RF_CONNS 524288
+/* Every connection of either family, which together are no more than budgets allow, and
+ * some that were deleted by another than the sweep. */
+#define RF_CLOCK (RF_CONNS + RF_CONNS / 8)
+/* The sweep looks after so many at most in one go, about half a millisecond, so often:
+ * 80,000 a second. */
+#define RF_SWEEP_MOST 4096
+#define RF_SWEEP_NS 50000000ULL
+/* The domain's epoch of a connection that the agent put there: no domain ever has it. */
+#define RF_EPOCH_NEVER 0xffffffffU
 /* One for each interface, whatever its index. */
 #define RF_ACCOUNTS 131072
 /* One row a device of this host, near or far, from 1 on; 320 KiB a CPU. */

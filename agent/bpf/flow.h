@@ -38,22 +38,17 @@ static __always_inline struct rf_flow *rf_flow_begin(const struct rf_pkt *pkt)
 	return flow;
 }
 
-/* An rf_conn on its way into its table, off the stack. Bytes, since no other map may
- * bear the timer that is in it. */
-struct rf_fresh {
-	__u8 bytes[sizeof(struct rf_conn)] __attribute__((aligned(8)));
-};
-
-RF_MAP(fresh_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_fresh, 1, 0);
+/* An entry on its way into its table, off the stack. */
+RF_MAP(fresh_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct rf_conn, 1, 0);
 
 static __always_inline struct rf_conn *rf_fresh_begin(void)
 {
 	__u32 zero = 0;
-	struct rf_fresh *fresh = bpf_map_lookup_elem(&fresh_scratch, &zero);
+	struct rf_conn *fresh = bpf_map_lookup_elem(&fresh_scratch, &zero);
 
 	if (fresh)
 		__builtin_memset(fresh, 0, sizeof(*fresh));
-	return (void *)fresh;
+	return fresh;
 }
 
 /* One end of a connection. */
@@ -193,9 +188,6 @@ static __noinline enum rf_reason rf_record_conn(const struct rf_pkt *pkt,
 		rf_charge_of(&flow->ends.to, &flow->ends.from, &conn->charge);
 	else
 		rf_charge_of(&flow->ends.from, &flow->ends.to, &conn->charge);
-	/* Two for the one that may come to wait. */
-	rf_conn_catch_up(now);
-	rf_conn_catch_up(now);
 	return rf_conn_open(&flow->tuple, conn, pkt);
 }
 
@@ -228,12 +220,12 @@ static __noinline struct rf_conn *rf_renew_conn(const struct rf_pkt *pkt, struct
 	/* Another CPU is at it; this packet goes by its own judgement all the same. */
 	if (!rf_conn_claim(conn))
 		return conn;
-	__builtin_memcpy(fresh, conn, offsetof(struct rf_conn, timer));
+	*fresh = *conn;
 	fresh->over = 0;
 	fresh->charge.half_open = __sync_lock_test_and_set(&conn->charge.half_open, 0);
 	rf_conn_place(fresh, pkt, flow->tuple.side, &flow->ends);
 	rf_conn_judged(fresh, &flow->j);
-	if (rf_conn_settle(&flow->tuple, fresh))
+	if (rf_conn_replace(&flow->tuple, conn, fresh))
 		return NULL;
 	return rf_conn_look_up(&flow->tuple);
 }

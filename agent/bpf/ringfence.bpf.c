@@ -19,6 +19,7 @@
 #include "nic.h"
 #include "quick.h"
 #include "replicate.h"
+#include "sweep.h"
 #include "shared.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -397,4 +398,11 @@ int guard(struct bpf_nf_ctx *ctx)
 		return RF_NF_ACCEPT;
 	rf_count_drop(ifindex, RF_REASON_HOST_GUARD);
 	return RF_NF_DROP;
+}
+
+/* On no device: who loads the programs runs it, once. */
+SEC("tcx/ingress")
+int begin_sweep(struct __sk_buff *ctx)
+{
+	return rf_sweep_begin();
 }

@@ -312,7 +312,16 @@ struct rf_conn {
 	__u8 life;	   /* RF_LIFE_* */
 	__u32 over; /* 1: somebody deletes or replaces it; put to 1 once, in one atomic step */
 	struct rf_charge charge;
-	struct bpf_timer timer; /* deletes it when its time is over; the kernel's alone */
+};
+
+/*
+ * rf_sweep[0]: what deletes connections whose time is over, a part of those in
+ * rf_clock at a time. One timer for all: memory for one of each is not always to be
+ * had where packets are.
+ */
+struct rf_sweep {
+	struct bpf_timer timer; /* the kernel's alone */
+	__s64 waiting;		/* in rf_clock, about */
 };
 
 /* ---- budgets ------------------------------------------------------------ */

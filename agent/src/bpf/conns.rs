@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::consts::{
     RF_BUDGET_INBOUND, RF_BUDGET_INBOUND_HALF, RF_BUDGET_OUTSIDE, RF_BUDGET_OUTSIDE_HALF, RF_BUDGET_OWN,
-    RF_BUDGET_OWN_HALF,
+    RF_BUDGET_OWN_HALF, RF_EPOCH_NEVER,
 };
 use super::{BpfError, Charge, Conn, Conn4Key, Conn6Key, Maps, Timeouts};
 
@@ -25,15 +25,12 @@ impl Charge {
     }
 }
 
-/// The domain's epoch of a connection that the agent put there: none in force is ever this one.
-pub(super) const NEVER_JUDGED: u32 = u32::MAX;
-
 impl Maps {
-    /// Takes out connections that were carried over from an earlier release and never spoke again: only a program can set
-    /// the timer of an entry, and does when it judges it. How many wait for that still.
+    /// Takes out connections that were carried over from an earlier release and never spoke again: only the
+    /// programs' sweep deletes entries, and it knows those alone that a program judged. How many wait for that still.
     pub fn collect_carried(&self, timeouts: &Timeouts, now_ns: u64) -> Result<usize, BpfError> {
         let table = timeouts.table();
-        let silent = |conn: &Conn| conn.domain_epoch == NEVER_JUDGED;
+        let silent = |conn: &Conn| conn.domain_epoch == RF_EPOCH_NEVER;
         let over = |conn: &Conn| {
             let row = table.get(usize::from(conn.life));
             let timeout = row.and_then(|row| row.get(conn.state.0 as usize)).copied().unwrap_or_default();

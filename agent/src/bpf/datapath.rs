@@ -14,7 +14,7 @@ use super::links::Links;
 use super::older::{Older, remove_pins};
 use super::pins::{Pins, pin_maps};
 use super::skel::{OpenRingfenceSkel, RingfenceProgs, RingfenceSkelBuilder};
-use super::{BpfError, Hook, Maps, Timeouts};
+use super::{BpfError, Hook, Maps, Timeouts, sweep};
 
 /// What the programs are told when they are loaded.
 #[derive(Clone, Debug)]
@@ -109,16 +109,19 @@ impl Datapath {
         let pins = Pins::of(skel.object_mut().maps_mut(), dir)?;
         let progs = &skel.progs;
         let guard = options.guard.then(|| ProgramHandle::try_from(&progs.guard)).transpose();
+        let begin_sweep = ProgramHandle::try_from(&progs.begin_sweep);
+        let keep = |source| BpfError::Load { action: "keep", source };
         let datapath = Self {
             options: options.clone(),
             maps: Maps::open(&skel.maps)?,
             links,
             programs: programs(progs, |_| true)?,
-            guard: guard.map_err(|source| BpfError::Load { action: "keep", source })?,
+            guard: guard.map_err(keep)?,
             pins,
             boot,
             older,
         };
+        sweep::begin(&begin_sweep.map_err(keep)?)?;
         if datapath.older.is_none() {
             datapath.renew_links()?;
         }

@@ -42,6 +42,7 @@ impl Datapath {
         let mut storage = MaybeUninit::uninit();
         let mut skel = open_skel(&mut storage)?;
         skel.progs.guard.set_autoload(false);
+        skel.progs.begin_sweep.set_autoload(false);
         share_maps(&mut skel, options)?;
         configure(&mut skel, options, mark);
         if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
@@ -64,7 +65,7 @@ impl DryRun {
     pub fn decide(&mut self, hook: Hook, packet: &[u8], context: &TestContext) -> Result<Decision, BpfError> {
         let before = self.decisions.get(&0)?.map(|decision| decision.count);
         // `Hook` has as many values as there are programs, in the same order.
-        test_run::run(&self.programs[hook as usize].1, hook, packet, context)?;
+        test_run::run(&self.programs[hook as usize].1, &hook, packet, context)?;
         // Every way through a program ends in a record; one of an earlier packet is no answer.
         self.decisions.get(&0)?.filter(|decision| Some(decision.count) != before).ok_or_else(|| BpfError::Map {
             map: DECISIONS,

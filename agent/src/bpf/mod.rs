@@ -17,6 +17,7 @@
 //! | `table` | [`Table`], [`PerCpu`]: typed access to one map |
 //! | `cells` | [`Words`], [`Epochs`], [`Accounts`]: maps in the agent's memory |
 //! | `conns` | connections as the agent sees them: their charges counted anew |
+//! | `sweep` | has connections end without an agent |
 //! | `timeouts` | [`Timeouts`]: how long they live |
 //! | `types` | the structures, generated from the programs' BTF |
 //! | `reason` | why packets are dropped, generated from `reasons.def` |
@@ -43,6 +44,7 @@ mod pod;
 mod reason;
 mod release;
 mod skel;
+mod sweep;
 mod table;
 mod test_run;
 mod timeouts;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::btf::types::{MemberAttr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 
-use super::conns::NEVER_JUDGED;
+use super::consts::RF_EPOCH_NEVER;
 use super::consts::RF_HOST_HERE;
 use super::pins::{is_shared, open_pinned, pin_failed};
 use super::table::each;
@@ -190,7 +190,7 @@ impl Layout {
             seen_ns: number("seen_ns"),
             packets: sides("packets"),
             bytes: sides("bytes"),
-            domain_epoch: NEVER_JUDGED,
+            domain_epoch: RF_EPOCH_NEVER,
             origin_iface: opener.index,
             from_rule: number("from_rule") as u32,
             to_rule: number("to_rule") as u32,

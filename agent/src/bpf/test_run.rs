@@ -1,6 +1,7 @@
 //! One program on one packet by BPF_PROG_TEST_RUN: no device sends or receives anything, but what
 //! the program writes to its maps is real.
 
+use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
@@ -63,14 +64,14 @@ const HEADROOM: usize = 2048;
 impl Datapath {
     /// Runs the hook's program on `packet`, an Ethernet frame, once.
     pub fn test_run(&self, hook: Hook, packet: &[u8], context: &TestContext) -> Result<TestOutput, BpfError> {
-        run(self.program(hook), hook, packet, context)
+        run(self.program(hook), &hook, packet, context)
     }
 }
 
-/// Runs a program, that of the hook, on `packet` once.
+/// Runs a program of this name on `packet` once.
 pub(super) fn run(
     program: &ProgramHandle,
-    hook: Hook,
+    name: &dyn Display,
     packet: &[u8],
     context: &TestContext,
 ) -> Result<TestOutput, BpfError> {
@@ -102,7 +103,7 @@ pub(super) fn run(
     let result = unsafe { libbpf_sys::bpf_prog_test_run_opts(program, &raw mut opts) };
     if result != 0 {
         return Err(BpfError::Link {
-            name: hook.to_string(),
+            name: name.to_string(),
             action: "test-run",
             source: io::Error::from_raw_os_error(-result),
         });

@@ -7,7 +7,7 @@ use nix::libc;
 use super::ConnState;
 use super::consts::{RF_CONN_STATES, RF_LIFE_ICMP, RF_LIFE_OTHER, RF_LIFE_SCTP, RF_LIFE_TCP, RF_LIFE_UDP, RF_LIVES};
 
-/// All of them. The programs know them from load on; an entry whose timer was set by programs before goes by theirs.
+/// All of them. The programs know them from load on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// TCP.
