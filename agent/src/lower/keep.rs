@@ -16,12 +16,11 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     fill(&mut target.addrs, &observed.addrs, |key, _| of_domain(&key.domain_id));
     fill(&mut target.prefixes, &observed.prefixes, |key, _| of_domain(&key.domain_id));
     fill(&mut target.subnets, &observed.subnets, |key, _| of_domain(&key.domain_id));
+    fill(&mut target.claims, &observed.claims, |key, _| of_domain(&key.domain_id));
     fill(&mut target.rows, &observed.rows, |key, _| of_domain(&key.domain_id));
     fill(&mut target.ifaces, &observed.ifaces, |_, iface| of_domain(&iface.domain_id));
     let groups: BTreeSet<u32> = target.vnis.values().map(|vni| vni.group).filter(|group| *group != 0).collect();
     fill(&mut target.groups, &observed.groups, |index, _| groups.contains(index));
-    // They are of the whole host, and which of them a domain asked for is not known.
-    fill(&mut target.builtins, &observed.builtins, |_, _| !domains.is_empty());
     let devices = devices(observed, domains);
     fill(&mut target.devices, &observed.devices, |ifindex, _| devices.contains(ifindex));
     let of_uplinks = indexes().map(|(_, domain)| domain.uplink_host);
@@ -30,6 +29,10 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     let of_groups = of_groups.flat_map(|group| group.host.into_iter().take(group.hosts as usize));
     let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).chain(of_groups).collect();
     fill(&mut target.hosts, &observed.hosts, |index, _| hosts.contains(index));
+    // What the target counts is without the interfaces of these, which have their part of the tables, too.
+    if !domains.is_empty() {
+        target.limits.of.iter_mut().zip(observed.limits.of).for_each(|(limit, held)| *limit = held.min(*limit));
+    }
     // Whose peers they are is not known any more, so none of them is cut off.
     let peers = observed.builtins.iter().filter(|(_, kinds)| !domains.is_empty() && **kinds & RF_BUILTIN_UNDERLAY != 0);
     for (key, kinds) in peers {

@@ -16,6 +16,7 @@ const SOURCES: [(&str, &str); 20] = [
     ("model/finding.rs", include_str!("../../src/model/finding.rs")),
     ("model/moment.rs", include_str!("../../src/model/moment.rs")),
     ("model/name.rs", include_str!("../../src/model/name.rs")),
+    ("model/sharing.rs", include_str!("../../src/model/sharing.rs")),
     ("model/traffic.rs", include_str!("../../src/model/traffic.rs")),
     ("text/mod.rs", include_str!("../../src/text/mod.rs")),
     ("text/object.rs", include_str!("../../src/text/object.rs")),
@@ -40,7 +41,7 @@ const TESTS: [&str; 9] = [
     include_str!("values.rs"),
     include_str!("workloads.rs"),
     include_str!("yaml.rs"),
-    concat!(include_str!("../model_changes.rs"), include_str!("../expectations.rs")),
+    concat!(include_str!("../model_changes.rs"), include_str!("../expectations.rs"), include_str!("../bare_metal.rs")),
 ];
 
 /// The text literals of a source, continued lines joined, without those in comments.

@@ -36,11 +36,6 @@ fn guests_move_a_gigabyte_through_the_overlay() {
             ("port", "5001".to_owned()),
             ("refused", "5002".to_owned()),
             ("bytes", BYTES.to_string()),
-            ("address4", format!("{}/24", address(workload, true))),
-            ("address6", format!("{}/64", address(workload, false))),
-            ("router4", "10.7.0.1".to_owned()),
-            ("router6", "fd00:7::1".to_owned()),
-            ("mtu", "1400".to_owned()),
         ];
         Guest::boot(&image, host, link(workload), &asks, &lab.directory()).unwrap()
     };
@@ -49,6 +44,11 @@ fn guests_move_a_gigabyte_through_the_overlay() {
     let said = lab.note(said.into_iter().collect::<anyhow::Result<Vec<_>>>()).unwrap();
     println!("{said:#?}");
 
+    for (workload, said) in ["server", "client"].into_iter().zip(&said) {
+        let [v4, v6] = [true, false].map(|v4| address(workload, v4));
+        assert!(said.contains(&format!("dhcp {v4}/24 mtu 1400 dns 10.7.0.2")), "{workload}: {said:#?}");
+        assert!(said.contains(&format!("slaac {v6}/64")), "{workload}: {said:#?}");
+    }
     let [server, client] = said.as_slice() else { unreachable!() };
     for v4 in [true, false] {
         let (from, to) = (address("client", v4), address("server", v4));
