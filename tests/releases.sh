@@ -15,12 +15,16 @@ if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
 fi
 
 place=$PWD/target/releases/$version
+mkdir -p "$place"
+exec 9>"$place.lock" # tests may run beside each other
+flock 9
 if [ "$(cat "$place/commit" 2>/dev/null)" != "$commit" ]; then
     rm -rf "$place"
     mkdir -p "$place/source" "$place/bin"
     git archive "$commit" | tar -x -C "$place/source"
-    # A folder of its own: cargo would take these packages for the ones of this tree. Nobody measures them, so the quickest build will do.
-    (cd "$place/source" && cargo build --quiet --locked --target-dir "$place/build" -p ringfence-controller -p ringfence-agent --bins \
+    # A folder of its own: cargo would take these packages for the ones of this tree. Nobody measures them, and nothing of the build is kept,
+    # so the quickest will do.
+    (cd "$place/source" && CARGO_INCREMENTAL=0 cargo build --quiet --locked --target-dir "$place/build" -p ringfence-controller -p ringfence-agent --bins \
         --config 'profile.dev.package."*".opt-level=0' --config 'profile.dev.package."*".debug=false' --config 'profile.dev.debug=false') >&2
     cp "$place/build/debug/"{ringfence,ringfence-controller,ringfence-agent} "$place/bin/"
     rm -rf "$place/source" "$place/build"

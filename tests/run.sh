@@ -37,7 +37,7 @@ unit() {
         cargo test --quiet -p ringfence-policy -p ringfence-controller --test '*' &&
         cargo test --quiet -p ringfence-prove --test corpus --test failures
 }
-packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=1; }
+packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=2; }
 proofs() { cargo test --quiet -p ringfence-prove --test programs -- --test-threads=1; }
 lab() { cargo build --quiet --workspace --bins && cargo test --quiet -p ringfence-lab --tests -- --test-threads=1; }
 licences() { cargo deny --locked check licenses bans sources; }

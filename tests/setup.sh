@@ -31,6 +31,9 @@ if [ "${1:-}" = test ]; then
     need dhclient isc-dhcp-client
     need rdisc6 ndisc6
     need arping iputils-arping
+    # Guests, and what they boot from.
+    need qemu-system-x86_64 qemu-system-x86
+    need cpio cpio
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

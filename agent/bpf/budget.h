@@ -18,29 +18,48 @@ static __always_inline struct rf_account *rf_account(__u32 index)
 	return index ? bpf_map_lookup_elem(&rf_accounts, &index) : NULL;
 }
 
+static __always_inline const struct rf_limits *rf_find_limits(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rf_limits, &zero);
+}
+
+/* Adds to what is borrowed; what it was before. */
+static __always_inline __s64 rf_borrow(__s64 count)
+{
+	__u32 zero = 0;
+	struct rf_account *common = bpf_map_lookup_elem(&rf_accounts, &zero);
+
+	return common ? (__s64)__sync_fetch_and_add(&common->used[0], count) : 0;
+}
+
 /* Takes one of a budget; -1: it is used up, which is counted. */
 static __always_inline int rf_budget_take(struct rf_account *account, __u32 budget,
 					  const struct rf_limits *limits)
 {
 	__s64 used = __sync_fetch_and_add(&account->used[budget], 1);
 
-	if (used < (__s64)limits->of[budget])
-		return 0;
+	if (used < (__s64)limits->of[budget]) {
+		if (used < (__s64)limits->share[budget])
+			return 0;
+		if (rf_borrow(1) < (__s64)limits->common)
+			return 0;
+		rf_borrow(-1);
+	}
 	__sync_fetch_and_add(&account->used[budget], -1);
 	__sync_fetch_and_add(&account->refused[budget], 1);
 	return -1;
 }
 
+/* Who changes a count across the share borrows or gives back, whichever entry it is. */
 static __always_inline void rf_budget_give(struct rf_account *account, __u32 budget)
 {
-	__sync_fetch_and_add(&account->used[budget], -1);
-}
+	const struct rf_limits *limits = rf_find_limits();
+	__s64 used = __sync_fetch_and_add(&account->used[budget], -1);
 
-static __always_inline const struct rf_limits *rf_find_limits(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&rf_limits, &zero);
+	if (limits && used > (__s64)limits->share[budget])
+		rf_borrow(-1);
 }
 
 /* What is taken for a new entry: of one kind, and as half-open, too. */

@@ -168,7 +168,8 @@ static __noinline int rf_speaks_for(const struct rf_pkt *pkt, const struct rf_ip
 	if (end.whose == RF_WHOSE_SHARED)
 		return rf_find_claim(pkt, ip) != NULL;
 	if (rf_is_nobodys(&end))
-		return pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY;
+		return pkt->iface_flags & RF_IFACE_NO_PORT_SECURITY &&
+		       !rf_not_unicast(ip, pkt->is_v6);
 	return rf_is_sender(pkt, end.iface);
 }
 

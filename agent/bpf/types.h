@@ -336,9 +336,15 @@ struct rf_account {
 	__u64 refused[RF_BUDGETS];
 };
 
-/* rf_limits[0]: how much of each budget an interface may use, the same for all. */
+/*
+ * rf_limits[0]: how much of each budget an interface may use, the same for all. What is
+ * beyond its share is borrowed from what all have in common: rf_accounts[0].used[0],
+ * which is nobody's account. All shares and what may be borrowed fill a table.
+ */
 struct rf_limits {
 	__u64 of[RF_BUDGETS];
+	__u64 share[RF_BUDGETS];
+	__u64 common;
 };
 
 /* ---- built-in rules ----------------------------------------------------- */

@@ -30,8 +30,8 @@ pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     let hosts: BTreeSet<u32> = of_uplinks.chain(of_ifaces).chain(of_groups).collect();
     fill(&mut target.hosts, &observed.hosts, |index, _| hosts.contains(index));
     // What the target counts is without the interfaces of these, which have their part of the tables, too.
-    if !domains.is_empty() {
-        target.limits.of.iter_mut().zip(observed.limits.of).for_each(|(limit, held)| *limit = held.min(*limit));
+    if !domains.is_empty() && observed.limits.share <= target.limits.share {
+        target.limits = observed.limits;
     }
     // Whose peers they are is not known any more, so none of them is cut off.
     let peers = observed.builtins.iter().filter(|(_, kinds)| !domains.is_empty() && **kinds & RF_BUILTIN_UNDERLAY != 0);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    bpf::{BpfError, Maps},
+    bpf::{BpfError, Limits, Maps},
     lower::image::Image,
 };
 
@@ -21,6 +21,9 @@ const SHARE: u32 = 20;
 
 /// Of an account and a budget (`RF_BUDGET_*`).
 type Place = (u32, u32);
+
+/// Where programs count what is borrowed.
+const COMMON: Place = (0, 0);
 
 /// Recounts, one after another.
 #[derive(Debug)]
@@ -49,9 +52,10 @@ impl Recount {
         let last = std::mem::take(&mut self.suspected);
         let mut accounts: BTreeSet<u32> = image.ifaces.values().map(|iface| iface.account).collect();
         accounts.extend(last.keys().map(|(account, _)| *account));
-        accounts.remove(&0);
+        accounts.insert(COMMON.0);
         let before = read(maps, &accounts)?;
-        let counted = maps.count_charges()?;
+        let mut counted = maps.count_charges()?;
+        counted.insert(COMMON, borrowed(&counted, &image.limits));
         let after = read(maps, &accounts)?;
         let found = drifts(&before, &counted, &after);
         for ((account, budget), drift) in agreed(&last, &found) {
@@ -64,6 +68,12 @@ impl Recount {
         self.next = Instant::now() + pause.max(begun.elapsed() * SHARE);
         Ok(())
     }
+}
+
+/// What is in use beyond shares.
+fn borrowed(counted: &BTreeMap<Place, u64>, limits: &Limits) -> u64 {
+    let share = |budget: u32| limits.share.get(budget as usize).copied().unwrap_or_default();
+    counted.iter().map(|((_, budget), used)| used.saturating_sub(share(*budget))).sum()
 }
 
 /// What accounts say is in use of connections.

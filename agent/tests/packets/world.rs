@@ -214,9 +214,14 @@ impl World {
         maps.words.store(index, 0, 1).unwrap();
     }
 
-    /// How much every interface may use of each budget.
+    /// How much every interface may use of each budget, all of it for sure.
     pub fn limit(&self, of: &[u64; RF_BUDGETS as usize]) {
-        self.datapath.maps().limits.put(&0, &Limits { of: *of }).unwrap();
+        self.share(of, of, 0);
+    }
+
+    /// How much every interface may use of each budget, how much of that for sure, and what all may borrow together.
+    pub fn share(&self, of: &[u64; RF_BUDGETS as usize], share: &[u64; RF_BUDGETS as usize], common: u64) {
+        self.datapath.maps().limits.put(&0, &Limits { of: *of, share: *share, common }).unwrap();
     }
 
     /// Who gets copies of what is for all members of a network; RF_GROUP_* says of what.

@@ -319,3 +319,20 @@ fn a_port_that_is_used_again_is_charged_once() {
     assert_eq!(world.used(&web)[..2], [1, 0]);
     world.counts_are_exact();
 }
+
+#[test]
+fn what_all_have_in_common_is_lent_once_and_leaves_everybody_its_share() {
+    let world = world();
+    let [web, app, cache] = [&world.web, &world.app, &world.cache];
+    let mut shares = LIMITS;
+    (shares[RF_BUDGET_OWN as usize], shares[RF_BUDGET_INBOUND as usize]) = (2, 80);
+    world.share(&LIMITS, &shares, 3);
+    let common = || world.datapath.maps().accounts.load(0).unwrap().used[0];
+    (0..5).for_each(|port| world.establishes(web, app, 1000 + port));
+    assert_eq!(common(), 3);
+    world.drops(FROM, web.ifindex, &world.tcp(web, app, (1005, 80), SYN), Reason::ConnBudget);
+    // Another has its share all the same, and no more.
+    (0..2).for_each(|port| world.establishes(cache, app, 2000 + port));
+    world.drops(FROM, cache.ifindex, &world.tcp(cache, app, (2002, 80), SYN), Reason::ConnBudget);
+    assert_eq!(common(), 3);
+}

@@ -163,7 +163,10 @@ fn ringfence(host: &Namespace, pins: std::path::PathBuf, index: u32, who: Who, b
         let site = cloud::site(index, links, overlay);
         put_in_force(datapath.maps(), &mut Image::default(), [bundle], &site, 0)?;
         // One workload has 10,000 flows here.
-        datapath.maps().limits.put(&0, &Limits { of: [1 << 20; RF_BUDGETS as usize] })?;
+        datapath.maps().limits.put(
+            &0,
+            &Limits { of: [1 << 20; RF_BUDGETS as usize], share: [1 << 20; RF_BUDGETS as usize], common: 0 },
+        )?;
         for (hook, ifindex) in
             [(Hook::FromWorkload, workload), (Hook::ToWorkload, workload), (Hook::FromOverlay, overlay)]
         {

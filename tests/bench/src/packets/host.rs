@@ -58,7 +58,14 @@ impl Host {
         let site = cloud::site(0, links, devices.overlay);
         put_in_force(datapath.maps(), &mut Image::default(), [&bundle], &site, 0)?;
         // One interface opens more flows here than it may: each budget is for as many as the table has.
-        datapath.maps().limits.put(&0, &Limits { of: [i64::MAX.unsigned_abs(); RF_BUDGETS as usize] })?;
+        datapath.maps().limits.put(
+            &0,
+            &Limits {
+                of: [i64::MAX.unsigned_abs(); RF_BUDGETS as usize],
+                share: [i64::MAX.unsigned_abs(); RF_BUDGETS as usize],
+                common: 0,
+            },
+        )?;
         let front = bundle.topology.networks.iter().find(|network| network.name == "front");
         Ok(Self { datapath, vni: front.context("the domain has no network")?.vni })
     }

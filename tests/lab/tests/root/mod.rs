@@ -19,6 +19,7 @@ mod policy_change;
 mod put_back;
 mod release_upgrade;
 mod rule_times;
+mod shared_address;
 mod teardown;
 mod unattached_device;
 mod uplink;

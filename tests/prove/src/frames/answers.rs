@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ringfence_agent::engine::{
-    GATEWAY_MAC,
+    DEVICE_MAC, GATEWAY_MAC,
     raw::{Target, Way},
 };
+use ringfence_policy::bundle::CompiledInterface;
 
 use super::{
     oracle::{Wrong, hex},
@@ -27,6 +28,8 @@ impl Seats<'_> {
             // The uplink's neighbours are the stack's to speak to.
             (Way::Uplink | Way::HostToUplink, Target::On) => Ok(()),
             (Way::Workload(id), Target::Back) => self.check_advertised(id, asked, left),
+            (Way::Workload(id), Target::On) => self.check_to_stack(id, asked),
+            (Way::Host(id), Target::On) => self.check_of_stack(id, asked),
             _ => Err(format!("neighbour discovery passed from {way:?} to {target:?}")),
         }
     }
@@ -50,14 +53,7 @@ impl Seats<'_> {
                 (packet.src, None)
             }
         };
-        let own = match (source, self.owner(source)) {
-            (_, Owner::Interface(interface, _)) => interface.id == id,
-            (IpAddr::V6(v6), _) if v6.is_unspecified() || v6 == eui64(sender.mac) => true,
-            (IpAddr::V4(v4), _) if v4.is_unspecified() => true,
-            (_, Owner::OnLink | Owner::Outside) => !sender.port_security,
-            _ => false,
-        };
-        if !own || !self.may_use(id, source, asked.src_mac) {
+        if !self.may_discover(sender, source, asked.src_mac) {
             return Err(format!("answered {source}, which is not the sender's"));
         }
         let answer = read(left).map_err(|wrong| format!("an answer that is malformed: {wrong}"))?;
@@ -76,6 +72,34 @@ impl Seats<'_> {
             }
         }
         Ok(())
+    }
+
+    /// ARP for the stack of the host, a peer like any of whom it runs: about addresses of its own, which are nobody's here.
+    fn check_to_stack(&self, id: u32, asked: &Frame) -> Result<(), Wrong> {
+        let sender = self.interface(id).ok_or("from nobody")?;
+        let Carried::Arp(Some(arp)) = &asked.carries else {
+            return Err("neighbour discovery passed to the host's stack".to_owned());
+        };
+        let source = IpAddr::V4(arp.sender.1);
+        let own = self.may_discover(sender, source, asked.src_mac) && self.may_use(id, source, arp.sender.0);
+        let for_stack = arp.operation == 1 || asked.dst_mac == DEVICE_MAC;
+        if own && for_stack && self.is_nobodys(IpAddr::V4(arp.target)) {
+            return Ok(());
+        }
+        Err(format!("passed to the host's stack, which has no part in it: {arp:?}"))
+    }
+
+    /// ARP of the host's stack, to who has the address that it is about.
+    fn check_of_stack(&self, id: u32, asked: &Frame) -> Result<(), Wrong> {
+        let Carried::Arp(Some(arp)) = &asked.carries else {
+            return Err("neighbour discovery of the host's stack passed".to_owned());
+        };
+        let target = self.owner(IpAddr::V4(arp.target));
+        let for_it = matches!(target, Owner::Interface(interface, _) if interface.id == id);
+        if for_it && self.is_nobodys(IpAddr::V4(arp.sender.1)) {
+            return Ok(());
+        }
+        Err(format!("passed from the host's stack, and is not its to say: {arp:?}"))
     }
 
     /// Echo requests to gateways, answered.
@@ -117,6 +141,24 @@ impl Seats<'_> {
             return Ok(());
         }
         Err(format!("told by {way:?} what is not so: {}", hex(&left[..left.len().min(ETHERNET + 60)])))
+    }
+
+    /// Whether no gateway and no interface has an address.
+    fn is_nobodys(&self, address: IpAddr) -> bool {
+        !matches!(self.owner(address), Owner::Gateway | Owner::Interface(..))
+    }
+
+    /// Whether an interface may ask for neighbours from an address, with a MAC address.
+    fn may_discover(&self, sender: &CompiledInterface, source: IpAddr, mac: [u8; 6]) -> bool {
+        let own = match (source, self.owner(source)) {
+            (_, Owner::Interface(interface, _)) => interface.id == sender.id,
+            (address, _) if address.is_unspecified() => true,
+            // Of its link a host makes them as it likes (RFC 7217); one of them is the gateway's.
+            (IpAddr::V6(v6), Owner::Outside) if v6.is_unicast_link_local() => v6 != eui64(GATEWAY_MAC),
+            (_, Owner::OnLink | Owner::Outside) => !sender.port_security,
+            _ => false,
+        };
+        own && self.may_use(sender.id, source, mac)
     }
 
     /// Whether an interface may bear a MAC address with an address.

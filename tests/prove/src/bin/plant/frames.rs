@@ -42,8 +42,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "loopback addresses pass",
         file: "agent/bpf/parse.h",
-        right: "if (rf_is_martian(&pkt->src, pkt->is_v6) || rf_is_martian(&pkt->dst, pkt->is_v6))",
-        wrong: "if (rf_is_martian(&pkt->src, 1) && !pkt->is_v6)",
+        right: "if ((rf_is_martian(&pkt->src, pkt->is_v6) && !rf_seeks_address(pkt)) ||\n\t    rf_is_martian(&pkt->dst, pkt->is_v6))",
+        wrong: "if (rf_is_martian(&pkt->src, pkt->is_v6) && pkt->is_v6 > 1)",
     },
     Bug {
         name: "a fragment may be of any number of bytes",
@@ -96,20 +96,20 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "a workload may use any MAC address",
         file: "agent/bpf/ringfence.bpf.c",
-        right: "if (!rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))\n\t\treturn rf_drop(ctx, RF_REASON_SOURCE_MAC);\n\tif (rf_is_nd(pkt))",
-        wrong: "if (rf_is_nd(pkt))",
+        right: "\tif (!rf_may_use_mac(pkt, iface, &pkt->src, pkt->src_mac))\n\t\treturn rf_drop(ctx, RF_REASON_SOURCE_MAC);\n",
+        wrong: "",
     },
     Bug {
         name: "a workload may use any address",
         file: "agent/bpf/ends.h",
-        right: "return sends ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;",
-        wrong: "return sends < 2 ? RF_REASON_NONE : RF_REASON_SOURCE_ADDRESS;",
+        right: "return sends ? RF_REASON_NONE : not_its;",
+        wrong: "return sends < 2 ? RF_REASON_NONE : not_its;",
     },
     Bug {
         name: "the outside may use a workload's address",
         file: "agent/bpf/ends.h",
-        right: "return source->iface || of_host ? RF_REASON_SPOOFED : RF_REASON_NONE;",
-        wrong: "return of_host ? RF_REASON_SPOOFED : RF_REASON_NONE;",
+        right: "return of_host || (source->iface && !rf_is_bare_metal(source->iface))\n",
+        wrong: "return of_host\n",
     },
     Bug {
         name: "any host may send for any workload",

@@ -78,8 +78,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "an answer that is refused passes",
         file: "agent/bpf/decide.h",
-        right: "if (conn->denied || (conn->reply_denied && conn->origin != side))",
-        wrong: "if (conn->denied)",
+        right: "if (denied || (reply_denied && conn->origin != side))",
+        wrong: "if (denied || (reply_denied && conn->origin != side && pkt->is_v6 > 1))",
     },
     Bug {
         name: "the answer to an echo request is judged as a request",
