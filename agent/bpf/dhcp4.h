@@ -89,12 +89,15 @@ static __always_inline int rf_asks_dhcp4(const struct rf_pkt *pkt)
 	return addr && !addr->iface;
 }
 
-/* Reads the options between two offsets; -1: they are not well formed. */
-static __noinline int rf_read_dhcp4(struct __sk_buff *ctx, __u32 offset, __u32 end,
-				    struct rf_dhcp4_options *options)
+/* Reads the options between two offsets; -1: they are not well formed. Global, as
+ * rf_ask is. */
+__noinline int rf_read_dhcp4(struct __sk_buff *ctx, __u32 offset, __u32 end,
+			     struct rf_dhcp4_options *options)
 {
 	__u8 tag, len;
 
+	if (!options)
+		return -1;
 	for (int i = 0; i < RF_DHCP4_OPTIONS_MAX; i++) {
 		if (offset >= end || bpf_skb_load_bytes(ctx, offset, &tag, sizeof(tag)))
 			return -1;

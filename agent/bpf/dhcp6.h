@@ -123,14 +123,15 @@ static __always_inline int rf_read_association(struct __sk_buff *ctx, __u32 offs
 				  sizeof(question->address));
 }
 
-/* Reads a message between two offsets; -1: it is not well formed. */
-static __noinline int rf_read_dhcp6(struct __sk_buff *ctx, __u32 offset, __u32 end,
-				    struct rf_dhcp6_question *question)
+/* Reads a message between two offsets; -1: it is not well formed. Global, as rf_ask is. */
+__noinline int rf_read_dhcp6(struct __sk_buff *ctx, __u32 offset, __u32 end,
+			     struct rf_dhcp6_question *question)
 {
 	struct rf_dhcp6_option option;
 	__u32 len;
 
-	if (offset + 4 > end || bpf_skb_load_bytes(ctx, offset, &question->head, sizeof(__be32)))
+	if (!question || offset + 4 > end ||
+	    bpf_skb_load_bytes(ctx, offset, &question->head, sizeof(__be32)))
 		return -1;
 	offset += 4;
 	for (int i = 0; i < RF_DHCP6_OPTIONS_MAX; i++) {

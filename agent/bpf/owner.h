@@ -73,28 +73,33 @@ static __noinline __u32 rf_find_holder(__u32 domain_id, const struct rf_ip *ip)
 	return RF_IFACE_NOBODY;
 }
 
-static __noinline void rf_find_end(__u32 domain_id, const struct rf_ip *ip, struct rf_end *end)
+/* Whose the address is. Global, as rf_ask is. */
+__noinline int rf_find_end(__u32 domain_id, const struct rf_ip *ip, struct rf_end *end)
 {
-	struct rf_addr *addr = rf_find_addr(domain_id, ip);
 	struct rf_subnet *subnet;
+	struct rf_addr *addr;
 
+	if (!ip || !end)
+		return -1;
+	addr = rf_find_addr(domain_id, ip);
 	end->behind = 0;
 	if (addr) {
 		end->iface = addr->iface;
 		end->whose = addr->iface ? RF_WHOSE_IFACE : RF_WHOSE_GATEWAY;
-		return;
+		return 0;
 	}
 	subnet = rf_find_subnet(domain_id, ip);
 	if (subnet && subnet->iface == RF_IFACE_SHARED) {
 		end->iface = rf_find_holder(domain_id, ip);
 		end->whose = RF_WHOSE_SHARED;
-		return;
+		return 0;
 	}
 	end->iface = subnet ? subnet->iface : 0;
 	if (!subnet)
 		end->whose = RF_WHOSE_NOBODY;
 	else
 		end->whose = subnet->iface ? RF_WHOSE_PAIR : RF_WHOSE_NETWORK;
+	return 0;
 }
 
 /* Whether the address makes its side a workload's, which has a vote. */

@@ -60,21 +60,22 @@ static __always_inline int rf_too_long(const struct __sk_buff *ctx, const struct
  * more, will then sum to ~S. If no device ever does (veth to veth), no receiver
  * checks either.
  *
- * Returns the sum from `start` on as it will be; `sum` is the sum as it is.
+ * Returns the sum from `start` on as it will be; `sum` is the sum as it is. Global, as
+ * rf_ask is.
  */
-static __always_inline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, __u32 l4_offset,
-					    __u32 sum)
+__noinline __u32 rf_sum_as_sent(struct __sk_buff *ctx, __u32 start, __u32 l4_offset, __u32 sum)
 {
 	struct rf_left_checksum left;
-	__be16 seed, word;
-	__u32 words = 0;
+	__u64 words = 0;
+	__be32 word;
+	__be16 seed;
 
 	/* Anything else than the checksum of the quoted L4 header is not known. */
 	if (!rf_left_checksum(ctx, &left) || left.start != l4_offset ||
 	    bpf_skb_load_bytes(ctx, left.place, &seed, sizeof(seed)))
 		return sum;
-	/* The IP header before it, and its extension headers. */
-	for (__u32 offset = 0; offset < RF_HEADERS_BYTES; offset += 2) {
+	/* The IP header before it, and its extension headers: whole words, all of them. */
+	for (__u32 offset = 0; offset < RF_HEADERS_BYTES; offset += sizeof(word)) {
 		if (start + offset >= left.start ||
 		    bpf_skb_load_bytes(ctx, start + offset, &word, sizeof(word)))
 			break;
