@@ -107,6 +107,7 @@ pub fn options() -> Options {
         guard: false,
         timeouts: Timeouts::default(),
         record: true,
+        tunnel_in_cb: false,
         #[cfg(debug_assertions)]
         verdict_off: false,
     }
