@@ -148,7 +148,6 @@ impl Engine {
             guard: false,
             timeouts: Timeouts::default(),
             record: true,
-            #[cfg(debug_assertions)]
             verdict_off: false,
         };
         let datapath = Datapath::open(&options)?;

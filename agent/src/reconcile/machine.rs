@@ -315,6 +315,8 @@ impl Machine {
             record: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
+            #[cfg(not(debug_assertions))]
+            verdict_off: false,
         }
     }
 

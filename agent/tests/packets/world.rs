@@ -107,7 +107,6 @@ pub fn options() -> Options {
         guard: false,
         timeouts: Timeouts::default(),
         record: true,
-        #[cfg(debug_assertions)]
         verdict_off: false,
     }
 }
