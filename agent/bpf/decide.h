@@ -62,6 +62,14 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 	return conn;
 }
 
+/* Why the packet may not pass whatever policy says: by where its ends are. */
+static __always_inline enum rf_reason rf_find_way(const struct rf_pkt *pkt, struct rf_ends *ends)
+{
+	enum rf_reason reason = rf_find_ends(pkt, ends);
+
+	return !reason && ends->to.whose == RF_WHOSE_GATEWAY ? RF_REASON_GATEWAY_SERVICE : reason;
+}
+
 /* Finds out whether a packet may pass: by its connection, which is returned, by
  * the flow that it tells an error of, or else by policy. */
 static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const struct rf_pkt *pkt,
@@ -69,6 +77,10 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 {
 	struct rf_conn *conn = NULL;
 
+	if (rf_config.verdict_off) {
+		flow->reason = rf_find_way(pkt, &flow->ends);
+		return NULL;
+	}
 	if (pkt->icmp_role == RF_ICMP_ERROR) {
 		if (rf_ask_quoted(ctx, pkt, flow, now))
 			return NULL;

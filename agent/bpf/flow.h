@@ -140,7 +140,7 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 	__u32 stateless = rf_votes(opener, asked) & ~flow->j.answer.notes;
 	__u32 allows;
 
-	if (!stateless || rf_config.verdict_off)
+	if (!stateless)
 		return 0;
 	rf_conn_question(&flow->tuple, !from, 1, domain, &flow->q);
 	rf_question_ends(&flow->q, asked, opener);

@@ -21,6 +21,7 @@
 #include "replicate.h"
 #include "sweep.h"
 #include "shared.h"
+#include "unjudged.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -84,7 +85,8 @@ int from_workload(struct __sk_buff *ctx)
 	iface = rf_find_workload(device);
 	if (!iface)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
-	action = rf_quick_from_workload(ctx, device, iface);
+	action = rf_config.verdict_off ? rf_unjudged_from_workload(ctx, device, iface)
+				       : rf_quick_from_workload(ctx, device, iface);
 	if (action != RF_LONG_WAY)
 		return action;
 	pkt = rf_pkt_begin(RF_DEVICE_WORKLOAD);
@@ -175,7 +177,8 @@ int from_overlay(struct __sk_buff *ctx)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
 	if (rf_config.tunnel_in_cb)
 		rf_give_tunnel(ctx);
-	action = rf_quick_from_overlay(ctx, device);
+	action = rf_config.verdict_off ? rf_unjudged_from_overlay(ctx, device)
+				       : rf_quick_from_overlay(ctx, device);
 	if (action != RF_LONG_WAY)
 		return action;
 	pkt = rf_pkt_begin(RF_DEVICE_OVERLAY);

@@ -506,7 +506,7 @@ struct rf_config {
 	__u32 overlay_ifindex; /* the VXLAN device; 0: none */
 	__u8 gateway_mac[6];
 	__u8 record;	  /* write rf_decisions */
-	__u8 verdict_off; /* judge, then let pass: the negative control */
+	__u8 verdict_off; /* without policy and connections: unjudged.h */
 	__u8 dry;	  /* judge afresh and write nothing but rf_decisions */
 	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
 	__be16 vxlan_port;

@@ -152,7 +152,6 @@ impl Engine {
             timeouts: Timeouts::all(LIVES),
             record: true,
             tunnel_in_cb: true,
-            #[cfg(debug_assertions)]
             verdict_off: false,
         };
         let datapath = Datapath::open(&options)?;

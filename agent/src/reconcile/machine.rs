@@ -316,6 +316,8 @@ impl Machine {
             tunnel_in_cb: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
+            #[cfg(not(debug_assertions))]
+            verdict_off: false,
         }
     }
 

@@ -108,7 +108,6 @@ pub fn options() -> Options {
         timeouts: Timeouts::default(),
         record: true,
         tunnel_in_cb: false,
-        #[cfg(debug_assertions)]
         verdict_off: false,
     }
 }
