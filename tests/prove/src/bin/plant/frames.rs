@@ -1,6 +1,6 @@
 //! Bugs of the programs on their way to policy and from there: parsing, guards, connections, forwarding.
 
-use super::Bug;
+use ringfence_prove::failures::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
