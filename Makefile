@@ -34,8 +34,8 @@ fuzz: ## frames into the real programs, which may pass nothing that policy denie
 bench: ## what compiling and a packet cost: WHAT=compile|packets|lab, QUICK=1; JSON under target/bench/ (root)
 	@for what in $(or $(WHAT),compile packets lab); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
 
-plant: ## plant bugs in a copy of the tree and see the chain find each (root)
-	@cargo run --quiet -p ringfence-prove --bin plant
+plant: ## plant bugs in a copy of the tree and see each found: [LAYER=failures] [FAILURE=F11] [ONLY=WORDS OF ITS NAME] (root)
+	@cargo run --quiet -p ringfence-prove --bin plant -- --layer "$(LAYER)" --only "$(ONLY)" $(if $(FAILURE),--failure $(FAILURE))
 
 fmt: ## format Rust and C
 	cargo fmt --all

@@ -53,13 +53,25 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 			flow->reason = RF_REASON_TABLE_FULL;
 			return NULL;
 		}
-	} else {
+		/* By another CPU's judgement, if that was first. Else by our own, although what
+		 * we judged by has changed since. */
+		current = rf_conn_current(conn, pkt->domain);
+	}
+	if (current) {
 		denied = conn->denied;
 		reply_denied = conn->reply_denied;
 	}
 	if (denied || (reply_denied && conn->origin != side))
 		flow->reason = RF_REASON_POLICY_DENY;
 	return conn;
+}
+
+/* Why the packet may not pass whatever policy says: by where its ends are. */
+static __always_inline enum rf_reason rf_find_way(const struct rf_pkt *pkt, struct rf_ends *ends)
+{
+	enum rf_reason reason = rf_find_ends(pkt, ends);
+
+	return !reason && ends->to.whose == RF_WHOSE_GATEWAY ? RF_REASON_GATEWAY_SERVICE : reason;
 }
 
 /* Finds out whether a packet may pass: by its connection, which is returned, by
@@ -69,6 +81,10 @@ static __always_inline struct rf_conn *rf_may_pass(struct __sk_buff *ctx, const 
 {
 	struct rf_conn *conn = NULL;
 
+	if (rf_config.verdict_off) {
+		flow->reason = rf_find_way(pkt, &flow->ends);
+		return NULL;
+	}
 	if (pkt->icmp_role == RF_ICMP_ERROR) {
 		if (rf_ask_quoted(ctx, pkt, flow, now))
 			return NULL;

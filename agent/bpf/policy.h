@@ -173,12 +173,6 @@ __noinline int rf_ask(const struct rf_question *q, __u32 slot, struct rf_answer 
 		a->shadow_rule[0] = run->shadow_from_rule;
 		a->shadow_rule[1] = run->shadow_to_rule;
 	}
-	if (rf_config.verdict_off) {
-		a->allows = RF_ALLOW_BOTH;
-		a->shadow_allows = RF_SHADOW_BOTH;
-		/* Tracked as a flow that is allowed is by default. */
-		a->notes |= RF_STATEFUL_BOTH;
-	}
 	return 0;
 }
 

@@ -88,7 +88,7 @@ pub struct Flags {
     /// Connections.
     #[command(flatten)]
     conns: conns::ConnFlags,
-    /// Judge packets, then let all pass: the negative control of tests
+    /// Let pass whatever policy denies: the negative control of tests
     #[cfg(debug_assertions)]
     #[arg(long, global = true, env = "RINGFENCE_AGENT_VERDICT_OFF", action = ArgAction::SetTrue, hide = true)]
     verdict_off: bool,
@@ -125,7 +125,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The most connections that one interface may open on this host.
     pub conn_budget: u32,
-    /// Judge, then let pass.
+    /// Let pass whatever policy denies.
     #[cfg(debug_assertions)]
     pub verdict_off: bool,
 }

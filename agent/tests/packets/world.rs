@@ -107,7 +107,7 @@ pub fn options() -> Options {
         guard: false,
         timeouts: Timeouts::default(),
         record: true,
-        #[cfg(debug_assertions)]
+        tunnel_in_cb: false,
         verdict_off: false,
     }
 }

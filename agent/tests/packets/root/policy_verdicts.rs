@@ -173,12 +173,28 @@ fn icmp_is_judged_by_type_and_code() {
     world.drops(FROM, web.ifindex, &stamp, Reason::PolicyDeny);
 }
 
-#[cfg(debug_assertions)]
 #[test]
-fn with_the_verdict_off_what_is_denied_passes() {
+fn without_policy_what_is_denied_passes_unasked_and_leaves_no_connection() {
     let world = World::with(|options| options.verdict_off = true);
-    let (_, decision) = world.passes(FROM, world.web.ifindex, &syn(&world, 80));
-    assert_eq!((decision.judged, decision.allows), (1, 3));
+    let (web, app) = (world.web, world.app);
+    // The long way and the quick one, and back.
+    for (from, to, flags) in [(web, app, SYN), (web, app, ACK), (app, web, ACK)] {
+        let frame = world.bridged(&from, &to, Packet::tcp(from.v4, to.v4, (40000, 80), flags));
+        let (_, decision) = world.passes(FROM, from.ifindex, &frame);
+        assert_eq!((decision.action, decision.ifindex), (Action::RF_ACTION_LOCAL, to.ifindex));
+        assert_eq!(decision.judged, 0);
+    }
+    assert!(world.datapath.maps().conns4.entries().unwrap().is_empty());
+}
+
+#[test]
+fn without_policy_a_source_address_is_still_the_senders() {
+    let world = World::with(|options| options.verdict_off = true);
+    let (web, app, cache) = (world.web, world.app, world.cache);
+    for flags in [SYN, ACK] {
+        let spoofed = world.bridged(&web, &app, Packet::tcp(cache.v4, app.v4, (40000, 80), flags));
+        world.drops(FROM, web.ifindex, &spoofed, Reason::SourceAddress);
+    }
 }
 
 #[test]

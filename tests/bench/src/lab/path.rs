@@ -156,6 +156,7 @@ fn ringfence(host: &Namespace, pins: std::path::PathBuf, index: u32, who: Who, b
             vxlan_port: 4789,
             controller_port: 0,
             record: false,
+            tunnel_in_cb: false,
             #[cfg(debug_assertions)]
             verdict_off: false,
         })?;

@@ -45,6 +45,7 @@ impl Host {
             guard: false,
             timeouts: Timeouts::default(),
             record: false,
+            tunnel_in_cb: false,
             #[cfg(debug_assertions)]
             verdict_off: false,
         })?;
