@@ -34,32 +34,30 @@ static __always_inline __s64 rf_borrow(__s64 count)
 	return common ? (__s64)__sync_fetch_and_add(&common->used[0], count) : 0;
 }
 
-/* Takes one of a budget; -1: it is used up, which is counted. */
+/* Who changes a count across the share borrows or gives back, whichever entry it is. */
+static __always_inline void rf_budget_give(struct rf_account *account, __u32 budget,
+					   const struct rf_limits *limits)
+{
+	__s64 used = __sync_fetch_and_add(&account->used[budget], -1);
+
+	if (limits && used > (__s64)limits->share[budget])
+		rf_borrow(-1);
+}
+
+/* Takes one of a budget; -1: it is used up, which is counted. What is refused was taken
+ * and is given back like any: another CPU that gives meanwhile sees it in the count. */
 static __always_inline int rf_budget_take(struct rf_account *account, __u32 budget,
 					  const struct rf_limits *limits)
 {
 	__s64 used = __sync_fetch_and_add(&account->used[budget], 1);
 
-	if (used < (__s64)limits->of[budget]) {
-		if (used < (__s64)limits->share[budget])
-			return 0;
-		if (rf_borrow(1) < (__s64)limits->common)
-			return 0;
-		rf_borrow(-1);
-	}
-	__sync_fetch_and_add(&account->used[budget], -1);
+	if (used < (__s64)limits->share[budget])
+		return 0;
+	if (rf_borrow(1) < (__s64)limits->common && used < (__s64)limits->of[budget])
+		return 0;
+	rf_budget_give(account, budget, limits);
 	__sync_fetch_and_add(&account->refused[budget], 1);
 	return -1;
-}
-
-/* Who changes a count across the share borrows or gives back, whichever entry it is. */
-static __always_inline void rf_budget_give(struct rf_account *account, __u32 budget)
-{
-	const struct rf_limits *limits = rf_find_limits();
-	__s64 used = __sync_fetch_and_add(&account->used[budget], -1);
-
-	if (limits && used > (__s64)limits->share[budget])
-		rf_borrow(-1);
 }
 
 /* What is taken for a new entry: of one kind, and as half-open, too. */
@@ -72,20 +70,21 @@ static __always_inline enum rf_reason rf_budget_take_pair(struct rf_account *acc
 		return reason;
 	if (!rf_budget_take(account, kind + 1, limits))
 		return RF_REASON_NONE;
-	rf_budget_give(account, kind);
+	rf_budget_give(account, kind, limits);
 	return half_reason;
 }
 
 /* Gives back what an account was charged, once and for all. */
 static __always_inline void rf_budget_give_pair(__u32 index, __u32 kind, __u32 half_open)
 {
+	const struct rf_limits *limits = rf_find_limits();
 	struct rf_account *account = rf_account(index);
 
 	if (!account)
 		return;
 	if (half_open)
-		rf_budget_give(account, kind + 1);
-	rf_budget_give(account, kind);
+		rf_budget_give(account, kind + 1, limits);
+	rf_budget_give(account, kind, limits);
 }
 
 /* Takes what a new entry costs, all or nothing; the reason if it may not. */
@@ -119,6 +118,7 @@ static __noinline enum rf_reason rf_charge_open(struct rf_charge *charge)
 /* The entry is half-open no longer; only the first who says so counts. */
 static __noinline void rf_charge_answered(struct rf_charge *charge)
 {
+	const struct rf_limits *limits = rf_find_limits();
 	struct rf_account *opener, *asked;
 
 	if (!__sync_lock_test_and_set(&charge->half_open, 0))
@@ -126,11 +126,11 @@ static __noinline void rf_charge_answered(struct rf_charge *charge)
 	opener = rf_account(charge->account[0]);
 	asked = rf_account(charge->account[1]);
 	if (opener)
-		rf_budget_give(opener, RF_BUDGET_OWN_HALF);
+		rf_budget_give(opener, RF_BUDGET_OWN_HALF, limits);
 	if (asked && charge->from_outside)
-		rf_budget_give(asked, RF_BUDGET_OUTSIDE_HALF);
+		rf_budget_give(asked, RF_BUDGET_OUTSIDE_HALF, limits);
 	else if (asked)
-		rf_budget_give(asked, RF_BUDGET_INBOUND_HALF);
+		rf_budget_give(asked, RF_BUDGET_INBOUND_HALF, limits);
 }
 
 /* The entry goes: for who has put its `over` to 1. */

@@ -87,6 +87,11 @@
 #define RF_IFACE_SHARED 0xfffffffeU
 /* Interfaces that may share an address, as the model allows. */
 #define RF_CLAIMANTS 8
+/* Within this time a shared address is announced to all members once, and as often
+ * again as who holds it or by what MAC changes, up to a bound: who holds it repeats itself
+ * in vain, and two who cannot agree do so at nobody else's cost. */
+#define RF_ANNOUNCE_NS 1000000000ULL
+#define RF_ANNOUNCE_CHANGES 8
 
 /* ---- the domain word: bits 0-31 epoch, bit 32 slot ---- */
 #define RF_WORD_SLOT_SHIFT 32

@@ -79,9 +79,21 @@ static __noinline enum rf_quote rf_quoted(struct __sk_buff *ctx, const struct rf
 	return RF_QUOTE_TRACKED;
 }
 
+/* Whether an error that comes from `from` may be about what is on its way to an end: it
+ * is the end itself, or outside, as routers on the way to outside are, to a machine and
+ * beyond a NIC. That it came in where outside does was checked with its source. */
+static __always_inline int rf_is_on_way(const struct rf_pkt *pkt, const struct rf_end *end,
+					const struct rf_end *from)
+{
+	if (rf_same_place(end, from))
+		return 1;
+	return from->whose == RF_WHOSE_NOBODY && !from->iface &&
+	       (pkt->from == RF_DEVICE_NIC || rf_is_bare_metal(end->iface));
+}
+
 /*
  * Whether an error is about a flow that is tracked. If so it passes if the flow
- * may, and if it comes from the flow's other side; else flow->reason says so. The
+ * may, and if it comes from the flow's other side or the way there; else flow->reason says so. The
  * packet that it quotes came through here a moment ago, and had the flow judged
  * again if there was a change; so an entry that is not current lets nothing pass.
  */
@@ -106,7 +118,7 @@ static __noinline int rf_ask_quoted(struct __sk_buff *ctx, const struct rf_pkt *
 		return 0;
 	if (rf_conn_ends(conn, !flow->tuple.side, &flow->quoted) ||
 	    !rf_conn_current(conn, pkt->domain) || conn->denied ||
-	    !rf_same_place(&flow->quoted.from, &flow->ends.from))
+	    !rf_is_on_way(pkt, &flow->quoted.from, &flow->ends.from))
 		flow->reason = RF_REASON_NO_CONNECTION;
 	flow->ends.to = flow->quoted.to;
 	return 1;

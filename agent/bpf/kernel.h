@@ -26,6 +26,14 @@ struct sk_buff {
 	__u32 mark;
 	unsigned char *head;
 	unsigned char *data;
+	unsigned int end; /* from head */
+	unsigned int len;
+	unsigned int data_len;
+	struct sk_buff *next;
+};
+
+struct skb_shared_info {
+	struct sk_buff *frag_list;
 };
 
 struct net_device {
@@ -44,6 +52,11 @@ struct bpf_nf_ctx {
 
 #pragma clang attribute pop
 
+/* include/linux/skbuff.h: the segments are as long as they are in frag_list, without
+ * headers; as of SCTP. */
+#define RF_GSO_BY_FRAGS 0xffff
+
+extern void *bpf_rdonly_cast(const void *pointer, __u32 btf_id) __ksym;
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
 

@@ -11,12 +11,9 @@
 
 #include "decide.h"
 #include "frag.h"
+#include "mld.h"
 
 #define RF_SSH_PORT 22
-#define RF_MLD_QUERY 130
-#define RF_MLD_REPORT 131
-#define RF_MLD_DONE 132
-#define RF_MLD2_REPORT 143
 
 /* What a packet's built-in rule depends on, of the packet or of one that an ICMP error quotes. */
 struct rf_ports_at_nic {
@@ -121,15 +118,12 @@ static __always_inline int rf_is_too_big(const struct rf_pkt *pkt)
 					  : RF_ICMP_UNREACHABLE << 8 | RF_ICMP_FRAG_NEEDED);
 }
 
-/* What multicast listeners and their routers say, without which a switch that listens in
- * does not pass neighbour discovery on: query; reports and done (RFC 2710, RFC 3810). */
+/* A query, or what answers it: without them a switch that listens in does not pass
+ * neighbour discovery on. */
 static __always_inline int rf_is_listening(const struct rf_pkt *pkt)
 {
-	if (!pkt->is_v6 || pkt->l4_proto != RF_IPPROTO_ICMPV6 || pkt->ttl != 1)
-		return 0;
-	return pkt->arrives ? pkt->icmp_type == RF_MLD_QUERY
-			    : pkt->icmp_type == RF_MLD_REPORT || pkt->icmp_type == RF_MLD_DONE ||
-				      pkt->icmp_type == RF_MLD2_REPORT;
+	return pkt->arrives ? rf_is_mld(pkt) && pkt->icmp_type == RF_MLD_QUERY
+			    : rf_reports_listening(pkt);
 }
 
 /* Whether a built-in rule lets the packet pass. None is about fragments. */

@@ -26,6 +26,13 @@
 /* The longest TCP header. */
 #define RF_PULL_L4 60
 
+/* RFC 791 3.1, as kinds with their flag and class */
+#define RF_IP_OPTION_BYTES 40
+#define RF_IP_OPTIONS_END 0
+#define RF_IP_OPTION_NONE 1
+#define RF_IP_OPTION_LOOSE_ROUTE 131
+#define RF_IP_OPTION_STRICT_ROUTE 137
+
 struct rf_ports {
 	__be16 source;
 	__be16 dest;
@@ -71,7 +78,7 @@ static __always_inline enum rf_reason rf_parse_ipv4(struct rf_cursor *cursor, st
 	pkt->l4_proto = ip->protocol;
 	pkt->ttl = ip->ttl;
 	pkt->l4_offset = RF_L3_OFFSET + header_len;
-	/* Options carry nothing that decides; they are stepped over. */
+	/* Of options, rf_check_options looks at what decides. */
 	if (!rf_take(cursor, header_len - sizeof(*ip)))
 		return RF_REASON_MALFORMED;
 	return ip->frag_off & bpf_htons(RF_IP_FRAGMENT) ? RF_REASON_FRAGMENT : RF_REASON_NONE;
@@ -313,6 +320,29 @@ __noinline int rf_parse_rare(struct __sk_buff *ctx, struct rf_pkt *pkt)
 	return reason ? reason : rf_check_whole(ctx, pkt);
 }
 
+/* Whether a packet with IPv4 options may go its way: a source route would take it past
+ * its destination address (RFC 791 3.1). */
+static __noinline enum rf_reason rf_check_options(struct __sk_buff *ctx, const struct rf_pkt *pkt)
+{
+	__u32 at = RF_L3_OFFSET + sizeof(struct iphdr), end = pkt->l4_offset;
+	__u8 kind, length;
+
+	for (int i = 0; i < RF_IP_OPTION_BYTES && at < end; i++) {
+		if (bpf_skb_load_bytes(ctx, at, &kind, sizeof(kind)))
+			return RF_REASON_MALFORMED;
+		if (kind == RF_IP_OPTIONS_END)
+			break;
+		if (kind == RF_IP_OPTION_LOOSE_ROUTE || kind == RF_IP_OPTION_STRICT_ROUTE)
+			return RF_REASON_SOURCE_ROUTE;
+		length = 1;
+		if (kind != RF_IP_OPTION_NONE &&
+		    (bpf_skb_load_bytes(ctx, at + 1, &length, sizeof(length)) || length < 2))
+			return RF_REASON_MALFORMED;
+		at += length;
+	}
+	return at > end ? RF_REASON_MALFORMED : RF_REASON_NONE;
+}
+
 static __always_inline int rf_is_tag(__be16 eth_proto)
 {
 	return eth_proto == bpf_htons(ETH_P_8021Q) || eth_proto == bpf_htons(ETH_P_8021AD);
@@ -358,6 +388,8 @@ static __always_inline enum rf_reason rf_parse_frame(struct __sk_buff *ctx, stru
 	}
 	if (reason == RF_REASON_FRAGMENT || reason == RF_REASON_EXTENSION_HEADER)
 		reason = rf_parse_rare(ctx, pkt);
+	if (!reason && !pkt->is_v6 && pkt->l4_offset > RF_L3_OFFSET + sizeof(struct iphdr))
+		reason = rf_check_options(ctx, pkt);
 	if (!reason && !rf_checksum_in_place(ctx, pkt))
 		reason = RF_REASON_CHECKSUM_PLACE;
 	return reason;

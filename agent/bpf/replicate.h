@@ -18,6 +18,15 @@
 #include "arp_nd.h"
 #include "ends.h"
 #include "forward.h"
+#include "mld.h"
+
+/* Whether it reaches clients as a DHCP server does: by their port. */
+static __always_inline int rf_serves_dhcp(const struct rf_pkt *pkt)
+{
+	__u16 client = pkt->is_v6 ? RF_DHCP6_CLIENT_PORT : RF_DHCP4_CLIENT_PORT;
+
+	return pkt->l4_proto == IPPROTO_UDP && pkt->dport == bpf_htons(client);
+}
 
 static __always_inline struct rf_group *rf_find_group(__u32 vni)
 {
@@ -92,7 +101,12 @@ static __noinline enum rf_reason rf_check_member(const struct rf_pkt *pkt)
 		return RF_REASON_OUTER_SOURCE;
 	if (iface->vni != pkt->vni)
 		return RF_REASON_WRONG_VNI;
-	if (iface->flags & RF_IFACE_NO_PORT_SECURITY || rf_mac_equal(pkt->src_mac, iface->mac))
+	if (iface->flags & RF_IFACE_NO_PORT_SECURITY)
+		return RF_REASON_NONE;
+	/* Its own host would not have sent that. */
+	if (rf_serves_dhcp(pkt))
+		return RF_REASON_DHCP_SERVER;
+	if (rf_mac_equal(pkt->src_mac, iface->mac))
 		return RF_REASON_NONE;
 	return !rf_end_mac(pkt->domain_id, &pkt->src, &end, iface, mac) &&
 			       rf_mac_equal(pkt->src_mac, mac)
@@ -100,9 +114,16 @@ static __noinline enum rf_reason rf_check_member(const struct rf_pkt *pkt)
 		       : RF_REASON_SOURCE_MAC;
 }
 
+/* Whether it is a report or the like of a multicast listener, which may be from none or
+ * any link-local address (RFC 3590). */
+static __always_inline int rf_is_listeners(const struct rf_pkt *pkt)
+{
+	return rf_reports_listening(pkt) && (rf_link_local(&pkt->src) || rf_ip_is_zero(&pkt->src));
+}
+
 /* Whether the source may send to the group. A workload's MAC was checked before.
  * A link-local address is its interface's own by its MAC, and says of another
- * host no more than that it has members. */
+ * host no more than that it has members: whether one of them may serve it does not. */
 static __noinline enum rf_reason rf_check_group_source(const struct rf_pkt *pkt,
 						       const struct rf_group *group)
 {
@@ -111,12 +132,18 @@ static __noinline enum rf_reason rf_check_group_source(const struct rf_pkt *pkt,
 	struct rf_end end;
 
 	if (pkt->from == RF_DEVICE_OVERLAY) {
-		if (!pkt->is_v6 || !rf_link_local(&pkt->src))
-			return rf_check_member(pkt);
-		if (!rf_is_eui64(&pkt->src, pkt->src_mac))
-			return RF_REASON_SOURCE_ADDRESS;
+		if (!rf_is_listeners(pkt)) {
+			if (!pkt->is_v6 || !rf_link_local(&pkt->src))
+				return rf_check_member(pkt);
+			if (!rf_is_eui64(&pkt->src, pkt->src_mac))
+				return RF_REASON_SOURCE_ADDRESS;
+			if (rf_serves_dhcp(pkt))
+				return RF_REASON_DHCP_SERVER;
+		}
 		return rf_is_from_group(pkt, group) ? RF_REASON_NONE : RF_REASON_OUTER_SOURCE;
 	}
+	if (rf_is_listeners(pkt))
+		return RF_REASON_NONE;
 	if (!pkt->is_v6 || !rf_link_local(&pkt->src))
 		return rf_find_source(pkt, &end);
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
@@ -154,12 +181,21 @@ static __noinline enum rf_reason rf_copy_there(struct __sk_buff *ctx, const stru
 
 	if (reason)
 		return reason;
+	/* The copies here may have set it: it is for their devices alone. */
+	ctx->mark = 0;
 	return bpf_clone_redirect(ctx, rf_config.overlay_ifindex, 0) < 0 ? RF_REASON_NO_DEVICE
 									 : RF_REASON_NONE;
 }
 
-/* A copy for everybody else in the group. A host tells other hosts only what comes
- * from its own workloads, so nothing goes round. Global, as rf_ask is. */
+/* Whether other hosts may have members that are to hear of it: a host tells others only
+ * what comes from its own workloads, so nothing goes round; and what a router says, that
+ * may do so here, not at all, since they cannot tell that it may. */
+static __always_inline int rf_is_for_hosts(const struct rf_pkt *pkt)
+{
+	return pkt->from != RF_DEVICE_OVERLAY && !(rf_is_nd(pkt) && rf_is_routers(pkt));
+}
+
+/* A copy for everybody else in the group. Global, as rf_ask is. */
 __noinline int rf_copy_to_group(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 				struct rf_group *group)
 {
@@ -173,8 +209,8 @@ __noinline int rf_copy_to_group(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 	of.vni = pkt->vni;
 	of.sender = pkt->iface_id;
 	locals = group->locals;
-	hosts = pkt->from == RF_DEVICE_OVERLAY ? 0 : group->hosts;
-	if (locals - (of.sender != 0) + hosts > RF_COPIES)
+	hosts = rf_is_for_hosts(pkt) ? group->hosts : 0;
+	if (locals + hosts > RF_COPIES + (of.sender != 0))
 		return rf_drop(ctx, RF_REASON_REPLICATION_BOUND);
 	rf_count_from(pkt->counter);
 	for (__u32 i = 0; i < RF_COPIES + 1 && i < locals && !rf_config.dry; i++) {

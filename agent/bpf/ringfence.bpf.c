@@ -40,14 +40,6 @@ static __always_inline enum rf_reason rf_check_scope(const struct rf_pkt *pkt)
 	return RF_REASON_NONE;
 }
 
-/* Whether it reaches clients as a DHCP server does: by their port. */
-static __always_inline int rf_serves_dhcp(const struct rf_pkt *pkt)
-{
-	__u16 client = pkt->is_v6 ? RF_DHCP6_CLIENT_PORT : RF_DHCP4_CLIENT_PORT;
-
-	return pkt->l4_proto == IPPROTO_UDP && pkt->dport == bpf_htons(client);
-}
-
 /* Whose the device is; NULL: nobody's that is known. */
 static __always_inline struct rf_iface *rf_find_workload(const struct rf_device *device)
 {

@@ -37,15 +37,20 @@ static __noinline __u32 rf_find_announcer(const struct rf_pkt *pkt, const struct
 	return 0;
 }
 
-/* Keeps who holds a shared address now. If it is another, flows of the address are
- * judged and placed again: what is read first is written last. */
+/*
+ * Keeps who holds a shared address now. If it is another, flows of the address are
+ * judged and placed again: what is read first is written last. The MAC alone is part of
+ * no judgement and of no connection. Since an epoch may be of other addresses, too, and
+ * every announcement is copied, neither can be had at will.
+ */
 static __noinline enum rf_reason rf_learn(const struct rf_pkt *pkt, const struct rf_ip *ip,
 					  const __u8 *mac)
 {
 	struct rf_addr_key key = {.domain_id = pkt->domain_id, .ip = *ip};
 	struct rf_claims *claims = bpf_map_lookup_elem(&rf_claims, &key);
-	struct rf_shared *held, fresh = {};
+	struct rf_shared *held, fresh = {.since_ns = bpf_ktime_get_coarse_ns()};
 	__u32 place = rf_bucket(pkt->domain_id, ip);
+	int moves, changes;
 	__u64 *epoch;
 
 	if (!claims || claims->vni != pkt->vni)
@@ -55,12 +60,21 @@ static __noinline enum rf_reason rf_learn(const struct rf_pkt *pkt, const struct
 		return pkt->from == RF_DEVICE_OVERLAY ? RF_REASON_OUTER_SOURCE
 						      : RF_REASON_ARP_SENDER;
 	__builtin_memcpy(fresh.mac, mac, 6);
-	held = bpf_map_lookup_elem(&rf_shared, &key);
-	if (rf_config.dry ||
-	    (held && held->iface_id == fresh.iface_id && rf_mac_equal(held->mac, fresh.mac)))
+	if (rf_config.dry)
 		return RF_REASON_NONE;
+	held = bpf_map_lookup_elem(&rf_shared, &key);
+	moves = !held || held->iface_id != fresh.iface_id;
+	changes = moves || !rf_mac_equal(held->mac, fresh.mac);
+	if (held && fresh.since_ns - held->since_ns < RF_ANNOUNCE_NS) {
+		if (!changes || held->changes >= RF_ANNOUNCE_CHANGES)
+			return RF_REASON_ANNOUNCEMENT_RATE;
+		fresh.since_ns = held->since_ns;
+		fresh.changes = held->changes + 1;
+	}
 	if (bpf_map_update_elem(&rf_shared, &key, &fresh, BPF_ANY))
 		return RF_REASON_TABLE_FULL;
+	if (!moves)
+		return RF_REASON_NONE;
 	epoch = bpf_map_lookup_elem(&rf_epochs, &place);
 	if (epoch)
 		__sync_fetch_and_add(epoch, 1);
@@ -95,6 +109,7 @@ static __noinline enum rf_reason rf_check_asker(const struct rf_pkt *pkt,
 	struct rf_group *group = rf_find_group(pkt->vni);
 	struct rf_iface *iface;
 	struct rf_end end;
+	__u8 mac[6] = {};
 	__u32 index;
 
 	if (pkt->from != RF_DEVICE_OVERLAY) {
@@ -114,9 +129,10 @@ static __noinline enum rf_reason rf_check_asker(const struct rf_pkt *pkt,
 	rf_find_end(pkt->domain_id, &said->sender, &end);
 	index = end.iface;
 	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
-	return end.whose == RF_WHOSE_IFACE && iface && iface->vni == pkt->vni &&
+	return rf_is_workloads(&end) && iface && iface->vni == pkt->vni &&
 			       rf_outer_is(pkt, iface->host) &&
-			       rf_mac_equal(said->sender_mac, iface->mac)
+			       !rf_end_mac(pkt->domain_id, &said->sender, &end, iface, mac) &&
+			       rf_mac_equal(said->sender_mac, mac)
 		       ? RF_REASON_NONE
 		       : RF_REASON_OUTER_SOURCE;
 }
@@ -168,6 +184,18 @@ __noinline int rf_ask_claimants(struct __sk_buff *ctx, const struct rf_pkt *pkt,
 	return TC_ACT_SHOT;
 }
 
+/* Whether it comes from the interface that holds an address: by its device, or from its
+ * host. */
+static __always_inline int rf_is_holder(const struct rf_pkt *pkt, __u32 index)
+{
+	struct rf_iface *iface;
+
+	if (pkt->from != RF_DEVICE_OVERLAY)
+		return rf_is_sender(pkt, index);
+	iface = bpf_map_lookup_elem(&rf_ifaces, &index);
+	return iface && rf_outer_is(pkt, iface->host);
+}
+
 /* Whether the address is one that several share. */
 static __always_inline int rf_is_shared(const struct rf_pkt *pkt, const struct rf_ip *ip,
 					struct rf_end *end)
@@ -195,7 +223,7 @@ __noinline int rf_hear(struct __sk_buff *ctx, const struct rf_pkt *pkt)
 	if (rf_is_shared(pkt, &said.sender, &end)) {
 		if (announces)
 			return rf_announce(ctx, pkt, &said);
-		if (!rf_is_sender(pkt, end.iface))
+		if (!rf_is_holder(pkt, end.iface))
 			return rf_drop(ctx, RF_REASON_SHARED_ADDRESS);
 	}
 	if (announces || !rf_is_shared(pkt, &said.target, &end))

@@ -13,6 +13,8 @@
 #define RF_ICMP_FRAG_NEEDED 4
 #define RF_ICMPV6_TOO_BIG 2
 #define RF_TTL 64
+/* As many as 64 KiB have of the least MTU of IPv4 hosts (RFC 791 3.1). */
+#define RF_SEGMENTS 128
 
 /* As much as fits the sizes below which nobody may drop: RFC 1812 4.3.2.3
  * (576 bytes), RFC 4443 2.4 (1280 bytes). Constants, since the verifier wants
@@ -42,14 +44,34 @@ struct rf_too_big6 {
 	struct rf_too_big icmp;
 };
 
-/* A GSO packet stands for segments, each with a copy of the headers. */
-static __always_inline int rf_too_long(const struct __sk_buff *ctx, const struct rf_pkt *pkt,
-				       __u32 mtu)
+/* The longest segment without headers, of a GSO packet that says of each how long it is;
+ * the most there may be, if it has too many to look at. Global, as rf_ask is. */
+__noinline int rf_longest_segment(struct __sk_buff *ctx)
 {
-	__u32 length = pkt->l3_len;
+	struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx), *segment;
+	const __u32 of_shared = bpf_core_type_id_kernel(struct skb_shared_info);
+	struct skb_shared_info *shared = bpf_rdonly_cast(skb->head + skb->end, of_shared);
+	__u32 longest = 0, length;
 
+	segment = shared->frag_list;
+	for (int i = 0; i < RF_SEGMENTS && segment; i++) {
+		length = segment->len - segment->data_len;
+		if (length > longest)
+			longest = length;
+		segment = segment->next;
+	}
+	return segment ? RF_GSO_BY_FRAGS : longest;
+}
+
+/* A GSO packet stands for segments, each with a copy of the headers. */
+static __always_inline int rf_too_long(struct __sk_buff *ctx, const struct rf_pkt *pkt, __u32 mtu)
+{
+	__u32 length = pkt->l3_len, segment = ctx->gso_size;
+
+	if (segment == RF_GSO_BY_FRAGS)
+		segment = rf_longest_segment(ctx);
 	if (ctx->gso_size)
-		length = pkt->l4_offset - RF_L3_OFFSET + pkt->l4_header_len + ctx->gso_size;
+		length = pkt->l4_offset - RF_L3_OFFSET + pkt->l4_header_len + segment;
 	return mtu && length > mtu;
 }
 
@@ -166,9 +188,9 @@ static __noinline int rf_too_big(struct __sk_buff *ctx, const struct rf_pkt *pkt
 
 	if (network && pkt->from != RF_DEVICE_OVERLAY && pkt->fragment != RF_FRAGMENT_LATER &&
 	    pkt->l3_len >= shortest) {
-		if (pkt->is_v6)
+		if (pkt->is_v6 && !rf_ip_is_zero(&network->gateway6))
 			unanswered = rf_answer_too_big6(ctx, pkt, mtu, &network->gateway6);
-		else if (network->gateway4)
+		else if (!pkt->is_v6 && network->gateway4)
 			unanswered = rf_answer_too_big4(ctx, pkt, mtu, network->gateway4);
 	}
 	return unanswered ? rf_drop(ctx, RF_REASON_TOO_BIG) : rf_drop_told(ctx, RF_REASON_TOO_BIG);

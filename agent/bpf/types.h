@@ -187,7 +187,11 @@ struct rf_claims {
  * holder that is no claimant by now holds nothing.
  */
 struct rf_shared {
+	/* CLOCK_MONOTONIC: the first announcement that was heard of those within
+	 * RF_ANNOUNCE_NS. */
+	__u64 since_ns;
 	__u32 iface_id; /* controller's: its index may be another's by now */
+	__u32 changes;	/* of holder or MAC since then */
 	__u8 mac[6];	/* that it announced: its pair's or its own */
 	__u8 pad[2];
 };

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use ringfence_agent::bpf::consts::{RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_SCTP, RF_TABLE_TCP, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Action, Hook, Reason};
+use ringfence_agent::bpf::consts::{
+    RF_IFACE_BARE_METAL, RF_TABLE_ICMP, RF_TABLE_ICMP6, RF_TABLE_SCTP, RF_TABLE_TCP, RF_TABLE_UDP,
+};
+use ringfence_agent::bpf::{Action, Hook, Iface, Reason};
 
 use crate::builder::{Packet, SYN, icmp_error};
 use crate::net::ip;
@@ -82,6 +84,27 @@ fn a_router_beyond_the_uplink_may_tell_of_a_flow_there() {
         world.passes(FROM, web.ifindex, &world.routed(&web, asked));
         let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &error);
         assert_eq!(decision.ifindex, web.ifindex);
+    }
+}
+
+/// What goes to a machine leaves by the uplink, and its path may be narrower behind it.
+#[test]
+fn a_router_on_the_way_to_a_machine_may_tell_of_a_flow_there() {
+    let mut world = world();
+    world.allow(1, 4, RF_TABLE_UDP);
+    let (web, app, db) = (world.web, world.app, world.db);
+    let maps = world.datapath.maps();
+    let iface = maps.ifaces.get(&db.index).unwrap().unwrap();
+    maps.ifaces.put(&db.index, &Iface { flags: RF_IFACE_BARE_METAL, ..iface }).unwrap();
+    for (v6, router) in [(false, "192.0.2.77"), (true, "2001:db8::77")] {
+        let asked = Packet::udp(web.ip(v6), db.ip(v6), (4000, 53));
+        let error = icmp_error(ip(router), asked.src, &asked.ip()).macs(NEXT_HOP_MAC, UPLINK_MAC).build();
+        world.drops(Hook::FromUplink, world.uplink, &error, Reason::NoConnection);
+        world.passes(FROM, web.ifindex, &world.routed(&web, asked.clone()));
+        let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &error);
+        assert_eq!(decision.ifindex, web.ifindex);
+        let third = world.bridged(&app, &web, icmp_error(app.ip(v6), web.ip(v6), &asked.ip()));
+        world.drops(FROM, app.ifindex, &third, Reason::NoConnection);
     }
 }
 

@@ -265,3 +265,68 @@ fn a_copy_that_cannot_leave_is_a_drop_of_its_own() {
     let expected = [("1 from".to_owned(), 1), (format!("device {} no_host", web.ifindex), 1)];
     assert_eq!(moved, BTreeMap::from(expected));
 }
+
+#[test]
+fn a_dhcp_server_on_another_host_is_heard_only_if_it_has_no_port_security() {
+    let far = FarHost::new();
+    let db = far.world.db;
+    far.world.group(BACK, RF_GROUP_MULTICAST, &[3], &[FAR]);
+    let offer = Packet::udp(db.v4, ip("255.255.255.255"), (67, 68)).macs(db.mac, BROADCAST).build();
+    far.refused(FAR_V4, BACK, &offer, Reason::DhcpServer);
+    let link_local = Packet::udp(ip("fe80::ff:fe00:104"), ip("ff02::1"), (547, 546));
+    far.refused(FAR_V4, BACK, &link_local.macs(db.mac, group_mac(ip("ff02::1"))).build(), Reason::DhcpServer);
+    far.world.without_port_security(&db);
+    assert_eq!(far.sends(FAR_V4, BACK, &offer).reason, 0);
+}
+
+#[test]
+fn a_router_without_port_security_is_heard_on_its_own_host_alone() {
+    let net = Net::new();
+    let web = net.world().web;
+    net.world().without_port_security(&web);
+    let advertisement = Packet::icmp(ip("fe80::ff:fe00:101"), ip("ff02::1"), (134, 0), [0; 4]);
+    let frame = advertisement.payload(&[0; 8]).ttl(255).macs(web.mac, group_mac(ip("ff02::1"))).build();
+    net.web.send(&frame, None);
+    assert_eq!(net.received(), ([vec![], vec![frame], vec![]], vec![]));
+}
+
+/// RFC 3590: who has no address yet, or one of its own making, reports the groups that it listens to.
+#[test]
+fn listeners_report_from_any_link_local_address_and_from_none() {
+    let far = FarHost::new();
+    let (web, db) = (far.world.web, far.world.db);
+    far.world.group(FRONT, RF_GROUP_MULTICAST, &[1, 2], &[]);
+    far.world.group(BACK, RF_GROUP_MULTICAST, &[3], &[FAR]);
+    let says = |from: &Workload, source: &str, kind| {
+        let packet = Packet::icmp(ip(source), ip("ff02::16"), (kind, 0), [0; 4]).ttl(1);
+        packet.macs(from.mac, group_mac(ip("ff02::16"))).build()
+    };
+    for source in ["::", "fe80::1234"] {
+        let output = far.world.run(FROM, web.ifindex, &says(&web, source, 143));
+        let decision = far.world.decision();
+        assert_eq!((output.action, decision.reason, decision.action), (2, 0, Action::RF_ACTION_COPIES), "{source}");
+        assert_eq!(far.sends(FAR_V4, BACK, &says(&db, source, 143)).reason, 0);
+        far.refused(STRANGER, BACK, &says(&db, source, 143), Reason::OuterSource);
+        // A query is a router's.
+        far.world.drops(FROM, web.ifindex, &says(&web, source, 130), Reason::SourceAddress);
+    }
+}
+
+#[test]
+fn what_leaves_by_the_overlay_bears_no_mark_of_the_copies_here() {
+    let world = World::new();
+    let web = world.web;
+    sh("ip link set dev app up; ip link set dev app-in up");
+    world.group(FRONT, RF_GROUP_MULTICAST, &[1, 2], &[FAR]);
+    assert_eq!(world.run(FROM, web.ifindex, &to_group(&web, "239.1.2.3").build()).mark, 0);
+}
+
+#[test]
+fn a_group_that_lost_its_members_is_within_the_bound() {
+    let world = World::new();
+    let web = world.web;
+    world.group(FRONT, RF_GROUP_MULTICAST, &[], &[]);
+    world.run(FROM, web.ifindex, &to_group(&web, "239.1.2.3").build());
+    let decision = world.decision();
+    assert_eq!((decision.reason, decision.action), (0, Action::RF_ACTION_COPIES));
+}

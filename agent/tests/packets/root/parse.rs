@@ -160,3 +160,26 @@ fn an_ipv4_address_is_no_neighbour_in_ipv6() {
     let frame = question.payload(&octets.octets()).ttl(255).macs(world.web.mac, [0x33, 0x33, 0xff, 0, 0, 12]).build();
     world.drops(Hook::FromWorkload, world.web.ifindex, &frame, Reason::UnansweredNeighbour);
 }
+
+#[test]
+fn options_are_stepped_over_but_a_source_route_is_refused() {
+    let world = world();
+    let (web, app) = (world.web, world.app);
+    let with = |options: &[u8]| {
+        let mut packet = Packet::udp(web.v4, app.v4, (4000, 53));
+        packet.options = options.to_vec();
+        world.bridged(&web, &app, packet)
+    };
+    // Record route, and after the end of options anything.
+    for options in [&[7, 7, 4, 0, 0, 0, 0, 0][..], &[1, 1, 1, 0], &[0, 131, 3, 4]] {
+        world.passes(Hook::FromWorkload, web.ifindex, &with(options));
+    }
+    for kind in [131, 137] {
+        for options in [[kind, 7, 4, 192, 0, 2, 1, 0], [1, 7, 3, 4, kind, 3, 4, 0]] {
+            world.drops(Hook::FromWorkload, web.ifindex, &with(&options), Reason::SourceRoute);
+        }
+    }
+    for options in [[7, 0, 4, 0], [7, 5, 4, 0]] {
+        world.drops(Hook::FromWorkload, web.ifindex, &with(&options), Reason::Malformed);
+    }
+}

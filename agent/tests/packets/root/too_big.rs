@@ -1,12 +1,12 @@
 //! What is too long for the path is answered.
 
-use ringfence_agent::bpf::consts::{RF_TABLE_TCP, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Hook, Reason, TestContext};
+use ringfence_agent::bpf::consts::{RF_TABLE_SCTP, RF_TABLE_TCP, RF_TABLE_UDP};
+use ringfence_agent::bpf::{Hook, Ip, Pod, Reason, TestContext, Vni};
 
 use crate::builder::{ACK, Packet, SYN};
 use crate::checksum::assert_right;
 use crate::net::ip;
-use crate::world::{BACK, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, UPLINK_MAC, World};
+use crate::world::{BACK, FRONT, GATEWAY_MAC, NEXT_HOP_MAC, OUTSIDE, OUTSIDE6, UPLINK_MAC, World};
 
 const REDIRECT: i32 = 7;
 
@@ -109,4 +109,31 @@ fn without_a_gateway_or_with_less_than_the_quote_nothing_is_said() {
     let short = Packet::udp(web.v4, world.db.v4, (4000, 53)).length(500);
     world.drops(Hook::FromWorkload, web.ifindex, &world.routed(&web, short), Reason::TooBig);
     assert_eq!(world.db.vni, BACK);
+}
+
+/// Of SCTP each segment has a length of its own, which the size of 0xffff stands for (GSO_BY_FRAGS).
+#[test]
+fn a_packet_of_segments_of_several_lengths_is_not_too_big_as_a_whole() {
+    let mut world = world();
+    world.allow(1, 3, RF_TABLE_SCTP);
+    let web = world.web;
+    let long = Packet::sctp(web.v4, world.cache.v4, (4000, 36412)).length(3400);
+    let frame = world.routed(&web, long);
+    for (gso_size, reason) in [(0, Reason::TooBig as u32), (0xffff, 0)] {
+        let context = TestContext { ifindex: web.ifindex, gso_size, gso_segs: 3, ..TestContext::default() };
+        world.datapath.test_run(Hook::FromWorkload, &frame, &context).unwrap();
+        assert_eq!(world.decision().reason, reason, "{gso_size}");
+    }
+}
+
+#[test]
+fn a_network_without_a_gateway_of_the_family_tells_nobody() {
+    let world = world();
+    let (web, maps) = (world.web, world.datapath.maps());
+    let network = maps.vnis.get(&FRONT).unwrap().unwrap();
+    maps.vnis.put(&FRONT, &Vni { gateway4: 0, gateway6: Ip::zeroed(), ..network }).unwrap();
+    for (src, dst) in [(web.v4, world.cache.v4), (web.v6, world.cache.v6)] {
+        let long = Packet::udp(src, dst, (4000, 53)).length(1451);
+        world.drops(Hook::FromWorkload, web.ifindex, &world.routed(&web, long), Reason::TooBig);
+    }
 }

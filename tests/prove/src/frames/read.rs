@@ -3,7 +3,7 @@
 //!
 //! Strict where a packet is judged: every byte that says who speaks to whom about what must be there, once, and inside of
 //! what the headers around it say is theirs. What judges nothing (checksums, the length field of UDP, the content of
-//! options) is for the receiver to refuse.
+//! options but for source routes) is for the receiver to refuse.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -201,6 +201,7 @@ fn ipv4(bytes: &[u8]) -> Result<Packet, Malformed> {
         return Err("IPv4 header contradicts itself");
     }
     let payload = bytes.get(header..length).ok_or("IPv4 packet cut short")?;
+    options(&bytes[20..header])?;
     let ip = |at: usize| IpAddr::from([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let place = u16::from_be_bytes([head[6], head[7]]);
     let (offset, more) = (usize::from(place & 0x1fff) * 8, place & 0x2000 != 0);
@@ -213,6 +214,20 @@ fn ipv4(bytes: &[u8]) -> Result<Packet, Malformed> {
     let (says, judged) = if offset > 0 { (Says::Rest, 0) } else { upper(next, payload, false)? };
     let fragment = fragment.map(|it| Fragment { judged, ..it });
     Ok(Packet { src: ip(12), dst: ip(16), ttl: head[8], length, fragment, says })
+}
+
+/// RFC 791 3.1: a source route (131, 137) leads past the destination.
+fn options(mut rest: &[u8]) -> Result<(), Malformed> {
+    while let [kind, behind @ ..] = rest {
+        rest = match (kind, behind.first()) {
+            (0, _) => return Ok(()),
+            (1, _) => behind,
+            (131 | 137, _) => return Err("a source route"),
+            (_, Some(length @ 2..)) => rest.get(usize::from(*length)..).ok_or("an option cut short")?,
+            _ => return Err("an option without a length"),
+        };
+    }
+    Ok(())
 }
 
 /// RFC 8200.
