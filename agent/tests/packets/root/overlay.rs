@@ -202,6 +202,8 @@ fn an_answer_must_come_by_the_way_on_which_its_source_lives() {
 
     let decision = far.sends(FAR_V4, FRONT, &by_overlay(db.v4));
     assert_eq!((decision.reason, decision.judged), (0, 0), "by its connection");
+    // Now that it is established, too.
+    far.refused(STRANGER, FRONT, &by_overlay(db.v4), Reason::OuterSource);
     let (_, decision) = world.passes(Hook::FromUplink, world.uplink, &by_uplink(ip(OUTSIDE)));
     assert_eq!(decision.judged, 0);
     // Where the uplink is the other host's by now, its way is the right one, and the flow goes on.

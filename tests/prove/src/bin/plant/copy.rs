@@ -67,6 +67,8 @@ impl Copy {
     pub(super) fn cargo(&self, arguments: &[&str]) -> Result<Output, Ended> {
         let mut cargo = Command::new("cargo");
         cargo.args(arguments).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        // A build differs from the one before by a line.
+        cargo.env("CARGO_INCREMENTAL", "1");
         output("cargo", &mut cargo)
     }
 
