@@ -43,6 +43,8 @@ pub use tuple::Tuple;
 const LOOPBACK: u32 = 1;
 /// As agents have it by default.
 pub const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0x00, 0x00, 0x01];
+/// Of the overlay (RFC 7348).
+pub const VXLAN_PORT: u16 = 4789;
 /// The port that questions come from unless they say so.
 const SOURCE_PORT: u16 = 40_000;
 /// How long a connection lives here without a packet, whatever it is of: not longer than a machine is up.
@@ -146,7 +148,7 @@ impl Engine {
             pin_dir,
             overlay_ifindex: stage::OVERLAY_IFINDEX,
             gateway_mac: GATEWAY_MAC,
-            vxlan_port: 0,
+            vxlan_port: VXLAN_PORT,
             controller_port: 0,
             guard: false,
             timeouts: Timeouts::all(LIVES),

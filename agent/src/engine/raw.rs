@@ -18,6 +18,10 @@ pub enum Way {
     Uplink,
     /// From the host's stack, out of the uplink.
     HostToUplink,
+    /// From a machine, out of its NIC.
+    OutOfNic(u32),
+    /// To a machine, by its NIC.
+    IntoNic(u32),
     /// From another host.
     Overlay {
         /// The VNI it bears.
@@ -80,6 +84,8 @@ pub(super) struct Ran {
 
 /// The other host's underlay address.
 pub const FAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 2));
+/// This host's.
+pub const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
 /// Of no host.
 pub const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 3));
 
@@ -109,6 +115,8 @@ impl Engine {
         let (hook, ifindex) = match way {
             Way::Workload(interface) => (Hook::FromWorkload, of(interface)?),
             Way::Host(interface) => (Hook::ToWorkload, of(interface)?),
+            Way::OutOfNic(interface) => (Hook::FromHost, of(interface)?),
+            Way::IntoNic(interface) => (Hook::ToHost, of(interface)?),
             Way::Uplink => (Hook::FromUplink, super::stage::UPLINK_IFINDEX),
             Way::HostToUplink => (Hook::ToUplink, super::stage::UPLINK_IFINDEX),
             Way::Overlay { .. } => (Hook::FromOverlay, super::stage::OVERLAY_IFINDEX),

@@ -12,7 +12,11 @@ use ringfence_policy::{
     model::{DEFAULT_ALLOW, DEFAULT_DENY},
 };
 
-use super::{GATEWAY_MAC, frame::Packet, raw::FAR};
+use super::{
+    GATEWAY_MAC,
+    frame::Packet,
+    raw::{self, FAR},
+};
 use crate::{
     bpf::{
         Hook, Run,
@@ -85,12 +89,11 @@ impl Stage {
     pub(super) fn on(bundle: &Bundle, host: &str) -> Self {
         let mut bundle = bundle.clone();
         let mut links = BTreeMap::from([(UPLINK.to_owned(), LinkRef { ifindex: UPLINK_IFINDEX, mtu: MTU })]);
-        let here = IpAddr::from([198, 51, 100, 1]);
         let away = bundle.interfaces.iter().map(|it| it.host.clone()).filter(|other| other != host);
         let away: BTreeSet<String> = away.collect();
         let away = away.into_iter().map(|name| CompiledHost { name, underlay: vec![FAR] });
         bundle.topology.hosts =
-            [CompiledHost { name: host.to_owned(), underlay: vec![here] }].into_iter().chain(away).collect();
+            [CompiledHost { name: host.to_owned(), underlay: vec![raw::HERE] }].into_iter().chain(away).collect();
         bundle.topology.uplink = Some(CompiledUplink { host: host.to_owned(), ..uplink() });
         for (interface, ifindex) in bundle.interfaces.iter_mut().zip(UPLINK_IFINDEX + 1..) {
             interface.device = format!("i{}", interface.id);
@@ -99,7 +102,7 @@ impl Stage {
             }
         }
         let host = host.to_owned();
-        let underlay = vec![here];
+        let underlay = vec![raw::HERE];
         let site =
             Site { host, underlay, overlay_mtu: MTU, overlay_ifindex: OVERLAY_IFINDEX, links, ..Site::default() };
         Self::over(bundle, site)

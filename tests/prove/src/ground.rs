@@ -86,7 +86,10 @@ impl Ground {
             port_security: interface.port_security,
         };
         let seats = interfaces.map(seat).collect();
-        let subnets = || bundle.topology.networks.iter().flat_map(|network| &network.subnets);
+        // Routers and neighbours of machines are the physical network's: nobody's of the domain.
+        let physical = |vni| bundle.interfaces.iter().any(|it| it.bare_metal && it.vni == vni);
+        let networks = || bundle.topology.networks.iter().filter(|network| !physical(network.vni));
+        let subnets = || networks().flat_map(|network| &network.subnets);
         Ok(Self {
             rules: of_rules(objects),
             seats,

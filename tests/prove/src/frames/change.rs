@@ -17,6 +17,8 @@ pub enum Change {
     Without(String),
     /// A policy denies what it allowed, and allows what it denied.
     Turned(String),
+    /// A policy is stateless, or is not any more: answers are judged, too.
+    Stateless(String),
     /// A workload runs on the other host.
     Moved(String),
     /// Every interface of a workload lacks the last of its addresses.
@@ -32,7 +34,7 @@ impl Change {
             let key = object.key().to_string();
             let change = match &object.spec {
                 Spec::Workload(_) => random.one([Self::Without, Self::Moved, Self::Barer])(key),
-                Spec::Policy(_) => random.one([Self::Without, Self::Turned])(key),
+                Spec::Policy(_) => random.one([Self::Without, Self::Turned, Self::Stateless])(key),
                 _ => continue,
             };
             if ground.changed(&change.made(objects)).is_ok() {
@@ -44,7 +46,7 @@ impl Change {
 
     /// The world after it.
     pub fn made(&self, objects: &[Object]) -> Vec<Object> {
-        let (Self::Without(key) | Self::Turned(key) | Self::Moved(key) | Self::Barer(key)) = self;
+        let (_, key) = self.words();
         let mut made = objects.to_vec();
         if let Self::Without(_) = self {
             made.retain(|object| object.key().to_string() != *key);
@@ -62,8 +64,10 @@ impl Change {
                     rule.action = if rule.action == "deny" { "allow" } else { "deny" }.to_owned();
                 }
             }
+            (Self::Stateless(_), Spec::Policy(policy)) => policy.stateless = !policy.stateless,
             (Self::Moved(_), Spec::Workload(workload)) => {
-                for interface in &mut workload.interfaces {
+                // A machine stays where it is.
+                for interface in workload.interfaces.iter_mut().filter(|_| !workload.bare_metal) {
                     let other = HOSTS.into_iter().find(|host| *host != interface.host);
                     interface.host = other.unwrap_or_default().to_owned();
                 }
@@ -77,12 +81,24 @@ impl Change {
         }
     }
 
+    /// What happens, to which object.
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Without(key) => ("without", key),
+            Self::Turned(key) => ("turned", key),
+            Self::Stateless(key) => ("stateless", key),
+            Self::Moved(key) => ("moved", key),
+            Self::Barer(key) => ("barer", key),
+        }
+    }
+
     /// Reads what [`Display`](fmt::Display) wrote.
     pub fn read(text: &str) -> Option<Self> {
         let (kind, key) = text.split_once(' ')?;
         let kind = match kind {
             "without" => Self::Without,
             "turned" => Self::Turned,
+            "stateless" => Self::Stateless,
             "moved" => Self::Moved,
             "barer" => Self::Barer,
             _ => return None,
@@ -93,12 +109,7 @@ impl Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, key) = match self {
-            Self::Without(key) => ("without", key),
-            Self::Turned(key) => ("turned", key),
-            Self::Moved(key) => ("moved", key),
-            Self::Barer(key) => ("barer", key),
-        };
+        let (kind, key) = self.words();
         write!(f, "{kind} {key}")
     }
 }

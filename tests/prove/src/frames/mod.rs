@@ -8,6 +8,7 @@
 //! | `model` | what passed before |
 //! | `oracle`, `answers` | what must not become of a frame |
 //! | `draft`, `talk`, `stream` | frames of flows |
+//! | `machines`, `nic` | bare-metal workloads, and what is built in for them |
 //! | `mutate` | frames changed |
 //! | `change` | the world changed while they are under way |
 //! | `script` | worlds and frames, played; files of the corpus |
@@ -16,8 +17,10 @@
 pub mod answers;
 pub mod change;
 pub mod draft;
+pub mod machines;
 pub mod model;
 pub mod mutate;
+pub mod nic;
 pub mod oracle;
 pub mod read;
 pub mod run;

@@ -55,8 +55,16 @@ impl Oracle<'_> {
             Err(Some(_)) => return Ok(()),
         };
         let read = read(frame).map_err(|wrong| format!("passed, and is malformed: {wrong}"))?;
+        if self.seats.is_built_in(way, &read) {
+            // Without a priority tag, if it bore one.
+            let untagged = [&frame[..12], &frame[read.at - 2..]].concat();
+            let passed = target == Target::On && sent.frame == untagged;
+            return if passed { Ok(()) } else { Err(format!("changed at a NIC: {}", hex(&sent.frame))) };
+        }
         let packet = match &read.carries {
             Carried::Ip(packet) if !answers::is_neighbour_discovery(packet) => packet,
+            // What is nearly that is a packet like any there: no receiver takes it for more.
+            Carried::Ip(packet) if matches!(way, Way::OutOfNic(_) | Way::IntoNic(_)) => packet,
             _ => return self.seats.check_neighbour(way, &read, target, &sent.frame),
         };
         if target == Target::Back {
@@ -165,7 +173,13 @@ impl Oracle<'_> {
             (Way::Overlay { remote, .. }, Owner::Interface(interface, _)) => {
                 remote == FAR && !self.seats.is_here(interface)
             }
-            (Way::Uplink, Owner::Outside) => frame.dst_mac == DEVICE_MAC,
+            (Way::Uplink, from) => from.is_beyond() && frame.dst_mac == DEVICE_MAC,
+            (Way::OutOfNic(id), Owner::Interface(interface, mac)) => {
+                interface.id == id && [interface.mac, mac].contains(&frame.src_mac)
+            }
+            // Who else may send there is the network's affair.
+            (Way::IntoNic(id), Owner::Interface(interface, _)) => interface.id != id && frame.dst_mac == DEVICE_MAC,
+            (Way::IntoNic(_), Owner::Outside) => frame.dst_mac == DEVICE_MAC,
             (Way::Host(_), _) => true,
             _ => false,
         };
@@ -214,8 +228,15 @@ impl Oracle<'_> {
             (Way::Workload(_) | Way::Uplink, Target::Remote { vni, host }, Owner::Interface(interface, _)) => {
                 !self.seats.is_here(interface) && interface.vni == vni && host == Some(FAR)
             }
-            (Way::Workload(_), Target::Uplink, Owner::Outside) => frame.dst_mac == GATEWAY_MAC,
-            (Way::Overlay { vni, .. }, Target::Uplink, Owner::Outside) => {
+            (Way::Workload(_), Target::Uplink, to) => to.is_beyond() && frame.dst_mac == GATEWAY_MAC,
+            (Way::OutOfNic(_), Target::On, Owner::Interface(..) | Owner::Outside) => true,
+            // Somebody without port security had answered from there.
+            (Way::OutOfNic(_), Target::On, Owner::OnLink) => {
+                let opener = Opener::of(packet, [source, End::Address(packet.dst)]);
+                opener.is_none_or(|it| self.model.flows_of(&it).next().is_some())
+            }
+            (Way::IntoNic(id), Target::On, Owner::Interface(interface, _)) => interface.id == id,
+            (Way::Overlay { vni, .. }, Target::Uplink, to) if to.is_beyond() => {
                 vni == self.seats.ground.bundle.topology.transit_vni && frame.dst_mac == GATEWAY_MAC
             }
             _ => false,

@@ -16,6 +16,7 @@ use ringfence_agent::{
 
 use super::{
     change::{Change, Worlds},
+    machines::machines,
     mutate::{mutate, nearly},
     oracle::Wrong,
     read::{Carried, ETHERNET, Says, read},
@@ -100,9 +101,12 @@ pub fn run(
 
 /// A world, what is said in it at each moment while it changes, and mutations of that.
 fn world(engine: &mut Engine, seed: u64, done: &mut Done) -> Result<Option<Found>, ChainError> {
-    let World { objects } = World::generate(seed);
-    let ground = Ground::new(&objects)?;
+    let World { mut objects } = World::generate(seed);
     let mut random = Random::new(!seed);
+    if random.chance(50) {
+        objects.extend(machines(&mut random));
+    }
+    let ground = Ground::new(&objects)?;
     let here = random.one([Here::All, Here::One(HOSTS[0]), Here::One(HOSTS[1])]);
     let changes = Change::of(&mut random, &ground, &objects, CHANGES);
     let worlds = Worlds::new(&objects, &changes)?;
@@ -123,7 +127,8 @@ fn world(engine: &mut Engine, seed: u64, done: &mut Done) -> Result<Option<Found
             let flow = maker.case().map(|case| case.flow);
             let said = match (random.below(100), flow) {
                 (0..45, flow) => talker.stream(flow),
-                (45..90, Some(flow)) => talker.conversation(&flow),
+                (45..80, Some(flow)) => talker.conversation(&flow),
+                (80.., _) if random.chance(50) => talker.at_nic().into_iter().collect(),
                 _ => talker.aside().into_iter().collect(),
             };
             for shot in said {
@@ -167,6 +172,15 @@ fn mutated(random: &mut Random, talker: &mut Talker<'_>, steps: &[Step]) -> Opti
     let mut shot = Shot { plain: false, ..one.clone() };
     if random.chance(20) {
         shot.way = talker.any_way();
+        // From another's device, with its MAC address.
+        if let Way::Workload(id) = shot.way
+            && let Some(interface) = talker.seats.interface(id)
+            && random.chance(50)
+            && let Some(mac) = shot.frame.get_mut(6..12)
+        {
+            mac.copy_from_slice(&interface.mac);
+            return Some(shot);
+        }
     }
     if matches!(shot.way, Way::Overlay { .. }) && random.chance(40) {
         shot.way = talker.any_overlay();
@@ -197,6 +211,8 @@ impl Done {
         let program = match shot.way {
             Way::Workload(_) => "from_workload",
             Way::Host(_) => "to_workload",
+            Way::OutOfNic(_) => "from_host",
+            Way::IntoNic(_) => "to_host",
             Way::Uplink => "from_uplink",
             Way::HostToUplink => "to_uplink",
             Way::Overlay { .. } => "from_overlay",

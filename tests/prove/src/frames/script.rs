@@ -228,6 +228,8 @@ fn way_text(ground: &Ground, way: Way) -> String {
     match way {
         Way::Workload(id) => format!("workload:{}", of(id)),
         Way::Host(id) => format!("host:{}", of(id)),
+        Way::OutOfNic(id) => format!("out-of-nic:{}", of(id)),
+        Way::IntoNic(id) => format!("into-nic:{}", of(id)),
         Way::Uplink => "uplink".to_owned(),
         Way::HostToUplink => "host-to-uplink".to_owned(),
         Way::Overlay { vni, remote } => format!("overlay:{vni}/{remote}"),
@@ -244,6 +246,8 @@ fn read_way(ground: &Ground, text: &str) -> Option<Way> {
     Some(match kind {
         "workload" => Way::Workload(interface()?),
         "host" => Way::Host(interface()?),
+        "out-of-nic" => Way::OutOfNic(interface()?),
+        "into-nic" => Way::IntoNic(interface()?),
         "uplink" => Way::Uplink,
         "host-to-uplink" => Way::HostToUplink,
         "overlay" => {

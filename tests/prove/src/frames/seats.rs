@@ -44,6 +44,16 @@ pub enum Owner<'a> {
     NotUnicast,
 }
 
+impl Owner<'_> {
+    /// Whether the domain's uplink leads there: the overlay reaches no machine.
+    pub fn is_beyond(&self) -> bool {
+        match self {
+            Self::Interface(interface, _) => interface.bare_metal,
+            other => matches!(other, Self::Outside),
+        }
+    }
+}
+
 impl<'a> Seats<'a> {
     /// Every interface.
     pub fn interfaces(&self) -> impl Iterator<Item = &'a CompiledInterface> {
@@ -66,7 +76,9 @@ impl<'a> Seats<'a> {
     /// Whether a frame can come by a way.
     pub fn has(&self, way: Way) -> bool {
         match way {
-            Way::Workload(id) | Way::Host(id) => self.interface(id).is_some_and(|it| self.is_here(it)),
+            Way::Workload(id) | Way::Host(id) | Way::OutOfNic(id) | Way::IntoNic(id) => {
+                self.interface(id).is_some_and(|it| self.is_here(it))
+            }
             _ => true,
         }
     }
@@ -103,22 +115,34 @@ impl<'a> Seats<'a> {
             End::Host => None,
         };
         let device = [0; 6];
+        let next_hop = [2, 0xee, 0, 0, 0, 1];
         match (source, other) {
-            (End::Address(address), _) => match (self.owner(address), other) {
-                (Owner::Interface(interface, mac), _) if self.is_here(interface) => {
-                    Some((Way::Workload(interface.id), mac))
+            (End::Address(address), other) => match (self.owner(address), other) {
+                (Owner::Interface(from, mac), _) if self.is_here(from) => {
+                    Some((if from.bare_metal { Way::OutOfNic(from.id) } else { Way::Workload(from.id) }, mac))
                 }
-                (Owner::Interface(..), Some(Owner::Interface(to, _))) if self.is_here(to) => {
-                    Some((Way::Overlay { vni: to.vni, remote: FAR }, GATEWAY_MAC))
+                (_, Some(Owner::Interface(to, _))) if to.bare_metal && self.is_here(to) => {
+                    Some((Way::IntoNic(to.id), next_hop))
                 }
-                (Owner::Interface(..), Some(Owner::Outside)) => {
+                (Owner::Interface(from, _), Some(Owner::Interface(to, _))) if self.is_here(to) => {
+                    Some(if from.bare_metal {
+                        (Way::Uplink, next_hop)
+                    } else {
+                        (Way::Overlay { vni: to.vni, remote: FAR }, GATEWAY_MAC)
+                    })
+                }
+                // Others of the domain reach what is beyond the uplink by this host.
+                (Owner::Interface(from, _), Some(beyond)) if !from.bare_metal && beyond.is_beyond() => {
                     let vni = self.ground.bundle.topology.transit_vni;
                     Some((Way::Overlay { vni, remote: FAR }, GATEWAY_MAC))
                 }
                 (Owner::Interface(..), _) => None,
-                _ => Some((Way::Uplink, [2, 0xee, 0, 0, 0, 1])),
+                (_, Some(Owner::Interface(to, _))) if to.bare_metal => None,
+                _ => Some((Way::Uplink, next_hop)),
             },
-            (End::Host, Some(Owner::Interface(to, _))) if self.is_here(to) => Some((Way::Host(to.id), device)),
+            (End::Host, Some(Owner::Interface(to, _))) if self.is_here(to) && !to.bare_metal => {
+                Some((Way::Host(to.id), device))
+            }
             (End::Host, _) => None,
         }
     }

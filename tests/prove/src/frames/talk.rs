@@ -99,7 +99,12 @@ impl<'a> Talker<'a> {
         };
         let mac = if self.random.chance(80) { interface.mac } else { other.mac };
         let gateways: Vec<IpAddr> = self.seats.ground.gateways().collect();
-        let way = self.random.one([Way::Workload(interface.id), Way::Workload(interface.id), Way::Uplink]);
+        let ways = if interface.bare_metal {
+            [Way::OutOfNic(interface.id), Way::OutOfNic(interface.id), Way::IntoNic(interface.id)]
+        } else {
+            [Way::Workload(interface.id), Way::Workload(interface.id), Way::Uplink]
+        };
+        let way = self.random.one(ways);
         let wanted = |random: &mut Random, v4: bool| {
             let known = [own(other, v4), random.pick(&gateways).copied().filter(|it| it.is_ipv4() == v4)];
             random.one([known[0], known[1], known[1]])
@@ -144,7 +149,7 @@ impl<'a> Talker<'a> {
         let id = self.random.pick(&here).map(|interface| interface.id);
         match (self.random.below(8), id) {
             (0..=3, Some(id)) => Way::Workload(id),
-            (4, Some(id)) => Way::Host(id),
+            (4, Some(id)) => self.random.one([Way::Host(id), Way::IntoNic(id), Way::OutOfNic(id)]),
             (5, _) => Way::Uplink,
             (6, _) => Way::HostToUplink,
             _ => self.any_overlay(),
@@ -166,7 +171,7 @@ impl<'a> Talker<'a> {
         self.port
     }
 
-    fn bare(&self, src: IpAddr, dst: IpAddr) -> Draft {
+    pub(super) fn bare(&self, src: IpAddr, dst: IpAddr) -> Draft {
         Draft {
             src_mac: DEVICE_MAC,
             dst_mac: GATEWAY_MAC,
@@ -201,8 +206,8 @@ impl<'a> Talker<'a> {
             _ => None,
         };
         let dst_mac = match (way, to, destination) {
-            (Way::Workload(_), _, End::Host) | (Way::Uplink, ..) => DEVICE_MAC,
-            (Way::Host(_) | Way::Overlay { .. }, Owner::Interface(_, mac), _) => mac,
+            (Way::Workload(_), _, End::Host) | (Way::Uplink | Way::IntoNic(_), ..) => DEVICE_MAC,
+            (Way::Host(_) | Way::Overlay { .. }, Owner::Interface(to, mac), _) if !to.bare_metal => mac,
             _ => near.filter(|_| self.random.chance(50)).unwrap_or(GATEWAY_MAC),
         };
         Some(Draft { src_mac, dst_mac, ..self.bare(of(source), of(destination)) })

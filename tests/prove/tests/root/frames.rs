@@ -16,6 +16,8 @@ const REACHED: &[&str] = &[
     "extension_header",
     "fragment",
     "from_host",
+    "of an open flow, dropped",
+    "of an open flow, passed",
     "gateway_service",
     "link_local",
     "malformed",
