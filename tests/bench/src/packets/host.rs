@@ -45,7 +45,6 @@ impl Host {
             guard: false,
             timeouts: Timeouts::default(),
             record: false,
-            #[cfg(debug_assertions)]
             verdict_off: false,
         })?;
         let bundle = cloud::bundle(scale)?;
