@@ -35,8 +35,8 @@ bench: ## what compiling and a packet cost: WHAT=compile|packets|lab, QUICK=1; J
 	@tests/setup.sh bench
 	@for what in $(or $(WHAT),compile packets lab); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--amount quick) $$what || exit 1; done
 
-plant: ## plant bugs in a copy of the tree and see the chain find each (root)
-	@cargo run --quiet -p ringfence-prove --bin plant
+plant: ## plant bugs in a copy of the tree and see each found: [LAYER=failures] [FAILURE=F11] [ONLY=WORDS OF ITS NAME] (root)
+	@cargo run --quiet -p ringfence-prove --bin plant -- --layer "$(LAYER)" --only "$(ONLY)" $(if $(FAILURE),--failure $(FAILURE))
 
 fmt: ## format Rust and C
 	cargo fmt --all

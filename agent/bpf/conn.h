@@ -6,7 +6,11 @@
  * What was judged (epochs, rules, denied) never changes in an entry: it is
  * replaced by a new one as a whole (life.h), so that two CPUs that judge at the same
  * time cannot leave the verdict of one under the epochs of the other. Only state and
- * counters change in place; a race between CPUs may lose a count, no more.
+ * counters change in place.
+ *
+ * An entry that is deleted or replaced meanwhile is no other flow's memory until the next
+ * insertion. So what was found is used at once, or found again: after a judgement
+ * (flow.h) and before it is ended (life.h).
  */
 #ifndef RINGFENCE_CONN_H
 #define RINGFENCE_CONN_H

@@ -35,7 +35,8 @@
  * 80,000 a second. */
 #define RF_SWEEP_MOST 4096
 #define RF_SWEEP_NS 50000000ULL
-/* The domain's epoch of a connection that the agent put there: no domain ever has it. */
+/* The domain's epoch of a connection that rf_clock does not have, since the agent put it
+ * there or the sweep lost it: no domain ever has it. */
 #define RF_EPOCH_NEVER 0xffffffffU
 /* One for each interface, whatever its index. */
 #define RF_ACCOUNTS 131072

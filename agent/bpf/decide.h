@@ -53,7 +53,11 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 			flow->reason = RF_REASON_TABLE_FULL;
 			return NULL;
 		}
-	} else {
+		/* By another CPU's judgement, if that was first. Else by our own, although what
+		 * we judged by has changed since. */
+		current = rf_conn_current(conn, pkt->domain);
+	}
+	if (current) {
 		denied = conn->denied;
 		reply_denied = conn->reply_denied;
 	}

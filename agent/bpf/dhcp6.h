@@ -201,6 +201,9 @@ static __noinline int rf_put_tail(struct __sk_buff *ctx, const struct rf_dhcp6_t
 {
 	__u32 len = sizeof(tail->client) + bpf_ntohs(tail->client.len);
 
+	/* Where clang knows that it has 16 bits it masks it, and the verifier forgets that
+	 * it is not 0. */
+	barrier_var(len);
 	if (len > sizeof(tail->client) + RF_DHCP6_DUID_MAX)
 		return -1;
 	*sum = rf_fold(rf_sum(&tail->client, sizeof(tail->client) + sizeof(tail->duid), 0));

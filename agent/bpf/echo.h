@@ -48,10 +48,11 @@ static __noinline int rf_answer_echo(struct __sk_buff *ctx, const struct rf_pkt 
 	/* Nothing is put together here, and no extension header is answered. */
 	if (pkt->icmp_role != RF_ICMP_REQUEST || pkt->fragment || rf_has_extensions(pkt))
 		return rf_drop(ctx, RF_REASON_GATEWAY_SERVICE);
+	/* As with a TTL, the message's checksum makes up for its type. */
 	if (rf_swap_macs(ctx, pkt) || rf_swap_ips(ctx, pkt) ||
 	    bpf_l4_csum_replace(ctx, type + RF_ICMP_CHECKSUM_OFFSET, request, reply,
 				sizeof(reply)) ||
-	    bpf_skb_store_bytes(ctx, type, &reply, sizeof(reply), BPF_F_RECOMPUTE_CSUM))
+	    bpf_skb_store_bytes(ctx, type, &reply, sizeof(reply), 0))
 		return rf_drop(ctx, RF_REASON_INTERNAL);
 	return rf_answer(ctx, pkt);
 }

@@ -209,7 +209,7 @@ static __noinline void rf_judge_again(const struct rf_pkt *pkt, const struct rf_
 
 /* Puts the new judgement into a connection's entry, and where its ends are by
  * now; its charge stays what it was. The entry stays, also when denied: a later change
- * may allow it again. NULL: there is no room. */
+ * may allow it again. The entry that is there now; NULL: there was no room for it. */
 static __noinline struct rf_conn *rf_renew_conn(const struct rf_pkt *pkt, struct rf_conn *conn,
 						const struct rf_flow *flow)
 {
@@ -217,9 +217,9 @@ static __noinline struct rf_conn *rf_renew_conn(const struct rf_pkt *pkt, struct
 
 	if (!fresh)
 		return NULL;
-	/* Another CPU is at it; this packet goes by its own judgement all the same. */
-	if (!rf_conn_claim(conn))
-		return conn;
+	/* Another CPU is at it. */
+	if (!rf_conn_claim(&flow->tuple, conn))
+		return rf_conn_look_up(&flow->tuple);
 	*fresh = *conn;
 	fresh->over = 0;
 	fresh->charge.half_open = __sync_lock_test_and_set(&conn->charge.half_open, 0);

@@ -39,8 +39,10 @@ static __always_inline int rf_decrement_ttl(struct __sk_buff *ctx, const struct 
 	if (bpf_l3_csum_replace(ctx, RF_L3_OFFSET + offsetof(struct iphdr, check), before, after,
 				sizeof(after)))
 		return -1;
+	/* The header's checksum makes up for it, so a checksum of the whole, which a NIC may
+	 * have computed, stays as it is. */
 	return bpf_skb_store_bytes(ctx, RF_L3_OFFSET + offsetof(struct iphdr, ttl), &ttl,
-				   sizeof(ttl), BPF_F_RECOMPUTE_CSUM);
+				   sizeof(ttl), 0);
 }
 
 /* What a router does: TTL less one, its own MAC as the source, `mac` as the

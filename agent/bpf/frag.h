@@ -89,15 +89,32 @@ static __always_inline struct rf_frags *rf_frags_make(const struct rf_frags_key 
 	return bpf_map_lookup_elem(&rf_frags, key);
 }
 
+/* The packet's place, else one that another packet yields; RF_FRAGS_EACH: there is
+ * none. Two walks, since the verifier would follow one that looks for both from each
+ * place that it may have found on the way. */
+static __always_inline __u32 rf_frag_place(const struct rf_frags *frags,
+					   const struct rf_frag_id *id, __u64 now)
+{
+	for (__u32 i = 0; i < RF_FRAGS_EACH; i++) {
+		if (rf_frag_is(&frags->frag[i], id))
+			return i;
+	}
+	for (__u32 i = 0; i < RF_FRAGS_EACH; i++) {
+		if (rf_frag_yields(&frags->frag[i], now))
+			return i;
+	}
+	return RF_FRAGS_EACH;
+}
+
 /* Keeps what a first fragment says. -1: its originator has no place left. Global,
  * as rf_ask is. */
 __noinline int rf_frag_keep(const struct rf_pkt *pkt, __u32 ifindex)
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
-	__u32 place = RF_FRAGS_EACH;
-	struct rf_frag frag = {.seen_ns = now};
+	struct rf_frag frag = {.seen_ns = now}, *kept;
 	struct rf_frags_key key;
 	struct rf_frags *frags;
+	__u32 place;
 
 	if (!pkt)
 		return -1;
@@ -120,19 +137,14 @@ __noinline int rf_frag_keep(const struct rf_pkt *pkt, __u32 ifindex)
 		return -1;
 
 	bpf_spin_lock(&frags->lock);
-	for (__u32 i = 0; i < RF_FRAGS_EACH; i++) {
-		if (rf_frag_is(&frags->frag[i], &frag.id)) {
-			/* Of two first ones either may be the one that counts. */
-			if (frags->frag[i].judged > frag.judged)
-				frag.judged = frags->frag[i].judged;
-			place = i;
-			break;
-		}
-		if (place == RF_FRAGS_EACH && rf_frag_yields(&frags->frag[i], now))
-			place = i;
+	place = rf_frag_place(frags, &frag.id, now);
+	if (place < RF_FRAGS_EACH) {
+		kept = &frags->frag[place];
+		/* Of two first ones either may be the one that counts. */
+		if (rf_frag_is(kept, &frag.id) && kept->judged > frag.judged)
+			frag.judged = kept->judged;
+		*kept = frag;
 	}
-	if (place < RF_FRAGS_EACH)
-		frags->frag[place] = frag;
 	bpf_spin_unlock(&frags->lock);
 	return place < RF_FRAGS_EACH ? 0 : -1;
 }

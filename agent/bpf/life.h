@@ -6,7 +6,7 @@
  *
  * rf_clock has the tuple of every entry, for the sweep (sweep.h).
  *
- * Who puts an entry's `over` to 1 alone deletes or replaces it, and gives back or
+ * Who claims an entry, by its `over`, alone deletes or replaces it, and gives back or
  * hands on what it was charged. Who comes second leaves it as it is.
  */
 #ifndef RINGFENCE_LIFE_H
@@ -26,9 +26,19 @@ struct {
 
 RF_MAP(rf_sweep, BPF_MAP_TYPE_ARRAY, __u32, struct rf_sweep, 1, 0);
 
-static __always_inline int rf_conn_claim(struct rf_conn *conn)
+/*
+ * Claims the entry that was found under the tuple; 0: it is another's to end. The memory
+ * of one that was deleted is another flow's at the next insertion, so only one that is
+ * still under its tuple afterwards is ours; the other flow gets its own back, to end.
+ */
+static __always_inline int rf_conn_claim(const struct rf_tuple *tuple, struct rf_conn *conn)
 {
-	return !__sync_lock_test_and_set(&conn->over, 1);
+	if (__sync_lock_test_and_set(&conn->over, 1))
+		return 0;
+	if (rf_conn_look_up(tuple) == conn)
+		return 1;
+	__sync_lock_test_and_set(&conn->over, 0);
+	return 0;
 }
 
 static __always_inline long rf_conn_put(const struct rf_tuple *tuple, const struct rf_conn *conn,
@@ -64,7 +74,7 @@ static __always_inline int rf_conn_begin(const struct rf_tuple *tuple)
 static __noinline enum rf_reason rf_conn_replace(const struct rf_tuple *tuple,
 						 const struct rf_conn *old, struct rf_conn *conn)
 {
-	/* The clock has what is there, but for what the agent put there. */
+	/* The clock has what is there, but for what the agent put there, and what it lost. */
 	int is_new = old->domain_epoch == RF_EPOCH_NEVER;
 
 	if (!rf_conn_put(tuple, conn, BPF_ANY) && !(is_new && rf_conn_begin(tuple)))
@@ -99,7 +109,7 @@ static __noinline enum rf_reason rf_conn_open(const struct rf_tuple *tuple, stru
 		if (old &&
 		    (rf_conn_expired(old, conn->seen_ns) ||
 		     rf_conn_reopens(old, pkt, tuple->side)) &&
-		    rf_conn_claim(old)) {
+		    rf_conn_claim(tuple, old)) {
 			rf_charge_release(&old->charge);
 			return rf_conn_replace(tuple, old, conn);
 		}

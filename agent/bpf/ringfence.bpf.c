@@ -125,17 +125,23 @@ int from_workload(struct __sk_buff *ctx)
 	return rf_decide(ctx, pkt);
 }
 
-/* The same as rf_tunnel, of a packet that never was in one. */
-static __always_inline void rf_tunnel_dry(struct __sk_buff *ctx, struct rf_pkt *pkt)
+/* Gives a packet of a test run, which never was in a tunnel, the one that its cb says. To
+ * the kernel it is one to send by, so who sent is the local address. */
+static __noinline void rf_give_tunnel(struct __sk_buff *ctx)
 {
-	__be32 *outer = (void *)&pkt->outer;
+	struct bpf_tunnel_key key = {.tunnel_id = ctx->cb[0]};
+	struct rf_ip from;
+	__be32 *words = (void *)&from;
 
-	pkt->vni = ctx->cb[0];
-	outer[0] = ctx->cb[1];
-	outer[1] = ctx->cb[2];
-	outer[2] = ctx->cb[3];
-	outer[3] = ctx->cb[4];
-	pkt->outer_family = rf_is_mapped4(&pkt->outer) ? RF_AF_INET : RF_AF_INET6;
+	for (int i = 0; i < 4; i++)
+		words[i] = ctx->cb[1 + i];
+	if (rf_is_mapped4(&from)) {
+		key.local_ipv4 = bpf_ntohl(rf_ip_v4(&from));
+		bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), 0);
+	} else {
+		__builtin_memcpy(key.local_ipv6, &from, sizeof(from));
+		bpf_skb_set_tunnel_key(ctx, &key, sizeof(key), BPF_F_TUNINFO_IPV6);
+	}
 }
 
 /* Who sent the frame, and what VNI it bears. */
@@ -143,10 +149,6 @@ static __noinline int rf_tunnel(struct __sk_buff *ctx, struct rf_pkt *pkt)
 {
 	struct bpf_tunnel_key key = {};
 
-	if (rf_config.dry) {
-		rf_tunnel_dry(ctx, pkt);
-		return 0;
-	}
 	pkt->outer_family = RF_AF_INET;
 	if (bpf_skb_get_tunnel_key(ctx, &key, sizeof(key), 0)) {
 		/* The other family is refused unless it is asked for. */
@@ -173,6 +175,8 @@ int from_overlay(struct __sk_buff *ctx)
 
 	if (!device || device->kind != RF_DEVICE_OVERLAY)
 		return rf_drop(ctx, RF_REASON_UNKNOWN_DEVICE);
+	if (rf_config.tunnel_in_cb)
+		rf_give_tunnel(ctx);
 	action = rf_config.verdict_off ? rf_unjudged_from_overlay(ctx, device)
 				       : rf_quick_from_overlay(ctx, device);
 	if (action != RF_LONG_WAY)

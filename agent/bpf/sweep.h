@@ -25,14 +25,15 @@ static long rf_sweep_next(__u64 index, __u64 *now)
 	if (bpf_map_pop_elem(&rf_clock, &tuple))
 		return 1;
 	conn = rf_conn_look_up(&tuple);
-	if (conn && !rf_conn_expired(conn, *now) && !bpf_map_push_elem(&rf_clock, &tuple, 0))
-		return 0;
-	if (conn && rf_conn_claim(conn)) {
+	if (conn && rf_conn_expired(conn, *now) && rf_conn_claim(&tuple, conn)) {
 		rf_charge_release(&conn->charge);
 		rf_conn_remove(&tuple);
-	} else if (conn && !bpf_map_push_elem(&rf_clock, &tuple, 0)) {
-		/* Another CPU is replacing it. */
-		return 0;
+	} else if (conn) {
+		/* It lives, or another CPU is replacing it. */
+		if (!bpf_map_push_elem(&rf_clock, &tuple, 0))
+			return 0;
+		/* The clock lost it; the flow's next packet puts it there again. */
+		conn->domain_epoch = RF_EPOCH_NEVER;
 	}
 	sweep = bpf_map_lookup_elem(&rf_sweep, &zero);
 	if (sweep)

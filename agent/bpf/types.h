@@ -507,13 +507,14 @@ struct rf_config {
 	__u8 gateway_mac[6];
 	__u8 record;	  /* write rf_decisions */
 	__u8 verdict_off; /* without policy and connections: unjudged.h */
-	/* Judge afresh and write nothing but rf_decisions; of a packet from the overlay,
-	 * take the tunnel from its cb: VNI, then the address it came from. */
-	__u8 dry;
+	__u8 dry;	  /* judge afresh and write nothing but rf_decisions */
 	__u8 guard; /* the guard is loaded, which knows what was given to the stack by its mark */
 	__be16 vxlan_port;
 	__be16 controller_port; /* 0: there is none */
-	__u8 pad[2];
+	/* For test runs: a packet from the overlay has its tunnel in its cb, the VNI, then the
+	 * address it came from. */
+	__u8 tunnel_in_cb;
+	__u8 pad;
 	/* Without a packet, until an entry goes: by RF_LIFE_* and enum rf_conn_state. */
 	__u64 timeout_ns[RF_LIVES][RF_CONN_STATES];
 };

@@ -35,6 +35,9 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Write decision records, for tests.
     pub record: bool,
+    /// Take the tunnel of frames from the overlay from [`TestContext::tunnel`](super::TestContext), for tests: frames of
+    /// a device have none there.
+    pub tunnel_in_cb: bool,
     /// Without policy and connections (`unjudged.h`): the negative control of tests, and what policy is measured against.
     /// No release build of the agent sets it.
     pub verdict_off: bool,
@@ -262,6 +265,7 @@ pub(super) fn configure(skel: &mut OpenRingfenceSkel<'_>, options: &Options, mar
         rodata.rf_config.vxlan_port = options.vxlan_port.to_be();
         rodata.rf_config.controller_port = options.controller_port.to_be();
         rodata.rf_config.record = u8::from(options.record);
+        rodata.rf_config.tunnel_in_cb = u8::from(options.tunnel_in_cb);
         rodata.rf_config.verdict_off = u8::from(options.verdict_off);
         rodata.rf_config.guard = u8::from(options.guard);
         rodata.rf_config.timeout_ns = options.timeouts.table();

@@ -48,6 +48,7 @@ impl Datapath {
         if let Some(rodata) = skel.maps.rodata_data.as_deref_mut() {
             rodata.rf_config.dry = 1;
             rodata.rf_config.record = 1;
+            rodata.rf_config.tunnel_in_cb = 1;
             rodata.rf_config.verdict_off = 0;
         }
         let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;

@@ -22,8 +22,8 @@ pub struct TestContext {
     pub gso_size: u32,
     /// How many segments.
     pub gso_segs: u32,
-    /// The tunnel it came in by: read by [`Hook::FromOverlay`] of a [`DryRun`](super::DryRun) only, since a test
-    /// run cannot give a packet a real one.
+    /// The tunnel it came in by: read by [`Hook::FromOverlay`] of a [`DryRun`](super::DryRun) and of programs loaded
+    /// with [`Options::tunnel_in_cb`](super::Options), since a test run cannot give a packet a real one.
     pub tunnel: Option<Tunnel>,
 }
 
@@ -37,7 +37,7 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// As the dry build reads it: the VNI, then the address in network byte order.
+    /// As the programs read it: the VNI, then the address in network byte order.
     fn cb(&self) -> [u32; 5] {
         let mut cb = [self.vni; 5];
         for (word, bytes) in cb[1..].iter_mut().zip(Ip::from(self.remote).bytes.chunks_exact(4)) {

@@ -85,6 +85,13 @@ pub(super) fn life(l4_proto: u8) -> u32 {
 pub(super) type TimeoutTable = [[u64; RF_CONN_STATES as usize]; RF_LIVES as usize];
 
 impl Timeouts {
+    /// The same for every protocol and state, for tests.
+    pub fn all(life: Duration) -> Self {
+        let same = AnswerTimeouts { unanswered: life, answered: life };
+        let tcp = TcpTimeouts { opening: life, established: life, closing: life, closed: life };
+        Self { tcp, udp: same, icmp: same, sctp: same, other: same }
+    }
+
     /// The table of the programs.
     pub(super) fn table(&self) -> TimeoutTable {
         let mut table = TimeoutTable::default();

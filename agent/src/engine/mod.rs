@@ -8,13 +8,15 @@
 //!
 //! `ringfence policy test --engine kernel` answers by it, and the proof chain (docs/PROOFS.md) ends in it.
 
+use std::time::Duration;
+
 use ringfence_policy::{
     bundle::Bundle,
     evaluate::{Flow, Verdict},
 };
 
 use crate::{
-    bpf::{self, Action as Fate, BpfError, Datapath, DryRun, Options, Reason, Run, TestContext, Timeouts},
+    bpf::{self, Action as Fate, BpfError, Datapath, Options, Reason, Run, TestContext, Timeouts},
     lower::{Full, image::Image},
 };
 
@@ -25,6 +27,7 @@ pub mod raw;
 mod share;
 mod stage;
 mod tuple;
+pub mod twice;
 
 pub use force::put_in_force;
 use frame::Packet;
@@ -33,6 +36,7 @@ pub use share::Share;
 pub use stage::DEVICE_MAC;
 pub(crate) use stage::Entry;
 use stage::Stage;
+pub use tuple::Tuple;
 
 /// The loopback device, which every network namespace has: a test run needs some device, and what it is said to be is
 /// written before each.
@@ -41,6 +45,8 @@ const LOOPBACK: u32 = 1;
 pub const GATEWAY_MAC: [u8; 6] = [0x02, 0x52, 0x46, 0x00, 0x00, 0x01];
 /// The port that questions come from unless they say so.
 const SOURCE_PORT: u16 = 40_000;
+/// How long a connection lives here without a packet, whatever it is of: not longer than a machine is up.
+const LIVES: Duration = Duration::from_secs(30);
 /// A program's result: the packet goes nowhere.
 const TC_ACT_SHOT: i32 = 2;
 
@@ -118,10 +124,7 @@ pub struct Reply {
 /// The programs, loaded into namespaces of the thread that opened it, and one bundle.
 #[derive(Debug)]
 pub struct Engine {
-    options: Options,
     datapath: Datapath,
-    /// The dry build, once a frame came by the overlay.
-    dry: Option<DryRun>,
     image: Image,
     stage: Option<Stage>,
     /// What the loopback device is said to be, as an ifindex of the stage.
@@ -146,13 +149,14 @@ impl Engine {
             vxlan_port: 0,
             controller_port: 0,
             guard: false,
-            timeouts: Timeouts::default(),
+            timeouts: Timeouts::all(LIVES),
             record: true,
+            tunnel_in_cb: true,
             verdict_off: false,
         };
         let datapath = Datapath::open(&options)?;
         let image = Image::default();
-        Ok(Self { options, datapath, dry: None, image, stage: None, plays: None, steps: 0 })
+        Ok(Self { datapath, image, stage: None, plays: None, steps: 0 })
     }
 
     /// Puts a bundle in force as it is at a moment (seconds since 1970-01-01T00:00:00Z), in place of the one before and
@@ -264,7 +268,13 @@ impl Engine {
     /// Deletes the connection of a packet, so that the next flow of the same ends is a new one.
     fn forget(&self, packet: &Packet) -> Result<(), EngineError> {
         let maps = self.datapath.maps();
-        match tuple::key(self.stage()?.bundle().domain_id, packet) {
+        let (source, destination) = packet.addresses();
+        let tuple = Tuple {
+            addresses: [source, destination],
+            ports: [packet.ports.0, packet.ports.1],
+            protocol: packet.protocol,
+        };
+        match tuple.key(self.stage()?.bundle().domain_id) {
             tuple::Key::V4(key) => maps.remove_conn4(&key)?,
             tuple::Key::V6(key) => maps.remove_conn6(&key)?,
         }

@@ -18,8 +18,7 @@ pub enum Way {
     Uplink,
     /// From the host's stack, out of the uplink.
     HostToUplink,
-    /// From another host. Judged by the dry build, since a test run cannot give a frame a tunnel: nothing is remembered
-    /// of it, and connections do not speak for it.
+    /// From another host.
     Overlay {
         /// The VNI it bears.
         vni: u32,
@@ -57,8 +56,26 @@ pub struct Sent {
     pub judged: bool,
     /// What leaves in its place, if it was dropped and its sender is told.
     pub told: bool,
-    /// The frame as the program left it; of one from the overlay, as it came.
+    /// The frame as the program left it.
     pub frame: Vec<u8>,
+}
+
+/// Where a frame comes in.
+pub(super) struct Door {
+    pub(super) hook: Hook,
+    /// The device's number on the stage.
+    pub(super) ifindex: u32,
+    pub(super) context: TestContext,
+}
+
+/// What a program made of a frame.
+pub(super) struct Ran {
+    pub(super) sent: Sent,
+    /// What it returned, a `TC_ACT_*`.
+    pub(super) action: i32,
+    pub(super) mark: u32,
+    /// What it wrote down of that, if anything.
+    pub(super) record: Option<Decision>,
 }
 
 /// The other host's underlay address.
@@ -81,6 +98,12 @@ impl Engine {
     /// # Errors
     /// A way that is not there; programs that cannot be run or leave no record.
     pub fn send_frame(&mut self, way: Way, frame: &[u8], gso_size: u32) -> Result<Sent, EngineError> {
+        let door = self.door(way, frame.len(), gso_size)?;
+        Ok(self.run_frame(&door, frame)?.sent)
+    }
+
+    /// The program that frames of a way meet, on its device.
+    pub(super) fn door(&mut self, way: Way, length: usize, gso_size: u32) -> Result<Door, EngineError> {
         let stage = self.stage()?;
         let of = |interface| stage.ifindex(interface).ok_or(EngineError::NoWay(way));
         let (hook, ifindex) = match way {
@@ -91,29 +114,29 @@ impl Engine {
             Way::Overlay { .. } => (Hook::FromOverlay, super::stage::OVERLAY_IFINDEX),
         };
         self.play(ifindex)?;
-        let gso_segs = (frame.len() as u32).checked_div(gso_size).map_or(0, |segments| segments + 1);
-        let mut context = TestContext { ifindex: LOOPBACK, gso_size, gso_segs, ..TestContext::default() };
-        if let Way::Overlay { vni, remote } = way {
-            context.tunnel = Some(Tunnel { vni, remote });
-            if self.dry.is_none() {
-                self.dry = Some(crate::bpf::Datapath::open_dry(&self.options)?);
-            }
-            let Some(dry) = &mut self.dry else { return Err(EngineError::Empty) };
-            let record = dry.decide(hook, frame, &context)?;
-            let judged = record.judged != 0;
-            return Ok(Sent { went: self.went(&record), judged, told: false, frame: frame.to_vec() });
-        }
+        let gso_segs = (length as u32).checked_div(gso_size).map_or(0, |segments| segments + 1);
+        let tunnel = match way {
+            Way::Overlay { vni, remote } => Some(Tunnel { vni, remote }),
+            _ => None,
+        };
+        let context = TestContext { ifindex: LOOPBACK, gso_size, gso_segs, tunnel, ..TestContext::default() };
+        Ok(Door { hook, ifindex, context })
+    }
+
+    /// Runs a program on a frame, once.
+    pub(super) fn run_frame(&self, door: &Door, frame: &[u8]) -> Result<Ran, EngineError> {
         let before = self.record()?.map(|record| record.count);
-        let run = self.datapath.test_run(hook, frame, &context)?;
+        let output = self.datapath.test_run(door.hook, frame, &door.context)?;
         let record = self.record()?.filter(|record| Some(record.count) != before);
-        let went = match record {
-            Some(record) => self.went(&record),
-            None if run.action == TC_ACT_SHOT => Err(None),
+        let went = match &record {
+            Some(record) => self.went(record),
+            None if output.action == TC_ACT_SHOT => Err(None),
             None => Ok(Target::On),
         };
-        let told = went.is_err() && run.action != TC_ACT_SHOT;
-        let judged = record.is_some_and(|record| record.judged != 0);
-        Ok(Sent { went, judged, told, frame: run.packet })
+        let told = went.is_err() && output.action != TC_ACT_SHOT;
+        let judged = record.as_ref().is_some_and(|record| record.judged != 0);
+        let (action, mark) = (output.action, output.mark);
+        Ok(Ran { sent: Sent { went, judged, told, frame: output.packet }, action, mark, record })
     }
 
     /// Forgets every connection, and every packet of which fragments are under way.

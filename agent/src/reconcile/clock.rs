@@ -13,7 +13,7 @@ pub(super) fn now() -> Duration {
 }
 
 /// By which the programs tell time: CLOCK_MONOTONIC, in nanoseconds. There is no host without it.
-pub(super) fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -313,6 +313,7 @@ impl Machine {
             guard: self.ownership.dedicated,
             timeouts: self.config.timeouts,
             record: false,
+            tunnel_in_cb: false,
             #[cfg(debug_assertions)]
             verdict_off: self.config.verdict_off,
             #[cfg(not(debug_assertions))]

@@ -19,7 +19,7 @@
 pub mod action;
 pub(crate) mod apply;
 mod before;
-mod clock;
+pub(crate) mod clock;
 pub mod devices;
 mod held;
 pub mod machine;

@@ -107,6 +107,7 @@ pub fn options() -> Options {
         guard: false,
         timeouts: Timeouts::default(),
         record: true,
+        tunnel_in_cb: false,
         verdict_off: false,
     }
 }

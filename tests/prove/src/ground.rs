@@ -66,6 +66,18 @@ impl Ground {
     pub fn new(objects: &[Object]) -> Result<Self, GroundError> {
         let domain = domain(objects)?;
         let ids = ids(&domain);
+        Self::numbered(domain, ids, objects)
+    }
+
+    /// The same world, changed: what is in both has the same numbers.
+    ///
+    /// # Errors
+    /// Objects that are refused, or that are new.
+    pub fn changed(&self, objects: &[Object]) -> Result<Self, GroundError> {
+        Self::numbered(domain(objects)?, self.ids.clone(), objects)
+    }
+
+    fn numbered(domain: Arc<Domain>, ids: DomainIds, objects: &[Object]) -> Result<Self, GroundError> {
         let bundle = Compilation::new(&domain, &ids, &BTreeMap::new(), 1)?.bundle().clone();
         let interfaces = domain.workloads().flat_map(|(_, workload)| &workload.interfaces);
         let seat = |interface: &ringfence_policy::model::Interface| Seat {

@@ -15,11 +15,13 @@
 //! | `shrink` | the least world in which something shows |
 //! | `corpus` | cases that are kept |
 //! | `frames` | packet fuzzing |
+//! | `failures` | bugs that the tests of docs/FAILURES.md find |
 
 pub mod before;
 pub mod case;
 pub mod chain;
 pub mod corpus;
+pub mod failures;
 pub mod feature;
 pub mod frames;
 pub mod ground;

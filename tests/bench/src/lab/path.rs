@@ -164,6 +164,7 @@ fn ringfence(
             vxlan_port: 4789,
             controller_port: 0,
             record: false,
+            tunnel_in_cb: false,
             verdict_off,
         })?;
         let links = BTreeMap::from([(device.clone(), LinkRef { ifindex: workload, mtu: OVERLAY_MTU })]);

@@ -45,6 +45,7 @@ impl Host {
             guard: false,
             timeouts: Timeouts::default(),
             record: false,
+            tunnel_in_cb: false,
             verdict_off: false,
         })?;
         let bundle = cloud::bundle(scale)?;

@@ -7,12 +7,14 @@
 //! | `seats` | whose an address is |
 //! | `model` | what passed before |
 //! | `oracle`, `answers` | what must not become of a frame |
-//! | `draft`, `talk` | frames of flows |
+//! | `draft`, `talk`, `stream` | frames of flows |
 //! | `mutate` | frames changed |
+//! | `change` | the world changed while they are under way |
 //! | `script` | worlds and frames, played; files of the corpus |
 //! | `run` | scripts from seeds, until there are enough; the least script in which something shows |
 
 pub mod answers;
+pub mod change;
 pub mod draft;
 pub mod model;
 pub mod mutate;
@@ -21,4 +23,5 @@ pub mod read;
 pub mod run;
 pub mod script;
 pub mod seats;
+pub mod stream;
 pub mod talk;

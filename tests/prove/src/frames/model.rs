@@ -1,4 +1,4 @@
-//! What passed before: connections and first fragments, as a set that only grows. The programs may forget, this does not;
+//! What passed before: connections and first fragments, as a set that grows. The programs may forget, this does not before it has to;
 //! so what passes by it is what somebody had let pass.
 
 use std::{collections::BTreeSet, net::IpAddr};
@@ -51,6 +51,11 @@ impl Model {
     /// Remembers a packet that passed and may open a flow.
     pub fn opened(&mut self, opener: Opener) {
         self.openers.insert(opener);
+    }
+
+    /// Nothing was sent for so long that every connection is over.
+    pub fn silent(&mut self) {
+        self.openers.clear();
     }
 
     /// Remembers a first fragment that passed.

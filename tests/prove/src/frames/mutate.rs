@@ -36,6 +36,26 @@ pub fn mutate(random: &mut Random, frame: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
+/// Changes one thing by which a plain segment of an open flow is none any more, in place.
+pub fn nearly(random: &mut Random, frame: &mut Vec<u8>) {
+    let v6 = is_ipv6(frame);
+    let (ttl, upper) = if v6 { (21, 54) } else { (22, 34) };
+    match random.below(9) {
+        // To or of somebody else.
+        0 => set(frame, random.one([0, 1, 5]), random.draw() as u8),
+        1 => set(frame, random.one([6, 7, 11]), random.draw() as u8),
+        2 => set(frame, ttl, random.one([0, 1, 2])),
+        // Flags of TCP, and the length of its header.
+        3 => set(frame, upper + 13, random.one([0, 0x01, 0x02, 0x04, 0x11, 0x12, 0x14, 0x18, 0x30])),
+        4 => set(frame, upper + 12, random.one([0, 0x40, 0x60, 0xf0])),
+        5 => place(random, frame),
+        // Longer than what follows, or options.
+        6 => set(frame, if v6 { 18 } else { 16 }, random.one([0x00, 0x06, 0x20])),
+        7 => set(frame, 14, random.one([0x46, 0x4f, 0x55, 0x65])),
+        _ => addresses(random, frame),
+    }
+}
+
 fn set(frame: &mut [u8], at: usize, byte: u8) {
     if let Some(place) = frame.get_mut(at) {
         *place = byte;

@@ -103,8 +103,7 @@ impl Oracle<'_> {
             if to_host { End::Host } else { End::Address(packet.dst) },
         ];
         let Some(opener) = Opener::of(&packet, ends) else { return self.may_pass(way, &packet, ends) };
-        let remembered = !matches!(way, Way::Overlay { .. });
-        if remembered && self.model.flows_of(&opener).any(|(_, answers)| answers) {
+        if self.model.flows_of(&opener).any(|(_, answers)| answers) {
             return self.may_pass(way, &packet, ends);
         }
         let ground = self.seats.ground;
@@ -141,10 +140,6 @@ impl Oracle<'_> {
     }
 
     fn remember(&mut self, way: Way, packet: &Packet, ends: [End; 2]) {
-        // What came by the overlay was judged without memory.
-        if matches!(way, Way::Overlay { .. }) {
-            return;
-        }
         let Some(opener) = Opener::of(packet, ends) else { return };
         if opens(packet) && evaluate(&self.seats.ground.domain, &opener.flow(), self.at).is_tracked() {
             self.model.opened(opener);
@@ -220,6 +215,9 @@ impl Oracle<'_> {
                 !self.seats.is_here(interface) && interface.vni == vni && host == Some(FAR)
             }
             (Way::Workload(_), Target::Uplink, Owner::Outside) => frame.dst_mac == GATEWAY_MAC,
+            (Way::Overlay { vni, .. }, Target::Uplink, Owner::Outside) => {
+                vni == self.seats.ground.bundle.topology.transit_vni && frame.dst_mac == GATEWAY_MAC
+            }
             _ => false,
         };
         if right {
@@ -237,14 +235,13 @@ impl Oracle<'_> {
         target: Target,
         left: &[u8],
     ) -> Result<(), Wrong> {
-        if matches!(way, Way::Overlay { .. }) {
-            return Ok(());
-        }
         let mut packet = before[frame.at..].to_vec();
         let (Some(after), Carried::Ip(ip)) = (left.get(ETHERNET..), &frame.carries) else {
             return Err("left without a packet".to_owned());
         };
-        let routed = target != Target::On && (way == Way::Uplink || frame.dst_mac == GATEWAY_MAC);
+        // Into the overlay a frame was routed where it came from.
+        let to_gateway = frame.dst_mac == GATEWAY_MAC && !matches!(way, Way::Overlay { .. });
+        let routed = target != Target::On && (way == Way::Uplink || to_gateway);
         if routed {
             let ttl = if ip.src.is_ipv4() { 8 } else { 7 };
             packet[ttl] = packet[ttl].wrapping_sub(1);

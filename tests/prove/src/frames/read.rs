@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ringfence_agent::engine::Tuple;
 use ringfence_policy::evaluate::Traffic;
 
 const ARP: u16 = 0x0806;
@@ -149,6 +150,20 @@ pub fn read(frame: &[u8]) -> Result<Frame, Malformed> {
         _ => return Err("an ethertype that is not ours"),
     };
     Ok(Frame { dst_mac, src_mac, tagged, at, carries })
+}
+
+impl Frame {
+    /// Whose connection speaks for it, if it is whole and of a protocol with ports.
+    pub fn tuple(&self) -> Option<Tuple> {
+        let Carried::Ip(packet) = &self.carries else { return None };
+        let (protocol, source, destination) = match packet.says {
+            Says::Tcp(source, destination, _) => (6, source, destination),
+            Says::Udp(source, destination) => (17, source, destination),
+            _ => return None,
+        };
+        let whole = packet.fragment.is_none();
+        whole.then_some(Tuple { addresses: [packet.src, packet.dst], ports: [source, destination], protocol })
+    }
 }
 
 impl Packet {

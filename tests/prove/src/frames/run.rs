@@ -10,21 +10,25 @@ use ringfence_agent::{
     engine::{
         Engine,
         raw::{Sent, Target, Way},
+        twice::Twice,
     },
 };
 
 use super::{
-    mutate::mutate,
+    change::{Change, Worlds},
+    mutate::{mutate, nearly},
     oracle::Wrong,
     read::{Carried, ETHERNET, Says, read},
     script::{HOSTS, Player, Script, Step, renamed},
-    seats::{Here, Seats},
+    seats::Here,
     talk::{Shot, Talker},
 };
 use crate::{case::Maker, chain::ChainError, ground::Ground, random::Random, shrink::shrink, world::World};
 
-/// Conversations of a world at one moment.
-const CONVERSATIONS: usize = 60;
+/// Conversations, and turns of streams, of a world at one moment.
+const TURNS: usize = 60;
+/// Ways in which a world may change meanwhile, at most.
+const CHANGES: usize = 5;
 /// Frames that mutations start from.
 const RECENT: usize = 60;
 
@@ -53,7 +57,7 @@ pub struct Done {
     pub outcomes: BTreeMap<(&'static str, &'static str), u64>,
     /// What passed, of what must be seen to pass.
     pub shapes: BTreeMap<&'static str, u64>,
-    /// Drops seen of programs that count, by reason.
+    /// Drops seen, by reason; of what was sent twice, both.
     pub drops: BTreeMap<&'static str, u64>,
     /// How long it took.
     pub took: Duration,
@@ -94,24 +98,32 @@ pub fn run(
     Ok((done, None))
 }
 
-/// A world, its conversations at each moment, and mutations of what was said.
+/// A world, what is said in it at each moment while it changes, and mutations of that.
 fn world(engine: &mut Engine, seed: u64, done: &mut Done) -> Result<Option<Found>, ChainError> {
     let World { objects } = World::generate(seed);
     let ground = Ground::new(&objects)?;
     let mut random = Random::new(!seed);
     let here = random.one([Here::All, Here::One(HOSTS[0]), Here::One(HOSTS[1])]);
-    let seats = Seats { ground: &ground, here };
+    let changes = Change::of(&mut random, &ground, &objects, CHANGES);
+    let worlds = Worlds::new(&objects, &changes)?;
     let mut maker = Maker::new(&ground, seed);
-    let mut talker = Talker::new(seats, seed);
-    let mut player = Player::new(engine, seats)?;
-    let mut script = Script { objects: objects.clone(), here, steps: Vec::new() };
+    let mut player = Player::new(engine, &worlds, here)?;
+    let mut talker = Talker::new(player.seats(), seed);
+    let mut script = Script { objects: objects.clone(), here, changes, steps: Vec::new() };
     done.worlds += 1;
     for at in maker.moments(3) {
-        let (_, _) = player.step(&Step::At(at))?;
-        script.steps.push(Step::At(at));
-        for _ in 0..CONVERSATIONS {
-            let said = match maker.case() {
-                Some(case) if random.chance(85) => talker.conversation(&case.flow),
+        let mut steps = vec![Step::At(at)];
+        for _ in 0..TURNS {
+            let happens = random.chance(12).then(|| happens(&mut random, script.changes.len()));
+            for step in steps.drain(..).chain(happens) {
+                let (_, _) = player.step(&step)?;
+                script.steps.push(step);
+            }
+            talker.seats = player.seats();
+            let flow = maker.case().map(|case| case.flow);
+            let said = match (random.below(100), flow) {
+                (0..45, flow) => talker.stream(flow),
+                (45..90, Some(flow)) => talker.conversation(&flow),
                 _ => talker.aside().into_iter().collect(),
             };
             for shot in said {
@@ -131,6 +143,15 @@ fn world(engine: &mut Engine, seed: u64, done: &mut Done) -> Result<Option<Found
     Ok(None)
 }
 
+/// What happens to a world while frames are under way; most often it becomes what it was.
+fn happens(random: &mut Random, changes: usize) -> Step {
+    match random.below(10) {
+        0 => Step::Silence,
+        1..5 => Step::World(0),
+        _ => Step::World(random.between(0, changes)),
+    }
+}
+
 /// One of the last frames, changed, or by another way.
 fn mutated(random: &mut Random, talker: &mut Talker<'_>, steps: &[Step]) -> Option<Shot> {
     let recent: Vec<&Shot> = steps
@@ -139,7 +160,7 @@ fn mutated(random: &mut Random, talker: &mut Talker<'_>, steps: &[Step]) -> Opti
         .take(RECENT)
         .filter_map(|step| match step {
             Step::Send(shot) => Some(shot),
-            Step::At(_) => None,
+            _ => None,
         })
         .collect();
     let [one, other] = [*random.pick(&recent)?, *random.pick(&recent)?];
@@ -150,8 +171,10 @@ fn mutated(random: &mut Random, talker: &mut Talker<'_>, steps: &[Step]) -> Opti
     if matches!(shot.way, Way::Overlay { .. }) && random.chance(40) {
         shot.way = talker.any_overlay();
     }
-    if random.chance(90) {
-        mutate(random, &mut shot.frame, &other.frame);
+    match random.below(10) {
+        0 => {}
+        1..4 => nearly(random, &mut shot.frame),
+        _ => mutate(random, &mut shot.frame, &other.frame),
     }
     fit(&mut shot.frame);
     Some(shot)
@@ -169,8 +192,8 @@ fn fit(frame: &mut Vec<u8>) {
 }
 
 impl Done {
-    fn count(&mut self, step: &Step, sent: Option<&Sent>) {
-        let (Step::Send(shot), Some(sent)) = (step, sent) else { return };
+    fn count(&mut self, step: &Step, sent: Option<&Twice>) {
+        let (Step::Send(shot), Some(Twice { sent, long, .. })) = (step, sent) else { return };
         let program = match shot.way {
             Way::Workload(_) => "from_workload",
             Way::Host(_) => "to_workload",
@@ -194,8 +217,14 @@ impl Done {
         if sent.went.is_ok() {
             shapes(&shot.frame).into_iter().for_each(|shape| *self.shapes.entry(shape).or_default() += 1);
         }
-        if sent.went.is_err() && program != "from_overlay" {
-            *self.drops.entry(outcome).or_default() += 1;
+        for Sent { went, .. } in [sent].into_iter().chain(long) {
+            if let Err(reason) = went {
+                *self.drops.entry(reason.map_or("no reason", Reason::name)).or_default() += 1;
+            }
+        }
+        if let Some(long) = long {
+            let open = if long.went.is_ok() { "of an open flow, passed" } else { "of an open flow, dropped" };
+            *self.outcomes.entry((program, open)).or_default() += 1;
         }
     }
 }
@@ -255,10 +284,11 @@ pub fn shrunk(engine: &mut Engine, found: &Found) -> Found {
 /// The same steps in a lesser world.
 fn lesser(script: &Script, objects: &[ringfence_policy::object::Object]) -> Option<Script> {
     let (before, after) = (Ground::new(&script.objects).ok()?, Ground::new(objects).ok()?);
+    Worlds::new(objects, &script.changes).ok()?;
     let step = |step: &Step| match step {
-        Step::At(at) => Some(Step::At(*at)),
         Step::Send(shot) => Some(Step::Send(Shot { way: renamed(&before, &after, shot.way)?, ..shot.clone() })),
+        other => Some(other.clone()),
     };
     let steps = script.steps.iter().map(step).collect::<Option<Vec<_>>>()?;
-    Some(Script { objects: objects.to_vec(), here: script.here, steps })
+    Some(Script { objects: objects.to_vec(), here: script.here, changes: script.changes.clone(), steps })
 }

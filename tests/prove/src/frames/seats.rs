@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ringfence_agent::engine::raw::Way;
+use ringfence_agent::engine::{
+    GATEWAY_MAC,
+    raw::{FAR, Way},
+};
 use ringfence_policy::{bundle::CompiledInterface, evaluate::End};
 
 use crate::ground::Ground;
@@ -60,6 +63,14 @@ impl<'a> Seats<'a> {
         }
     }
 
+    /// Whether a frame can come by a way.
+    pub fn has(&self, way: Way) -> bool {
+        match way {
+            Way::Workload(id) | Way::Host(id) => self.interface(id).is_some_and(|it| self.is_here(it)),
+            _ => true,
+        }
+    }
+
     /// Who has an address.
     pub fn owner(&self, address: IpAddr) -> Owner<'a> {
         if self.ground.is_gateway(address) {
@@ -98,8 +109,11 @@ impl<'a> Seats<'a> {
                     Some((Way::Workload(interface.id), mac))
                 }
                 (Owner::Interface(..), Some(Owner::Interface(to, _))) if self.is_here(to) => {
-                    let remote = ringfence_agent::engine::raw::FAR;
-                    Some((Way::Overlay { vni: to.vni, remote }, ringfence_agent::engine::GATEWAY_MAC))
+                    Some((Way::Overlay { vni: to.vni, remote: FAR }, GATEWAY_MAC))
+                }
+                (Owner::Interface(..), Some(Owner::Outside)) => {
+                    let vni = self.ground.bundle.topology.transit_vni;
+                    Some((Way::Overlay { vni, remote: FAR }, GATEWAY_MAC))
                 }
                 (Owner::Interface(..), _) => None,
                 _ => Some((Way::Uplink, [2, 0xee, 0, 0, 0, 1])),

@@ -11,15 +11,16 @@ use ringfence_policy::evaluate::{End, Flow, Traffic};
 use super::{
     draft::{Cut, Draft},
     seats::{Owner, Seats},
+    stream::Stream,
 };
 use crate::random::Random;
 
 /// What the host's stack sends from: no address of any world.
 pub const HOST: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 18, 255, 254)), IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0xfffe))];
-const SYN: u8 = 0x02;
+pub(super) const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
-const ACK: u8 = 0x10;
+pub(super) const ACK: u8 = 0x10;
 
 /// A frame on its way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,24 +37,25 @@ pub struct Shot {
 
 /// Makes conversations in one world.
 pub struct Talker<'a> {
-    seats: Seats<'a>,
+    /// Who sits where by now.
+    pub seats: Seats<'a>,
     /// Where chance comes from.
     pub random: Random,
     port: u16,
+    pub(super) streams: Vec<Stream>,
 }
 
 impl<'a> Talker<'a> {
     /// For the conversations that follow from a seed.
     pub fn new(seats: Seats<'a>, seed: u64) -> Self {
-        Self { seats, random: Random::new(seed), port: 20_000 }
+        Self { seats, random: Random::new(seed), port: 20_000, streams: Vec::new() }
     }
 
     /// Frames of a flow, in an order in which they may come; none if this host sees none of it.
     pub fn conversation(&mut self, flow: &Flow) -> Vec<Shot> {
-        // A port of its own, so that nothing else is about this flow.
-        self.port = 20_000 + (self.port + 1 - 20_000) % 40_000;
+        let own_port = self.next_port();
         let plain = self.random.chance(50);
-        let port = if plain { self.port } else { self.random.one([self.port, 80, 443, 8080, 40_000]) };
+        let port = if plain { own_port } else { self.random.one([own_port, 80, 443, 8080, 40_000]) };
         let flags = if plain { SYN } else { self.random.one([SYN, SYN, SYN, ACK, RST, 0, SYN | ACK, 0xff]) };
         let Some(mut opener) = self.draft(flow.source, flow.destination) else { return Vec::new() };
         (opener.protocol, opener.upper) = upper(flow.traffic, port, flags);
@@ -158,6 +160,12 @@ impl<'a> Talker<'a> {
         Way::Overlay { vni, remote: self.random.one([FAR, FAR, FAR, STRANGER]) }
     }
 
+    /// A port of a flow's own, so that nothing else is about it.
+    pub(super) fn next_port(&mut self) -> u16 {
+        self.port = 20_000 + (self.port + 1 - 20_000) % 40_000;
+        self.port
+    }
+
     fn bare(&self, src: IpAddr, dst: IpAddr) -> Draft {
         Draft {
             src_mac: DEVICE_MAC,
@@ -175,7 +183,7 @@ impl<'a> Talker<'a> {
     }
 
     /// Addresses and MAC addresses of a packet between two ends.
-    fn draft(&mut self, source: End, destination: End) -> Option<Draft> {
+    pub(super) fn draft(&mut self, source: End, destination: End) -> Option<Draft> {
         let v6 = [source, destination].iter().any(|end| matches!(end, End::Address(IpAddr::V6(_))));
         let of = |end| match end {
             End::Address(address) => address,
@@ -350,7 +358,7 @@ fn extension(random: &mut Random, number: u8, units: u8, routing: u8) -> Vec<u8>
 }
 
 /// The upper layer's number and header.
-fn upper(traffic: Traffic, port: u16, flags: u8) -> (u8, Vec<u8>) {
+pub(super) fn upper(traffic: Traffic, port: u16, flags: u8) -> (u8, Vec<u8>) {
     let ports = |to: u16, rest: &[u8]| [&port.to_be_bytes(), &to.to_be_bytes(), rest].concat();
     let header = match traffic {
         Traffic::Tcp(to) => ports(to, &[0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]),

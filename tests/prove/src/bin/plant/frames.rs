@@ -1,6 +1,6 @@
 //! Bugs of the programs on their way to policy and from there: parsing, guards, connections, forwarding.
 
-use super::Bug;
+use ringfence_prove::failures::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -188,5 +188,125 @@ pub(super) const BUGS: &[Bug] = &[
         file: "agent/bpf/icmp_error.h",
         right: "if (quote == RF_QUOTE_UNREADABLE) {",
         wrong: "if (quote == RF_QUOTE_UNREADABLE && pkt->is_v6 > 1) {",
+    },
+    Bug {
+        name: "by the quick way connections are not judged again",
+        file: "agent/bpf/quick.h",
+        right: "return rf_conn_current(conn, domain) ? conn : NULL;",
+        wrong: "return conn;",
+    },
+    Bug {
+        name: "by the quick way what is denied by now passes",
+        file: "agent/bpf/quick.h",
+        right: "conn->denied || conn->reply_denied ||",
+        wrong: "conn->reply_denied ||",
+    },
+    Bug {
+        name: "by the quick way answers that are denied pass",
+        file: "agent/bpf/quick.h",
+        right: "conn->denied || conn->reply_denied ||",
+        wrong: "conn->denied ||",
+    },
+    Bug {
+        name: "by the quick way an answer may come from any device",
+        file: "agent/bpf/quick.h",
+        right: "if (!conn || rf_quick_iface(conn, side) != device->ref)",
+        wrong: "if (!conn)",
+    },
+    Bug {
+        name: "by the quick way a workload may use any MAC address",
+        file: "agent/bpf/quick.h",
+        right: "!rf_quick_same_mac(data + ETH_ALEN, iface->mac) ||",
+        wrong: "",
+    },
+    Bug {
+        name: "by the quick way any MAC address is the gateway's",
+        file: "agent/bpf/quick.h",
+        right: "if (!from_workload || !rf_quick_same_mac(data, gateway) || q->ttl <= 1)",
+        wrong: "if (!from_workload || q->ttl <= 1)",
+    },
+    Bug {
+        name: "by the quick way any VNI leads to a workload",
+        file: "agent/bpf/quick.h",
+        right: "if (!rf_quick_same_mac(data, to->mac) || to->vni != vni) {",
+        wrong: "if (!rf_quick_same_mac(data, to->mac)) {",
+    },
+    Bug {
+        name: "by the quick way packets live for ever",
+        file: "agent/bpf/quick.h",
+        right: " || q->ttl <= 1)",
+        wrong: " || !q->l3_len)",
+    },
+    Bug {
+        name: "by the quick way a router does not count",
+        file: "agent/bpf/quick.h",
+        right: "__u8 ttl = q->ttl - 1;",
+        wrong: "__u8 ttl = q->ttl;",
+    },
+    Bug {
+        name: "by the quick way the checksum of a header does not follow its TTL",
+        file: "agent/bpf/quick.h",
+        right: "sum = head.ip[5] + bpf_htons(0x0100);",
+        wrong: "sum = head.ip[5];",
+    },
+    Bug {
+        name: "by the quick way packets may be of any length",
+        file: "agent/bpf/quick.h",
+        right: "|| length > to->mtu ||",
+        wrong: "|| !length ||",
+    },
+    Bug {
+        name: "by the quick way any host may send for any workload",
+        file: "agent/bpf/quick.h",
+        right: "return host && outer && host->v4 == outer;",
+        wrong: "return host && outer;",
+    },
+    Bug {
+        name: "by the quick way fragments pass by their own bytes",
+        file: "agent/bpf/quick.h",
+        right: "||\n\t    ip->frag_off & bpf_htons(RF_IP_FRAGMENT))",
+        wrong: ")",
+    },
+    Bug {
+        name: "by the quick way options of IPv4 are not stepped over",
+        file: "agent/bpf/quick.h",
+        right: "*(__u8 *)ip != 0x45",
+        wrong: "ip->version != 4",
+    },
+    Bug {
+        name: "by the quick way a packet may be cut off",
+        file: "agent/bpf/quick.h",
+        right: "if (q->headers > q->l3_len || RF_L3_OFFSET + q->l3_len > ctx->len)",
+        wrong: "if (q->headers > q->l3_len)",
+    },
+    Bug {
+        name: "by the quick way control flags of TCP are not seen",
+        file: "agent/bpf/quick.h",
+        right: "(q->tcp_flags & (RF_TCP_SYN | RF_TCP_FIN | RF_TCP_RST | RF_TCP_ACK)) !=\n\t\t    RF_TCP_ACK)",
+        wrong: "!(q->tcp_flags & RF_TCP_ACK))",
+    },
+    Bug {
+        name: "by the quick way connections never end",
+        file: "agent/bpf/quick.h",
+        right: "||\n\t    now - conn->seen_ns > RF_QUICK_NS)",
+        wrong: ")",
+    },
+    Bug {
+        name: "by the quick way a connection that is closed is open",
+        file: "agent/bpf/quick.h",
+        right: "conn->state != RF_CONN_ESTABLISHED ||",
+        wrong: "conn->state == RF_CONN_OPENING ||",
+    },
+    Bug {
+        name: "by the quick way the sides of an entry are exchanged",
+        file: "agent/bpf/quick.h",
+        right: "\tif (side) {\n\t\tconn->packets[1]",
+        wrong: "\tif (!side) {\n\t\tconn->packets[1]",
+    },
+    Bug {
+        name: "by the quick way what nobody has is an interface's",
+        file: "agent/bpf/quick.h",
+        right: "conn->whose[0] != RF_WHOSE_IFACE || conn->whose[1] != RF_WHOSE_IFACE ||",
+        wrong: "",
     },
 ];

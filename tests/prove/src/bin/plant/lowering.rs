@@ -1,6 +1,6 @@
 //! Bugs of the agent's lowering.
 
-use super::Bug;
+use ringfence_prove::failures::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
