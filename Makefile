@@ -32,7 +32,8 @@ fuzz: ## frames into the real programs, which may pass nothing that policy denie
 	@cargo run --release --quiet -p ringfence-prove --bin fuzz -- --seconds $(or $(LASTS),60) --seed $(or $(SEED),1) --corpus tests/corpus/frames
 
 bench: ## what compiling and a packet cost: WHAT=compile|packets|lab, QUICK=1; JSON under target/bench/ (root)
-	@for what in $(or $(WHAT),compile packets lab); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--quick) $$what || exit 1; done
+	@tests/setup.sh bench
+	@for what in $(or $(WHAT),compile packets lab); do cargo run --release --quiet -p ringfence-bench -- $(if $(QUICK),--amount quick) $$what || exit 1; done
 
 plant: ## plant bugs in a copy of the tree and see each found: [LAYER=failures] [FAILURE=F11] [ONLY=WORDS OF ITS NAME] (root)
 	@cargo run --quiet -p ringfence-prove --bin plant -- --layer "$(LAYER)" --only "$(ONLY)" $(if $(FAILURE),--failure $(FAILURE))

@@ -39,6 +39,7 @@ unit() {
 }
 packets() { cargo test --quiet -p ringfence-agent --test '*' -- --test-threads=2; }
 proofs() { cargo test --quiet -p ringfence-prove --test programs -- --test-threads=1; }
+bench() { cargo test --quiet -p ringfence-bench --test smoke; }
 lab() { cargo build --quiet --workspace --bins && cargo test --quiet -p ringfence-lab --tests -- --test-threads=1; }
 licences() { cargo deny --locked check licenses bans sources; }
 
@@ -49,6 +50,7 @@ layer "unit, property and API tests" unit
 rooted "verifier and packet tests" packets
 rooted "proof chain, to the programs" proofs
 rooted "lab tests" lab
+rooted "bench harness" bench
 
 printf '\n%-34s %-10s %s\n' layer time result
 for i in "${!names[@]}"; do printf '%-34s %-10s %s\n' "${names[$i]}" "${times[$i]}" "${results[$i]}"; done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian 12 or Ubuntu 24.04 to where Ringfence builds and its tests run. Installs only what is missing; running it again
-# does nothing. Needs root only when something is missing. With the argument `test` also what only the tests need.
+# does nothing. Needs root only when something is missing. With the argument `test` also what only the tests need, with `bench` what only
+# `make bench` needs.
 set -euo pipefail
 
 RUST_MINOR=90 # rust-version in Cargo.toml: 1.90
@@ -34,6 +35,13 @@ if [ "${1:-}" = test ]; then
     # Guests, and what they boot from.
     need qemu-system-x86_64 qemu-system-x86
     need cpio cpio
+fi
+if [ "${1:-}" = bench ]; then
+    # What Ringfence is compared with. Only comparing needs it.
+    need iptables-restore iptables
+    need ipset ipset
+    need nft nftables
+    need chrt util-linux
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

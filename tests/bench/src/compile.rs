@@ -8,7 +8,7 @@ mod large;
 
 /// Measures all of it.
 pub(crate) fn run() -> anyhow::Result<Report> {
-    let mut report = Report::new();
+    let mut report = Report::new()?;
     // First, since the peak of memory is the process's.
     cloud::run(&mut report)?;
     large::run(&mut report)?;

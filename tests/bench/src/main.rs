@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 mod compile;
 mod lab;
@@ -20,11 +20,22 @@ struct Args {
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
-    /// Little of everything, in a minute or two: to see that it works, not to compare.
-    #[arg(long)]
-    quick: bool,
+    /// How much is measured. Only what was measured in full is there to compare.
+    #[arg(long, value_enum, default_value_t = Amount::Full)]
+    amount: Amount,
     #[command(subcommand)]
     what: What,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Amount {
+    /// Enough to compare by.
+    Full,
+    /// Little of everything, in a minute or two: to see that it works.
+    Quick,
+    /// Once, at the smallest scale, in seconds: for the test that all of it still runs.
+    Glance,
 }
 
 #[derive(Subcommand)]
@@ -41,7 +52,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.what {
         What::Compile => compile::run()?.write(&args.out.join("compile.json")),
-        What::Packets => packets::run(args.quick)?.write(&args.out.join("packets.json")),
-        What::Lab => lab::run(args.quick)?.write(&args.out.join("lab.json")),
+        What::Packets => packets::run(args.amount)?.write(&args.out.join("packets.json")),
+        What::Lab => lab::run(args.amount)?.write(&args.out.join("lab.json")),
     }
 }

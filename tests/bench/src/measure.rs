@@ -63,3 +63,15 @@ pub(crate) fn processor() -> String {
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.trim().to_owned())
 }
+
+/// The kernel's release.
+pub(crate) fn kernel() -> anyhow::Result<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read /proc/sys/kernel/osrelease")?;
+    Ok(release.trim().to_owned())
+}
+
+/// How many tasks wanted a CPU, on average over the last minute (proc(5), loadavg).
+pub(crate) fn load() -> anyhow::Result<f64> {
+    let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
+    load.split(' ').next().and_then(|load| load.parse().ok()).context("/proc/loadavg begins with no number")
+}

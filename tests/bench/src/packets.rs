@@ -10,7 +10,7 @@ use libbpf_rs::OpenObject;
 use nix::net::if_::if_nametoindex;
 use ringfence_agent::engine::enter_private;
 
-use crate::report::Report;
+use crate::{Amount, report::Report};
 
 mod cases;
 pub(crate) mod cloud;
@@ -36,6 +36,7 @@ struct Effort {
 
 const FULL: Effort = Effort { rounds: 25, repeat: 50_000, batches: 20 };
 const QUICK: Effort = Effort { rounds: 5, repeat: 20_000, batches: 5 };
+const GLANCE: Effort = Effort { rounds: 1, repeat: 1000, batches: 2 };
 
 /// From the least to the largest.
 const SCALES: [Scale; 3] = [
@@ -46,8 +47,12 @@ const SCALES: [Scale; 3] = [
 const QUICK_SCALES: [Scale; 2] = [Scale { rules: 10, workloads: 10 }, Scale { rules: 1000, workloads: 1000 }];
 
 /// Measures all of it. The calling thread enters a private network namespace for good.
-pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
-    let (effort, scales) = if quick { (QUICK, &QUICK_SCALES[..]) } else { (FULL, &SCALES[..]) };
+pub(crate) fn run(amount: Amount) -> anyhow::Result<Report> {
+    let (effort, scales) = match amount {
+        Amount::Full => (FULL, &SCALES[..]),
+        Amount::Quick => (QUICK, &QUICK_SCALES[..]),
+        Amount::Glance => (GLANCE, &SCALES[..1]),
+    };
     let pins = enter_private().context("the programs are measured in namespaces of their own")?;
     let devices = devices()?;
     let mut storage = MaybeUninit::<OpenObject>::uninit();
@@ -60,7 +65,7 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<Report> {
         }
         hosts.push((*scale, host));
     }
-    let mut report = Report::new();
+    let mut report = Report::new()?;
     cases::run(&mut stage, &hosts, devices, effort, &mut report)?;
     Ok(report)
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use comfy_table::Table;
 use serde_json::{Map, Value, json};
 
-use crate::measure::processor;
+use crate::measure::{kernel, load, processor};
 
 /// Figures under headings.
 pub(crate) struct Report {
@@ -15,17 +15,17 @@ pub(crate) struct Report {
 
 impl Report {
     /// Nothing yet, on this machine.
-    pub(crate) fn new() -> Self {
-        let machine = processor();
-        println!("measured on {machine}, one thread");
-        Self { figures: Map::from_iter([("machine".to_owned(), json!(machine))]) }
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let (machine, kernel, load) = (processor(), kernel()?, load()?);
+        println!("measured on {machine}, Linux {kernel}, one thread; {load} others wanted to run in the last minute");
+        let about = [("machine", json!(machine)), ("kernel", json!(kernel)), ("load", json!(load))];
+        Ok(Self { figures: about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() })
     }
 
     /// Prints rows under a title and keeps them.
     pub(crate) fn add(&mut self, title: &str, columns: &[&str], rows: &[Vec<Value>]) {
         let mut table = Table::new();
         table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(columns);
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         for row in rows {
             table.add_row(row.iter().map(text));
         }
@@ -46,5 +46,14 @@ impl Report {
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
         println!("\nwritten to {}", path.display());
         Ok(())
+    }
+}
+
+/// A cell: of a spread the median and the quartiles.
+fn text(value: &Value) -> String {
+    let part = |name: &str| value.get(name).and_then(Value::as_f64);
+    match (part("median"), part("low"), part("high")) {
+        (Some(median), Some(low), Some(high)) => format!("{median:.3} [{low:.3}–{high:.3}]"),
+        _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
     }
 }

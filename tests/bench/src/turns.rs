@@ -26,9 +26,9 @@ impl Spread {
         Self::of(of.iter().zip(to).filter(|(_, to)| **to > 0.0).map(|(of, to)| of / to).collect())
     }
 
-    /// For a table: the median, and the quartiles.
+    /// For a report: the median, and the quartiles.
     pub(crate) fn shown(&self) -> Value {
-        json!(format!("{:.3} [{:.3}–{:.3}]", self.median, self.low, self.high))
+        json!({ "median": self.median, "low": self.low, "high": self.high })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A client and a server on two hosts, each a network namespace, and what lies between them.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use anyhow::{Context, Result};
 use ipnet::IpNet;
@@ -19,7 +19,7 @@ use ringfence_policy::bundle::Bundle;
 
 use super::{
     filter::{self, Policy},
-    traffic::Server,
+    traffic::{Ends, FIRST_FREE},
 };
 use crate::packets::{
     cloud::{self, ALLOWED_PORT, Scale, Who},
@@ -31,6 +31,8 @@ use crate::packets::{
 pub(super) enum Config {
     /// A bridge and VXLAN, nothing else.
     Plain,
+    /// The same programs, loaded so that they ask no policy and keep no connection.
+    WithoutPolicy,
     Ringfence,
     Iptables,
     Nftables,
@@ -40,6 +42,7 @@ impl Config {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "bridge and VXLAN",
+            Self::WithoutPolicy => "without policy",
             Self::Ringfence => "Ringfence",
             Self::Iptables => "iptables and ipset",
             Self::Nftables => "nftables sets",
@@ -47,12 +50,11 @@ impl Config {
     }
 }
 
-/// Up, with a server that answers. What it is made of goes with the registration.
+/// Up, with a server that listens. What it is made of goes with the registration.
 pub(super) struct Path {
     pub(super) config: Config,
     pub(super) scale: Scale,
-    pub(super) client: Namespace,
-    pub(super) server: Server,
+    pub(super) ends: Ends,
     _datapaths: Vec<Datapath>,
 }
 
@@ -90,11 +92,11 @@ impl Path {
                 ),
             )?;
             ip_batch(end, &format!("link set eth0 up\naddr add {address} dev eth0\n"))?;
-            if config == Config::Ringfence {
-                let pins = registration.pins().join(format!("{number}-{index}"));
-                datapaths.push(ringfence(host, pins, index, who, bundle)?);
-            } else {
-                bridge(host, index, who)?;
+            let pins = registration.pins().join(format!("{number}-{index}"));
+            match config {
+                Config::Ringfence => datapaths.push(ringfence(host, pins, false, (index, who), bundle)?),
+                Config::WithoutPolicy => datapaths.push(ringfence(host, pins, true, (index, who), bundle)?),
+                Config::Plain | Config::Iptables | Config::Nftables => bridge(host, index, who)?,
             }
         }
         for (host, (_, who)) in hosts.iter().zip(SIDES) {
@@ -107,13 +109,13 @@ impl Path {
         }
         let [client, server] = ends;
         // Connections come and go faster than TIME_WAIT ends.
-        client.sysctl("net/ipv4/ip_local_port_range", "1024 65535")?;
+        client.sysctl("net/ipv4/ip_local_port_range", &format!("{FIRST_FREE} 65535"))?;
         client.sysctl("net/ipv4/tcp_tw_reuse", "1")?;
         for end in [&client, &server] {
             end.sysctl("net/ipv4/tcp_max_tw_buckets", "1000")?;
         }
-        let server = Server::start(&server, Who::Remote.address(false), ALLOWED_PORT)?;
-        Ok(Self { config, scale, client, server, _datapaths: datapaths })
+        let ends = Ends::open(client, &server, Who::Remote.address(false), ALLOWED_PORT)?;
+        Ok(Self { config, scale, ends, _datapaths: datapaths })
     }
 }
 
@@ -135,7 +137,13 @@ fn bridge(host: &Namespace, index: u32, who: Who) -> Result<()> {
 }
 
 /// The programs, as an agent attaches them and fills their maps.
-fn ringfence(host: &Namespace, pins: std::path::PathBuf, index: u32, who: Who, bundle: &Bundle) -> Result<Datapath> {
+fn ringfence(
+    host: &Namespace,
+    pins: PathBuf,
+    verdict_off: bool,
+    (index, who): (u32, Who),
+    bundle: &Bundle,
+) -> Result<Datapath> {
     let device = who.device();
     ip_batch(
         host,
@@ -157,8 +165,7 @@ fn ringfence(host: &Namespace, pins: std::path::PathBuf, index: u32, who: Who, b
             controller_port: 0,
             record: false,
             tunnel_in_cb: false,
-            #[cfg(debug_assertions)]
-            verdict_off: false,
+            verdict_off,
         })?;
         let links = BTreeMap::from([(device.clone(), LinkRef { ifindex: workload, mtu: OVERLAY_MTU })]);
         let site = cloud::site(index, links, overlay);

@@ -1,28 +1,35 @@
 //! Traffic between two namespaces, and how much of it gets through in a while.
+//!
+//! One thread is client and server, and asks for no more before what it sent is there. So a packet is sent, goes through
+//! both hosts and is received on one CPU: what is measured is what it costs, not when the scheduler wakes whom, and nothing is
+//! lost for want of a buffer.
 
 use std::{
-    io::{Read, Write},
-    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
+    io::{ErrorKind, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket, sockopt::TcpRepair,
+};
 use ringfence_lab::netns::Namespace;
 
-/// The first byte of a connection says what it is for.
-const STREAM: u8 = b's';
-const REQUESTS: u8 = b'r';
-const ONE_REQUEST: u8 = b'c';
-const HELD: u8 = b'h';
 const WRITE: usize = 128 * 1024;
+/// Bytes of a datagram.
 const SMALL: usize = 64;
+/// Datagrams that are under way at once: too few to fill the buffer of a socket.
+const BATCH: u32 = 32;
 /// A lost packet of one exchange is no reason to wait for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A datagram that is not there by now was lost.
+const LOST: Duration = Duration::from_millis(20);
+/// Source port of the first connection that is left alive; no other connection is given one of theirs.
+const FIRST_ALIVE: u16 = 1024;
+/// The first source port that others are given.
+pub(super) const FIRST_FREE: u16 = 16_384;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,39 +53,38 @@ impl Kind {
     }
 }
 
-/// Who answers, until the process ends.
-#[derive(Clone, Debug)]
-pub(super) struct Server {
+/// Where traffic comes from and where it goes.
+pub(super) struct Ends {
+    client: Namespace,
     address: SocketAddr,
-    received: Arc<AtomicU64>,
+    listener: TcpListener,
+    datagrams: UdpSocket,
 }
 
-impl Server {
-    /// Listens in a namespace, by TCP and UDP.
-    pub(super) fn start(namespace: &Namespace, address: IpAddr, port: u16) -> Result<Self> {
+/// Both ends of a connection.
+pub(super) struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Ends {
+    /// Listens in the server's namespace, by TCP and UDP.
+    pub(super) fn open(client: Namespace, server: &Namespace, address: IpAddr, port: u16) -> Result<Self> {
         let address = SocketAddr::new(address, port);
-        let (listener, socket) = namespace.run(|| Ok((TcpListener::bind(address)?, UdpSocket::bind(address)?)))?;
-        let received = Arc::new(AtomicU64::new(0));
-        let counted = received.clone();
-        thread::spawn(move || {
-            let mut datagram = [0; SMALL];
-            while socket.recv(&mut datagram).is_ok() {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let held = Arc::new(Mutex::new(Vec::new()));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // Who asks may have gone.
-                let _ = serve(stream, &held);
-            }
-        });
-        Ok(Self { address, received })
+        let (listener, datagrams) = server.run(|| Ok((TcpListener::bind(address)?, UdpSocket::bind(address)?)))?;
+        datagrams.set_read_timeout(Some(LOST))?;
+        Ok(Self { client, address, listener, datagrams })
     }
 
-    /// What gets through in about so long, from a namespace, a second.
-    pub(super) fn measure(&self, from: &Namespace, kind: Kind, length: Duration) -> Result<f64> {
-        let rate = from.run(|| match kind {
+    /// Opens connections that whatever lies between goes on to know: the sockets go without a word (`TCP_REPAIR`, tcp(7)),
+    /// since a process may not have as many.
+    pub(super) fn leave_alive(&self, count: u16) -> Result<()> {
+        self.client.run(|| (0..count).try_for_each(|number| self.connect_from(FIRST_ALIVE + number)?.vanish()))
+    }
+
+    /// What gets through in about so long, a second.
+    pub(super) fn measure(&self, kind: Kind, length: Duration) -> Result<f64> {
+        let rate = self.client.run(|| match kind {
             Kind::Stream => self.stream(length),
             Kind::Requests => self.requests(length),
             Kind::Connections => self.connections(length),
@@ -87,46 +93,56 @@ impl Server {
         rate.with_context(|| format!("measuring {}", kind.name()))
     }
 
-    /// Connections that stay, from a namespace.
-    pub(super) fn hold(&self, from: &Namespace, count: usize) -> Result<Vec<TcpStream>> {
-        from.run(|| (0..count).map(|_| self.connect(HELD)).collect())
+    fn connect(&self) -> Result<Pair> {
+        self.accept(TcpStream::connect_timeout(&self.address, PATIENCE)?)
     }
 
-    fn connect(&self, purpose: u8) -> Result<TcpStream> {
-        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&[purpose])?;
-        Ok(stream)
+    fn connect_from(&self, port: u16) -> Result<Pair> {
+        let family = if self.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(unspecified(self.address.ip()), port)))?;
+        connect(socket.as_raw_fd(), &SockaddrStorage::from(self.address))?;
+        self.accept(TcpStream::from(socket))
+    }
+
+    /// Whose other end waits to be accepted.
+    fn accept(&self, client: TcpStream) -> Result<Pair> {
+        let (server, _) = self.listener.accept()?;
+        for end in [&client, &server] {
+            end.set_nodelay(true)?;
+            end.set_read_timeout(Some(PATIENCE))?;
+        }
+        Ok(Pair { client, server })
     }
 
     fn stream(&self, length: Duration) -> Result<f64> {
-        let mut stream = self.connect(STREAM)?;
-        let (buffer, begun) = (vec![0; WRITE], Instant::now());
+        let Pair { mut client, mut server } = self.connect()?;
+        // Who waits until the other end reads is that other end.
+        client.set_nonblocking(true)?;
+        let (sent, mut received) = (vec![0; WRITE], vec![0; WRITE]);
+        let (mut bytes, begun) = (0, Instant::now());
         while begun.elapsed() < length {
-            stream.write_all(&buffer)?;
+            match client.write(&sent) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+                _ => bytes += server.read(&mut received)?,
+            }
         }
-        stream.shutdown(Shutdown::Write)?;
-        let mut bytes = [0; 8];
-        stream.read_exact(&mut bytes)?;
-        Ok(u64::from_be_bytes(bytes) as f64 / 1e6 / begun.elapsed().as_secs_f64())
+        Ok(bytes as f64 / 1e6 / begun.elapsed().as_secs_f64())
     }
 
     fn requests(&self, length: Duration) -> Result<f64> {
-        let mut stream = self.connect(REQUESTS)?;
-        let (mut done, mut byte, begun) = (0, [1], Instant::now());
+        let (mut pair, mut done, begun) = (self.connect()?, 0, Instant::now());
         while begun.elapsed() < length {
-            stream.write_all(&byte)?;
-            stream.read_exact(&mut byte)?;
+            pair.exchange()?;
             done += 1;
         }
         Ok(f64::from(done) / begun.elapsed().as_secs_f64())
     }
 
     fn connections(&self, length: Duration) -> Result<f64> {
-        let (mut done, mut byte, begun) = (0, [1], Instant::now());
+        let (mut done, begun) = (0, Instant::now());
         while begun.elapsed() < length {
-            self.connect(ONE_REQUEST)?.read_exact(&mut byte)?;
+            self.connect()?.exchange()?;
             done += 1;
         }
         Ok(f64::from(done) / begun.elapsed().as_secs_f64())
@@ -135,45 +151,41 @@ impl Server {
     fn datagrams(&self, length: Duration) -> Result<f64> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.connect(self.address)?;
-        let (before, begun) = (self.received.load(Ordering::Relaxed), Instant::now());
+        let (mut received, mut datagram, begun) = (0, [0; SMALL], Instant::now());
         while begun.elapsed() < length {
-            for _ in 0..32 {
-                socket.send(&[0; SMALL])?;
+            for _ in 0..BATCH {
+                socket.send(&datagram)?;
+            }
+            for _ in 0..BATCH {
+                match self.datagrams.recv(&mut datagram) {
+                    Ok(_) => received += 1,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        Ok((self.received.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64())
+        Ok(f64::from(received) / begun.elapsed().as_secs_f64())
     }
 }
 
-fn serve(mut stream: TcpStream, held: &Mutex<Vec<TcpStream>>) -> Result<()> {
-    let mut purpose = [0];
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.read_exact(&mut purpose)?;
-    match purpose[0] {
-        // At once: a thread would cost more than what is measured.
-        ONE_REQUEST => stream.write_all(&purpose)?,
-        HELD => held.lock().map_err(|_| anyhow::anyhow!("a server thread panicked"))?.push(stream),
-        STREAM => drop(thread::spawn(move || sink(stream))),
-        _ => drop(thread::spawn(move || echo(stream))),
+impl Pair {
+    /// A request of one byte and its answer.
+    fn exchange(&mut self) -> Result<()> {
+        let mut byte = [1];
+        self.client.write_all(&byte)?;
+        self.server.read_exact(&mut byte)?;
+        self.server.write_all(&byte)?;
+        Ok(self.client.read_exact(&mut byte)?)
     }
-    Ok(())
-}
 
-fn sink(mut stream: TcpStream) -> Result<()> {
-    let (mut buffer, mut bytes) = (vec![0; WRITE], 0u64);
-    loop {
-        match stream.read(&mut buffer)? {
-            0 => return Ok(stream.write_all(&bytes.to_be_bytes())?),
-            read => bytes += read as u64,
-        }
+    /// Ends both sockets, of which nobody is told.
+    fn vanish(mut self) -> Result<()> {
+        self.exchange()?;
+        setsockopt(&self.client, TcpRepair, &1)?;
+        Ok(setsockopt(&self.server, TcpRepair, &1)?)
     }
 }
 
-fn echo(mut stream: TcpStream) -> Result<()> {
-    let mut byte = [0];
-    loop {
-        stream.read_exact(&mut byte)?;
-        stream.write_all(&byte)?;
-    }
+fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }

@@ -46,7 +46,6 @@ impl Host {
             timeouts: Timeouts::default(),
             record: false,
             tunnel_in_cb: false,
-            #[cfg(debug_assertions)]
             verdict_off: false,
         })?;
         let bundle = cloud::bundle(scale)?;
