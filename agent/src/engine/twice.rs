@@ -86,10 +86,11 @@ impl Engine {
 
     fn put_conn(&self, key: &Key, conn: &Conn) -> Result<(), EngineError> {
         let maps = self.datapath.maps();
-        Ok(match key {
+        match key {
             Key::V4(key) => maps.conns4.put(key, conn)?,
             Key::V6(key) => maps.conns6.put(key, conn)?,
-        })
+        }
+        Ok(())
     }
 
     /// Lets so much time pass for every connection that it is over, as if nothing had been sent meanwhile.
