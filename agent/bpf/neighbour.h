@@ -5,7 +5,6 @@
 
 #include "arp_nd.h"
 
-#define RF_ARP_REPLY 2
 #define RF_ND_OPTION_SOURCE 1
 
 /* "I am sender, at sender_mac; who is target?", or an answer to that. */
@@ -21,8 +20,7 @@ static __always_inline int rf_read_arp(struct __sk_buff *ctx, struct rf_neighbou
 {
 	struct rf_arp arp;
 
-	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || arp.hardware != bpf_htons(1) ||
-	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_len != 6 || arp.protocol_len != 4)
+	if (bpf_skb_load_bytes(ctx, 0, &arp, sizeof(arp)) || !rf_is_arp4(&arp))
 		return -1;
 	if (arp.operation != bpf_htons(RF_ARP_REQUEST) && arp.operation != bpf_htons(RF_ARP_REPLY))
 		return -1;
