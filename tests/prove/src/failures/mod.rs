@@ -2,6 +2,7 @@
 //! `make plant LAYER=failures` takes them out one by one and runs these tests; `tests/failures.rs` holds the document to
 //! what is here.
 
+mod agent;
 mod lab;
 mod packets;
 
@@ -50,4 +51,4 @@ impl Protection {
 }
 
 /// All of them.
-pub const PROTECTIONS: &[&[Protection]] = &[packets::PROTECTIONS, lab::PROTECTIONS];
+pub const PROTECTIONS: &[&[Protection]] = &[packets::PROTECTIONS, agent::PROTECTIONS, lab::PROTECTIONS];
