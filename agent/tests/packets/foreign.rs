@@ -1,4 +1,4 @@
-//! Somebody else's program, which passes everything on.
+//! Somebody else's program, which passes everything on or drops it.
 
 #![allow(unsafe_code, reason = "system calls that libbpf-rs does not wrap")]
 
@@ -9,8 +9,16 @@ use std::path::Path;
 
 use libbpf_rs::query::{LinkInfo, LinkTypeInfo};
 
+/// `TCX_NEXT` and `TCX_DROP` of `linux/bpf.h`, which libbpf-sys does not have.
+const NEXT: i32 = -1;
+const DROP: i32 = 2;
+
 /// The program, loaded.
-pub struct Foreign(OwnedFd);
+pub struct Foreign {
+    program: OwnedFd,
+    /// Of the kernel's `enum bpf_attach_type`.
+    hook: libbpf_sys::bpf_attach_type,
+}
 
 /// Where among the programs of a hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,20 +37,30 @@ fn owned(fd: i32) -> OwnedFd {
 }
 
 impl Foreign {
+    /// Of a device's ingress; it leaves every packet to whoever comes next.
     pub fn load() -> Self {
-        // r0 = -1 (TCX_NEXT); exit
+        Self::of(libbpf_sys::BPF_TCX_INGRESS, NEXT)
+    }
+
+    /// Of a device's egress; no packet gets past it.
+    pub fn dropping() -> Self {
+        Self::of(libbpf_sys::BPF_TCX_EGRESS, DROP)
+    }
+
+    fn of(hook: libbpf_sys::bpf_attach_type, verdict: i32) -> Self {
+        // r0 = verdict; exit
         let instructions = [
-            libbpf_sys::bpf_insn { code: 0xb7, imm: -1, ..Default::default() },
+            libbpf_sys::bpf_insn { code: 0xb7, imm: verdict, ..Default::default() },
             libbpf_sys::bpf_insn { code: 0x95, ..Default::default() },
         ];
         let mut opts = libbpf_sys::bpf_prog_load_opts {
             sz: size_of::<libbpf_sys::bpf_prog_load_opts>() as _,
             ..Default::default()
         };
-        opts.expected_attach_type = libbpf_sys::BPF_TCX_INGRESS;
+        opts.expected_attach_type = hook;
         let license = CString::new("GPL").unwrap();
         // SAFETY: instructions, texts and options live through the call.
-        Self(owned(unsafe {
+        let program = owned(unsafe {
             libbpf_sys::bpf_prog_load(
                 libbpf_sys::BPF_PROG_TYPE_SCHED_CLS,
                 c"foreign".as_ptr(),
@@ -51,7 +69,8 @@ impl Foreign {
                 instructions.len() as _,
                 &raw mut opts,
             )
-        }))
+        });
+        Self { program, hook }
     }
 
     pub fn attach(&self, ifindex: u32, place: Place) -> ForeignLink {
@@ -63,12 +82,7 @@ impl Foreign {
         };
         // SAFETY: the program is open and the options live through the call.
         ForeignLink(owned(unsafe {
-            libbpf_sys::bpf_link_create(
-                self.0.as_raw_fd(),
-                ifindex as i32,
-                libbpf_sys::BPF_TCX_INGRESS,
-                &raw const opts,
-            )
+            libbpf_sys::bpf_link_create(self.program.as_raw_fd(), ifindex as i32, self.hook, &raw const opts)
         }))
     }
 
@@ -78,7 +92,8 @@ impl Foreign {
         // SAFETY: a path that ends in NUL.
         let link = owned(unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) });
         // SAFETY: both are open; no options are passed.
-        let result = unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), self.0.as_raw_fd(), std::ptr::null()) };
+        let result =
+            unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), self.program.as_raw_fd(), std::ptr::null()) };
         assert_eq!(result, 0);
     }
 }

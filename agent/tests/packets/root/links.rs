@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use libbpf_rs::Link;
+use ringfence_agent::bpf::consts::RF_TABLE_UDP;
 use ringfence_agent::bpf::{Datapath, Hook, Options};
 
 use crate::foreign::{Foreign, Place};
+use crate::guest::Guest;
 use crate::net::{ifindex, private_network, sh};
-use crate::world::{maps_of, options};
+use crate::world::{World, maps_of, options};
 
 const FROM: Hook = Hook::FromWorkload;
 
@@ -81,6 +85,44 @@ fn who_goes_before_us_is_put_behind_us_and_stays_attached() {
     assert!(bench.is_attached());
     bench.datapath.detach(FROM, bench.device).unwrap();
     assert!(after.is_on(bench.device));
+}
+
+/// Sends datagrams from web to cache until one is delivered by our programs; whether it arrives.
+#[track_caller]
+fn arrives(world: &World, web: &Guest, socket: &UdpSocket) -> bool {
+    let target = socket.local_addr().unwrap();
+    let delivered = || world.datapath.maps().passed.get(&world.cache.index).unwrap().unwrap().to;
+    let (before, begun) = (delivered(), Instant::now());
+    while delivered() == before {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nothing is delivered");
+        web.inside(move || UdpSocket::bind("0.0.0.0:0").unwrap().send_to(&before.to_be_bytes(), target).unwrap());
+    }
+    // Some of those before may be waiting still.
+    let mut number = [0; 8];
+    while socket.recv(&mut number).is_ok() {
+        if number == before.to_be_bytes() {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn who_comes_after_us_decides_on_what_we_pass_and_leaves_us_as_we_were() {
+    let mut world = World::new();
+    world.allow(1, 3, RF_TABLE_UDP);
+    let (web, cache) = (world.web, world.cache);
+    let sender = Guest::workload(&mut world, "web", &web);
+    let receiver = Guest::workload(&mut world, "cache", &cache);
+    let socket = receiver.inside(move || UdpSocket::bind(SocketAddr::new(cache.v4, 5002)).unwrap());
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(arrives(&world, &sender, &socket));
+    let ours = world.datapath.attached().unwrap();
+    let theirs = Foreign::dropping().attach(cache.ifindex, Place::Last);
+    assert!(!arrives(&world, &sender, &socket), "what ours let pass was not theirs to drop");
+    drop(theirs);
+    assert!(arrives(&world, &sender, &socket));
+    assert_eq!(world.datapath.attached().unwrap(), ours);
 }
 
 #[test]

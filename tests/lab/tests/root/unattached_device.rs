@@ -1,4 +1,4 @@
-//! A device that no object names cannot reach the host's own sockets, from its first moment on.
+//! A device that no object names cannot reach the host's own sockets, and is told nothing by it, from its first moment on.
 
 use std::{
     collections::BTreeSet,
@@ -42,8 +42,12 @@ struct Attempt {
 
 #[test]
 fn nothing_of_a_strange_device_reaches_a_socket_of_its_host() {
-    let fixture = fixture();
+    let mut fixture = fixture();
     for round in 0..3 {
+        if round == 2 {
+            // By now nobody sees it come.
+            fixture.agent("h1").unwrap().kill().unwrap();
+        }
         let reached = reached(&fixture.lab, &format!("stray{round}"));
         assert!(reached.is_empty(), "round {round}: the host heard {reached:#?}");
     }
@@ -58,6 +62,29 @@ fn the_same_attempts_reach_a_host_without_an_agent() {
         attempts(lab.host("h1").unwrap()).into_iter().filter(|it| it.bare_host_is_open).map(|it| it.what).collect();
     assert!(open.len() > 10);
     assert_eq!(reached(&lab, "stray"), open);
+    assert!(is_answered(&lab, "asker"));
+}
+
+#[test]
+fn a_host_answers_no_strange_device_that_asks_for_its_address() {
+    let mut fixture = fixture();
+    // Its programs would drop the question: nobody is there to attach them.
+    fixture.agent("h1").unwrap().kill().unwrap();
+    assert!(!is_answered(&fixture.lab, "asker"));
+}
+
+/// Whether h1 answers a stranger who asks by ARP for its underlay address, as somebody without an address asks.
+fn is_answered(lab: &Lab, device: &str) -> bool {
+    let host = lab.host("h1").unwrap();
+    let stranger = Namespace::create(&format!("{}{device}", registry::prefix_of(lab.id()))).unwrap();
+    ip_batch(&host.namespace, &format!("{}link set {device} up\n", cable(device, stranger.name()))).unwrap();
+    ip_batch(&stranger, "link set eth0 up\n").unwrap();
+    let mut arping = stranger.command("arping").unwrap();
+    arping.args(["-D", "-I", "eth0", "-c", "3", "-w", "5", &host.underlay[0].to_string()]);
+    let asked = arping.output().unwrap();
+    let told = String::from_utf8_lossy(&asked.stdout);
+    assert!(told.contains("Sent "), "{asked:?}");
+    !told.contains("Received 0 response(s)")
 }
 
 /// Attaches a stranger to h1 who tries everything, from before its device is up on; what the

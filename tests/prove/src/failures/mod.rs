@@ -2,6 +2,7 @@
 //! `make plant LAYER=failures` takes them out one by one and runs these tests; `tests/failures.rs` holds the document to
 //! what is here.
 
+mod agent;
 mod flows;
 mod lab;
 mod packets;
@@ -51,4 +52,5 @@ impl Protection {
 }
 
 /// All of them.
-pub const PROTECTIONS: &[&[Protection]] = &[packets::PROTECTIONS, flows::PROTECTIONS, lab::PROTECTIONS];
+pub const PROTECTIONS: &[&[Protection]] =
+    &[packets::PROTECTIONS, flows::PROTECTIONS, agent::PROTECTIONS, lab::PROTECTIONS];
