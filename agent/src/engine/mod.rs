@@ -18,6 +18,7 @@ use crate::{
     lower::{Full, image::Image},
 };
 
+mod cut;
 mod force;
 pub(crate) mod frame;
 mod private;
@@ -26,6 +27,7 @@ mod share;
 mod stage;
 mod tuple;
 
+pub use cut::UnderWay;
 pub use force::put_in_force;
 use frame::Packet;
 pub use private::enter as enter_private;
