@@ -20,6 +20,7 @@ use crate::{
     lower::{Full, image::Image},
 };
 
+mod cut;
 mod force;
 pub(crate) mod frame;
 mod private;
@@ -29,6 +30,7 @@ mod stage;
 mod tuple;
 pub mod twice;
 
+pub use cut::UnderWay;
 pub use force::put_in_force;
 use frame::Packet;
 pub use private::enter as enter_private;

@@ -23,7 +23,7 @@ pub(crate) mod clock;
 pub mod devices;
 mod held;
 pub mod machine;
-mod observe;
+pub(crate) mod observe;
 pub mod plan;
 mod put_back;
 mod recount;

@@ -11,7 +11,7 @@ use crate::{
 const ALL_AT_ONCE: usize = 16;
 
 /// Reads everything that the agent writes back from the kernel.
-pub(super) fn observe(maps: &Maps) -> Result<Image, BpfError> {
+pub(crate) fn observe(maps: &Maps) -> Result<Image, BpfError> {
     let arrays = Image {
         ifaces: maps.ifaces.entries()?.into_iter().collect(),
         hosts: maps.hosts.entries()?.into_iter().collect(),

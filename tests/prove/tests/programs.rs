@@ -3,6 +3,7 @@
 
 mod root {
     mod chain;
+    mod cut_off;
     mod frames;
     mod history;
     mod kept;
