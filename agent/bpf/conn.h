@@ -27,6 +27,11 @@ struct rf_tuple {
 	__u8 side; /* of the packet's source: 0 low, 1 high */
 };
 
+static __always_inline __u8 rf_tuple_proto(const struct rf_tuple *tuple)
+{
+	return tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
+}
+
 /* Whether a comes after b, as big-endian numbers. */
 static __always_inline int rf_ip_after(const struct rf_ip *a, const struct rf_ip *b)
 {
@@ -139,13 +144,13 @@ static __always_inline int rf_conn_current(const struct rf_conn *conn, __u32 dom
  * that is over or was cut, and without SYNs a packet of the other side of one
  * that was cut, since it is no reply to anything then.
  */
-static __always_inline int rf_conn_reopens(const struct rf_conn *conn, const struct rf_pkt *pkt,
-					   __u32 side)
+static __always_inline int rf_conn_reopens(const struct rf_conn *conn, const struct rf_tuple *tuple,
+					   __u8 tcp_flags)
 {
-	if (pkt->l4_proto == IPPROTO_TCP)
-		return (pkt->tcp_flags & (RF_TCP_SYN | RF_TCP_ACK | RF_TCP_RST)) == RF_TCP_SYN &&
+	if (rf_tuple_proto(tuple) == IPPROTO_TCP)
+		return (tcp_flags & (RF_TCP_SYN | RF_TCP_ACK | RF_TCP_RST)) == RF_TCP_SYN &&
 		       (conn->denied || conn->state == RF_CONN_CLOSED);
-	return conn->denied && conn->origin != side;
+	return conn->denied && conn->origin != tuple->side;
 }
 
 /* What a packet that passes does to the entry. */
@@ -191,7 +196,7 @@ static __always_inline void rf_tuple_ip(const struct rf_tuple *tuple, __u32 side
 static __noinline void rf_conn_question(const struct rf_tuple *tuple, __u32 from, __u32 answers,
 					__u32 domain, struct rf_question *q)
 {
-	__u8 l4_proto = tuple->is_v6 ? tuple->v6.l4_proto : tuple->v4.l4_proto;
+	__u8 l4_proto = rf_tuple_proto(tuple);
 	__be16 port;
 
 	if (tuple->is_v6)

@@ -26,7 +26,7 @@ static __noinline struct rf_conn *rf_ask_conn(const struct rf_pkt *pkt, struct r
 	side = flow->tuple.side;
 	if (pkt->icmp_role != RF_ICMP_OTHER)
 		conn = rf_conn_find(&flow->tuple, now);
-	if (!conn || rf_conn_reopens(conn, pkt, side))
+	if (!conn || rf_conn_reopens(conn, &flow->tuple, pkt->tcp_flags))
 		return NULL;
 	current = rf_conn_current(conn, pkt->domain);
 	if (current) {

@@ -151,8 +151,18 @@ static __noinline __u32 rf_refuses_reply(struct rf_flow *flow, __u32 from, __u32
 	       (stateless & RF_ALLOW_TO && !(allows & RF_ALLOW_FROM));
 }
 
-/* Whom a new flow is charged to, by where it was opened and who was asked. Who is asked pays for
- * what interfaces open on its own host alone: there is where it is kept from others. */
+/* Whom a new flow is charged to, by the interfaces of who opened it and who was asked; NULL:
+ * there is none. Who is asked pays for what interfaces open on its own host alone: there is
+ * where it is kept from others. */
+static __always_inline void rf_charge_ifaces(const struct rf_iface *opener,
+					     const struct rf_iface *asked, struct rf_charge *charge)
+{
+	charge->account[0] = opener ? opener->account : 0;
+	charge->from_outside = !opener;
+	if (asked && (!opener || asked->host == RF_HOST_HERE))
+		charge->account[1] = asked->account;
+}
+
 static __always_inline void rf_charge_of(const struct rf_end *from, const struct rf_end *to,
 					 struct rf_charge *charge)
 {
@@ -162,10 +172,7 @@ static __always_inline void rf_charge_of(const struct rf_end *from, const struct
 
 	index = to->iface;
 	asked = index ? bpf_map_lookup_elem(&rf_ifaces, &index) : NULL;
-	charge->account[0] = opener ? opener->account : 0;
-	charge->from_outside = !opener;
-	if (asked && (!opener || asked->host == RF_HOST_HERE))
-		charge->account[1] = asked->account;
+	rf_charge_ifaces(opener, asked, charge);
 }
 
 /* Makes the connection of a flow that a packet has just opened; why there is none. */
@@ -188,7 +195,7 @@ static __noinline enum rf_reason rf_record_conn(const struct rf_pkt *pkt,
 		rf_charge_of(&flow->ends.to, &flow->ends.from, &conn->charge);
 	else
 		rf_charge_of(&flow->ends.from, &flow->ends.to, &conn->charge);
-	return rf_conn_open(&flow->tuple, conn, pkt);
+	return rf_conn_open(&flow->tuple, conn, pkt->tcp_flags);
 }
 
 /* Judges a connection again, in the direction it was opened in; `flow` has the

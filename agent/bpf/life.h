@@ -90,7 +90,7 @@ static __noinline enum rf_reason rf_conn_replace(const struct rf_tuple *tuple,
  * entry speaks for both.
  */
 static __noinline enum rf_reason rf_conn_open(const struct rf_tuple *tuple, struct rf_conn *conn,
-					      const struct rf_pkt *pkt)
+					      __u8 tcp_flags)
 {
 	enum rf_reason reason = rf_charge_open(&conn->charge);
 	struct rf_conn *old;
@@ -108,7 +108,7 @@ static __noinline enum rf_reason rf_conn_open(const struct rf_tuple *tuple, stru
 		old = rf_conn_look_up(tuple);
 		if (old &&
 		    (rf_conn_expired(old, conn->seen_ns) ||
-		     rf_conn_reopens(old, pkt, tuple->side)) &&
+		     rf_conn_reopens(old, tuple, tcp_flags)) &&
 		    rf_conn_claim(tuple, old)) {
 			rf_charge_release(&old->charge);
 			return rf_conn_replace(tuple, old, conn);

@@ -144,6 +144,7 @@ struct rf_judgement {
 	__u32 epoch_ref[2];
 	__u32 epoch[2];
 	__u32 reply_denied; /* a side that is stateless refuses what answers */
+	enum rf_way way;    /* for tests */
 };
 
 static __always_inline int rf_ip_equal(const struct rf_ip *a, const struct rf_ip *b)

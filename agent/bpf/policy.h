@@ -13,6 +13,10 @@
  * The agent changes in the opposite order: contents of the other slot, the
  * word, then address epochs. So what is recorded here can be older than what
  * was judged by (and is judged again needlessly), never newer.
+ *
+ * An address's entry has its classes in both slots. Who has read it as a whole before
+ * the word (first.h) has what holds all the same: the agent waits for programs that run
+ * between what it writes into a slot and the word.
  */
 #ifndef RINGFENCE_POLICY_H
 #define RINGFENCE_POLICY_H
@@ -144,6 +148,23 @@ static __always_inline struct rf_profile *rf_find_profile(__u32 domain_id, const
 	return profile ? bpf_map_lookup_elem(&rf_profiles, &profile) : NULL;
 }
 
+/* What a run says; without one both sides deny. */
+static __always_inline void rf_answer_by(struct rf_answer *a, const struct rf_run *run)
+{
+	if (!run) {
+		a->allows = a->shadow_allows = a->notes = 0;
+		a->rule[0] = a->rule[1] = a->shadow_rule[0] = a->shadow_rule[1] = 0;
+		return;
+	}
+	a->allows = run->verdict & RF_ALLOW_BOTH;
+	a->shadow_allows = run->verdict & RF_SHADOW_BOTH;
+	a->notes = run->notes;
+	a->rule[0] = run->from_rule;
+	a->rule[1] = run->to_rule;
+	a->shadow_rule[0] = run->shadow_from_rule;
+	a->shadow_rule[1] = run->shadow_to_rule;
+}
+
 /*
  * Puts a question to one slot. What no run speaks for is denied by both sides, and
  * no run speaks for a flow on which nobody votes.
@@ -158,46 +179,42 @@ __noinline int rf_ask(const struct rf_question *q, __u32 slot, struct rf_answer 
 
 	if (!q || !a)
 		return -1;
-	__builtin_memset(a, 0, sizeof(*a));
 	a->class_id[0] = rf_class(q, slot, 0);
 	a->class_id[1] = rf_class(q, slot, 1);
 	profile = rf_find_profile(q->domain_id, a->class_id, slot);
 	if (profile && q->votes && q->table < RF_TABLES)
 		run = rf_find_run(&profile->table[q->table], q->number);
-	if (run) {
-		a->allows = run->verdict & RF_ALLOW_BOTH;
-		a->shadow_allows = run->verdict & RF_SHADOW_BOTH;
-		a->notes = run->notes;
-		a->rule[0] = run->from_rule;
-		a->rule[1] = run->to_rule;
-		a->shadow_rule[0] = run->shadow_from_rule;
-		a->shadow_rule[1] = run->shadow_to_rule;
-	}
+	rf_answer_by(a, run);
+	return 0;
+}
+
+/* Reads the domain's word, after all that was read before and before all that is read
+ * after; -1: there is no such domain. */
+static __always_inline int rf_read_word(__u32 domain, struct rf_judgement *j)
+{
+	__u64 *word = bpf_map_lookup_elem(&rf_domain_words, &domain);
+	__u64 now;
+
+	if (!word)
+		return -1;
+	/* An atomic operation with a result orders what is around it on every
+	 * architecture; adding zero changes nothing. */
+	now = __sync_fetch_and_add(word, 0);
+	j->domain_epoch = now;
+	j->slot = now >> RF_WORD_SLOT_SHIFT & 1;
 	return 0;
 }
 
 /* Fills the judgement; whether the packet may pass. */
 __noinline int rf_judge(const struct rf_question *q, struct rf_judgement *j)
 {
-	__u32 domain;
-	__u64 *word;
-
 	if (!q || !j)
 		return 0;
-	domain = q->domain;
 	j->judged = 1;
 	rf_read_epoch(q, j, 0);
 	rf_read_epoch(q, j, 1);
-	word = bpf_map_lookup_elem(&rf_domain_words, &domain);
-	if (word) {
-		/* An atomic operation with a result orders what is around it on
-		 * every architecture; adding zero changes nothing. */
-		__u64 now = __sync_fetch_and_add(word, 0);
-
-		j->domain_epoch = now;
-		j->slot = now >> RF_WORD_SLOT_SHIFT & 1;
+	if (!rf_read_word(q->domain, j))
 		rf_ask(q, j->slot, &j->answer);
-	}
 	return rf_allows(j);
 }
 

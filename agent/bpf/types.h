@@ -473,6 +473,13 @@ enum rf_action {
 	RF_ACTION_COPIES = 7,  /* a copy for each receiver, and the packet itself ends */
 };
 
+/* By which of the programs' ways. */
+enum rf_way {
+	RF_WAY_LONG = 0,  /* decide.h, or none */
+	RF_WAY_QUICK = 1, /* quick.h: by its connection */
+	RF_WAY_FIRST = 2, /* first.h: by policy */
+};
+
 /* What the programs did with a packet, for tests: rf_decisions[0]. */
 struct rf_decision {
 	__u32 count;  /* decisions written since load */
@@ -494,6 +501,7 @@ struct rf_decision {
 	__u32 ifindex;	   /* target device */
 	__u32 vni;	   /* when sent by the overlay */
 	__u32 remote_host; /* host index, when sent by the overlay */
+	enum rf_way way;
 };
 
 /* ---- settings ----------------------------------------------------------- */

@@ -54,6 +54,7 @@ static __always_inline void rf_record(struct rf_decision decision, const struct 
 		decision.to_class = j->answer.class_id[1];
 		decision.domain_epoch = j->domain_epoch;
 		decision.slot = j->slot;
+		decision.way = j->way;
 	}
 	decision.count = record->count + 1;
 	*record = decision;

@@ -12,7 +12,7 @@ pub use super::skel::types::{
     rf_iface as Iface, rf_ip as Ip, rf_limits as Limits, rf_passed as Passed, rf_prefix_key as PrefixKey,
     rf_profile as Profile, rf_reply as Reply, rf_row as Row, rf_row_key as RowKey, rf_run as Run,
     rf_service as Service, rf_service_key as ServiceKey, rf_shared as Shared, rf_span as Span, rf_subnet as Subnet,
-    rf_subnet_key as SubnetKey, rf_vni as Vni,
+    rf_subnet_key as SubnetKey, rf_vni as Vni, rf_way as Way,
 };
 
 pod!(

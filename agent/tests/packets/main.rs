@@ -32,6 +32,7 @@ mod root {
     mod dry;
     mod echo_gateway;
     mod extension_headers;
+    mod first;
     mod fragments;
     mod guard;
     mod host_arp;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ringfence_agent::bpf::consts::{RF_TABLE_TCP, RF_TABLE_UDP};
-use ringfence_agent::bpf::{Conn, Conn4Key, Conn6Key, ConnState, Hook, TestContext};
+use ringfence_agent::bpf::{Conn, Conn4Key, Conn6Key, ConnState, Hook, TestContext, Way};
 
 use crate::builder::{ACK, FIN, Mac, Packet, RST, SYN};
 use crate::world::{DOMAIN_ID, GATEWAY_MAC, Workload, World};
@@ -36,7 +36,7 @@ fn world() -> World {
     world
 }
 
-fn edit(world: &World, change: impl Fn(&mut Conn)) {
+pub(super) fn edit(world: &World, change: impl Fn(&mut Conn)) {
     let mut entries = Entries::of(world);
     entries.0.iter_mut().for_each(|(_, conn)| change(conn));
     entries.1.iter_mut().for_each(|(_, conn)| change(conn));
@@ -44,10 +44,10 @@ fn edit(world: &World, change: impl Fn(&mut Conn)) {
 }
 
 /// Of both families.
-struct Entries(Vec<(Conn4Key, Conn)>, Vec<(Conn6Key, Conn)>);
+pub(super) struct Entries(pub(super) Vec<(Conn4Key, Conn)>, pub(super) Vec<(Conn6Key, Conn)>);
 
 impl Entries {
-    fn of(world: &World) -> Self {
+    pub(super) fn of(world: &World) -> Self {
         let maps = world.datapath.maps();
         Self(maps.conns4.entries().unwrap(), maps.conns6.entries().unwrap())
     }
@@ -57,18 +57,29 @@ impl Entries {
         self.0.iter().for_each(|(key, conn)| maps.conns4.put(key, conn).unwrap());
         self.1.iter().for_each(|(key, conn)| maps.conns6.put(key, conn).unwrap());
     }
+
+    pub(super) fn delete(&self, world: &World) {
+        let maps = world.datapath.maps();
+        self.0.iter().for_each(|(key, _)| maps.conns4.delete(key).unwrap());
+        self.1.iter().for_each(|(key, _)| maps.conns6.delete(key).unwrap());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty() && self.1.is_empty()
+    }
 }
 
-fn addressed(from: &Workload, to: &Workload, packet: Packet) -> Vec<u8> {
+pub(super) fn addressed(from: &Workload, to: &Workload, packet: Packet) -> Vec<u8> {
     packet.macs(from.mac, if from.vni == to.vni { to.mac } else { GATEWAY_MAC }).build()
 }
 
-/// Everything that can be seen of a packet: result, bytes, mark, decision, what was counted, what the entries say.
-fn seen(world: &World, ifindex: u32, frame: &[u8], context: TestContext) -> String {
+/// Everything that can be seen of a packet, but which way it went: result, bytes, mark, decision, what was counted, what
+/// the entries say.
+pub(super) fn seen(world: &World, ifindex: u32, frame: &[u8], context: TestContext) -> String {
     let context = TestContext { ifindex, ..context };
     let (output, moved) = world.moved(|| world.datapath.test_run(FROM, frame, &context).unwrap());
     let mut decision = world.decision();
-    decision.count = 0;
+    (decision.count, decision.way) = (0, Way::RF_WAY_LONG);
     let entries = Entries::of(world);
     let mut conns = BTreeMap::new();
     let told = |conn: &Conn| {
@@ -128,6 +139,21 @@ fn what_passes_goes_to_the_same_place_with_the_same_bytes_and_counters() {
             let back = (PORTS.1, PORTS.0);
             let packet = if udp { Packet::udp(src, dst, back) } else { Packet::tcp(src, dst, back, ACK) };
             same(world, &from, &addressed(&from, &web, packet), TestContext::default(), true);
+        }
+    });
+}
+
+#[test]
+fn a_flow_that_is_open_and_not_silent_takes_the_quick_way() {
+    let world = &world();
+    every(world, |v6, udp| {
+        let web = world.web;
+        for to in [world.app, world.cache, world.db] {
+            let frame = addressed(&web, &to, plain(v6, udp, &web, &to));
+            edit(world, |conn| conn.seen_ns -= SILENCE_NS);
+            assert_eq!(world.passes(FROM, web.ifindex, &frame).1.way, Way::RF_WAY_LONG);
+            // Which was a packet of the flow, too.
+            assert_eq!(world.passes(FROM, web.ifindex, &frame).1.way, Way::RF_WAY_QUICK);
         }
     });
 }
