@@ -10,7 +10,7 @@ fn glance(what: &str) -> Value {
     assert!(geteuid().is_root(), "needs root");
     let out = std::env::temp_dir().join(format!("ringfence-bench-{}-{what}", std::process::id()));
     let mut bench = Command::new(env!("CARGO_BIN_EXE_ringfence-bench"));
-    let output = bench.args(["--amount", "glance", what, "--out"]).arg(&out).output().unwrap();
+    let output = bench.args(["--amount", "glance", "--out"]).arg(&out).arg(what).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found = serde_json::from_str(&fs::read_to_string(out.join(format!("{what}.json"))).unwrap()).unwrap();
     fs::remove_dir_all(out).unwrap();
