@@ -89,7 +89,7 @@ impl Datapath {
         let mut skel = open_skel(&mut storage)?;
         skel.progs.guard.set_autoload(options.guard);
         let mut boot = BootMap::open(dir)?;
-        let older = boot.older().map(|layout| Older::open(dir, layout, links.some_program()?)).transpose()?.flatten();
+        let older = boot.older().map(|layout| Older::open(dir, layout, &links)).transpose()?.flatten();
         if older.is_none() {
             if boot.older().is_some() {
                 boot.is_taken_over()?;

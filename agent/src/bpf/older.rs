@@ -8,17 +8,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use libbpf_rs::Program;
 use libbpf_rs::btf::types::{MemberAttr, Struct};
 use libbpf_rs::btf::{Btf, HasSize};
 
 use super::consts::RF_EPOCH_NEVER;
 use super::consts::RF_HOST_HERE;
+use super::links::Links;
 use super::pins::{is_shared, open_pinned, pin_failed};
 use super::table::each;
 use super::timeouts::life;
 use super::{BpfError, Charge, Conn, ConnState, Maps, Pod, Table};
+
+/// Where a program is pinned that describes them, as long as they are. Its name goes with theirs.
+const PROGRAM: &str = "rf_older";
 
 /// The maps of an older layout, and how its structures lie.
 #[derive(Debug)]
@@ -31,12 +37,12 @@ pub(super) struct Older {
 }
 
 impl Older {
-    /// Those pinned flat in `dir`, described by a program that decides by them; `None` without one: nothing is decided by
-    /// them then.
-    pub(super) fn open(dir: &Path, layout: u32, program: Option<u32>) -> Result<Option<Self>, BpfError> {
-        let Some(program) = program else { return Ok(None) };
+    /// Those pinned flat in `dir`, described by a program that decides by them; `None` if no link has any program: nothing
+    /// is decided by them then.
+    pub(super) fn open(dir: &Path, layout: u32, links: &Links) -> Result<Option<Self>, BpfError> {
+        let Some(in_force) = links.some_program()? else { return Ok(None) };
         let unreadable = |source| BpfError::Load { action: "read the types of the programs in force", source };
-        let btf = Btf::from_prog_id(program).map_err(unreadable)?;
+        let btf = Btf::from_prog_id(program_of(dir, in_force)?).map_err(unreadable)?;
         Ok(Some(Self {
             dir: dir.to_owned(),
             layout,
@@ -111,6 +117,20 @@ impl Older {
     }
 }
 
+/// A program that decides by the maps in `dir`. The first agent that finds them takes one that is `in_force` and pins it
+/// before it replaces any: one that dies amid that leaves links with programs of both layouts.
+fn program_of(dir: &Path, in_force: u32) -> Result<u32, BpfError> {
+    let path = dir.join(PROGRAM);
+    let refused = |source| BpfError::Load { action: "keep one of the programs in force", source };
+    if path.exists() {
+        let program = Program::fd_from_pinned_path(&path).map_err(refused)?;
+        return Program::id_from_fd(program.as_fd()).map_err(refused);
+    }
+    let program = Program::fd_from_id(in_force).map_err(refused)?;
+    super::links::pin(program.as_fd(), &path).map_err(pin_failed(&path, "create"))?;
+    Ok(in_force)
+}
+
 /// Where an interface is by the new maps.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
@@ -119,7 +139,7 @@ struct Place {
     here: bool,
 }
 
-/// Removes the maps that older layouts pinned flat in the folder.
+/// Removes the maps that older layouts pinned flat in the folder, and the program that describes them.
 pub(super) fn remove_pins(dir: &Path) -> Result<(), BpfError> {
     for entry in fs::read_dir(dir).map_err(pin_failed(dir, "list"))? {
         let path = entry.map_err(pin_failed(dir, "list"))?.path();

@@ -19,6 +19,7 @@
 pub mod cabling;
 pub mod daemon;
 pub mod demo;
+pub mod fatal;
 pub mod files;
 pub mod guest;
 pub mod interrupt;

@@ -1,6 +1,9 @@
-//! The three things the lab needs from the kernel that have no safe wrapper.
+//! The four things the lab needs from the kernel that have no safe wrapper.
 
-#![allow(unsafe_code, reason = "pre_exec, TCP_INFO and packet sockets; nowhere else in the lab")]
+#![allow(
+    unsafe_code,
+    reason = "pre_exec, TCP_INFO, packet sockets and calls of what is followed; nowhere else in the lab"
+)]
 
 use std::{
     fs::File,
@@ -20,9 +23,11 @@ use nix::{
     sched::{CloneFlags, setns},
     sockopt_impl,
     sys::{
+        ptrace,
         signal::SigSet,
         socket::{AddressFamily, LinkAddr, SockFlag, SockType, SockaddrLike, bind, getsockopt, socket},
     },
+    unistd::Pid,
 };
 
 sockopt_impl!(
@@ -77,4 +82,12 @@ pub(crate) fn packet_socket(device: &str) -> Result<OwnedFd> {
     let address = address.context("nix refuses a sockaddr_ll")?;
     bind(fd.as_raw_fd(), &address).with_context(|| format!("cannot bind to {device}"))?;
     Ok(fd)
+}
+
+/// Number and first argument of the system call that a followed thread is about to make, if it stopped for that.
+pub(crate) fn begun_call(thread: Pid) -> Option<(i64, u64)> {
+    let info = ptrace::syscall_info(thread).ok().filter(|info| info.op == libc::PTRACE_SYSCALL_INFO_ENTRY)?;
+    // SAFETY: of a call that begins the kernel fills in this member.
+    let entry = unsafe { info.u.entry };
+    Some((i64::try_from(entry.nr).ok()?, entry.args[0]))
 }

@@ -7,15 +7,22 @@ use std::{
 };
 
 use ringfence_agent::bpf::consts::RF_LAYOUT;
-use ringfence_lab::{daemon::find_program, lab::Options, registry};
+use ringfence_lab::{
+    daemon::find_program,
+    fatal::{BpfCalls, kill_at},
+    lab::Options,
+    registry,
+};
 
 use super::{
-    ACME, fixture_with,
+    ACME, Fixture, fixture_with,
     watch::{NONE, watched},
 };
 
 /// Maps of its layout are pinned in the agent's folder itself.
 const RELEASE: &str = "0.1.0";
+/// One of its maps, pinned there as long as they are.
+const ROWS: &str = "rf_rows";
 
 /// The folder of the release's programs, built from its commit.
 fn release() -> PathBuf {
@@ -33,19 +40,40 @@ fn pins(lab: &str, host: &str) -> Vec<String> {
     names
 }
 
+/// A lab of the release, whose controller is upgraded.
+fn released() -> Fixture {
+    let fixture = fixture_with(&Options { release: Some(release()), ..Options::default() });
+    assert!(pins(fixture.id(), "h1").contains(&ROWS.to_owned()), "the release pins its maps elsewhere by now");
+    fixture
+}
+
+fn upgrade_controller(fixture: &mut Fixture) {
+    let controller = fixture.lab.controller.as_mut().unwrap();
+    controller.kill().unwrap();
+    controller.replace(find_program("ringfence-controller").unwrap());
+    controller.start_again(&[]).unwrap();
+    fixture.lab.wait_for_controller().unwrap();
+}
+
+/// Nothing is left of the release, and everything is as policy says.
+fn require_upgraded(fixture: &Fixture, hosts: &[&str]) {
+    for host in hosts {
+        assert_eq!(pins(fixture.id(), host), ["links".to_owned(), format!("maps-{RF_LAYOUT}"), "rf_boot".to_owned()]);
+    }
+    let mut questions = fixture.questions();
+    questions.retain(|it| fixture.endpoints[it.asker].domain == ACME);
+    fixture.require_right(&questions);
+}
+
 #[test]
 fn hosts_of_an_earlier_release_are_upgraded_under_the_flows_that_run() {
-    let mut fixture = fixture_with(&Options { release: Some(release()), ..Options::default() });
-    assert!(pins(fixture.id(), "h1").contains(&"rf_rows".to_owned()), "the release pins its maps elsewhere by now");
+    let mut fixture = released();
+    let hosts = ["h1", "h2", "h3"];
     let harm = watched(&mut fixture, |fixture, flows| {
         flows.go_on();
-        let controller = fixture.lab.controller.as_mut().unwrap();
-        controller.kill().unwrap();
-        controller.replace(find_program("ringfence-controller").unwrap());
-        controller.start_again(&[]).unwrap();
-        fixture.lab.wait_for_controller().unwrap();
+        upgrade_controller(fixture);
         flows.go_on();
-        for host in ["h1", "h2", "h3"] {
+        for host in hosts {
             let agent = fixture.lab.agent(host).unwrap();
             agent.stop().unwrap();
             agent.replace(find_program("ringfence-agent").unwrap());
@@ -56,10 +84,36 @@ fn hosts_of_an_earlier_release_are_upgraded_under_the_flows_that_run() {
         flows.go_on();
     });
     assert_eq!(harm, NONE);
-    for host in ["h1", "h2", "h3"] {
-        assert_eq!(pins(fixture.id(), host), ["links".to_owned(), format!("maps-{RF_LAYOUT}"), "rf_boot".to_owned()]);
-    }
-    let mut questions = fixture.questions();
-    questions.retain(|it| fixture.endpoints[it.asker].domain == ACME);
-    fixture.require_right(&questions);
+    require_upgraded(&fixture, &hosts);
+}
+
+/// Each time the agent dies before another of the links of h1 gets its new program; the next start begins anew.
+#[test]
+fn an_upgrade_that_is_cut_off_between_any_two_links_is_finished_by_the_next_start_and_loses_nothing() {
+    let mut fixture = released();
+    let host = "h1";
+    let mut deaths = 0;
+    let harm = watched(&mut fixture, |fixture, flows| {
+        upgrade_controller(fixture);
+        let lab = fixture.id().to_owned();
+        let agent = fixture.lab.agent(host).unwrap();
+        agent.stop().unwrap();
+        agent.replace(find_program("ringfence-agent").unwrap());
+        loop {
+            agent.start_again(&[]).unwrap();
+            let is_over = || !pins(&lab, host).contains(&ROWS.to_owned());
+            if !kill_at(agent.pid().unwrap(), BpfCalls::LINK_UPDATE, deaths + 1, is_over).unwrap() {
+                break;
+            }
+            agent.kill().unwrap();
+            assert!(!is_over(), "the release's maps went before its programs");
+            flows.go_on();
+            deaths += 1;
+        }
+        flows.go_on();
+        fixture.lab.agent("h2").unwrap().check().unwrap();
+    });
+    assert!(deaths > 2, "the agent died {deaths} times");
+    assert_eq!(harm, NONE);
+    require_upgraded(&fixture, &[host]);
 }
