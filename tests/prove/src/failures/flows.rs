@@ -117,4 +117,23 @@ pub(super) const PROTECTIONS: &[Protection] = &[
             &["of_ten_thousand_flows_those_that_a_change_denies_are_cut_within_a_second_and_no_other_loses_a_datagram"],
         )],
     },
+    Protection {
+        failure: "F8",
+        bug: Bug {
+            name: "built-in rules are not asked",
+            file: "agent/bpf/ringfence.bpf.c",
+            right: "if (!reason && rf_is_built_in(ctx, pkt))",
+            wrong: "if (!reason && rf_is_built_in(ctx, pkt) > 1)",
+        },
+        tests: &[(
+            Packets,
+            &[
+                "neighbours_routers_and_dhcp_are_built_in",
+                "the_overlay_between_known_hosts_is_built_in",
+                "ssh_to_the_machine_is_built_in_for_whom_settings_name",
+                "agent_and_controller_are_built_in_on_either_machine",
+                "built_in_rules_need_no_room_and_nothing_known_of_the_nic",
+            ],
+        )],
+    },
 ];

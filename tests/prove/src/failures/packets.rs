@@ -244,7 +244,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "neighbour discovery comes from afar",
             file: "agent/bpf/arp_nd.h",
-            right: "if (pkt->ttl != RF_ND_HOP_LIMIT)\n\t\treturn rf_drop(ctx, RF_REASON_MALFORMED);\n",
+            right: "\tif (pkt->ttl != RF_ND_HOP_LIMIT)\n\t\treturn rf_drop(ctx, RF_REASON_MALFORMED);\n",
             wrong: "",
         },
         tests: &[(Packets, &["nd_speaks_for_its_own_interface_only_and_comes_from_the_link"])],
@@ -255,7 +255,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
             name: "a frame of any VLAN is taken",
             file: "agent/bpf/parse.h",
             right: "if (tag & RF_VLAN_VID || rf_is_tag(inner))",
-            wrong: "if (rf_is_tag(inner))",
+            wrong: "if ((tag & RF_VLAN_VID) > RF_VLAN_VID || rf_is_tag(inner))",
         },
         tests: &[(Packets, &["a_tag_is_dropped_unless_it_names_no_vlan"])],
     },

@@ -132,7 +132,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "neighbour discovery may come from afar",
         file: "agent/bpf/arp_nd.h",
-        right: "if (pkt->ttl != RF_ND_HOP_LIMIT)\n\t\treturn rf_drop(ctx, RF_REASON_MALFORMED);\n",
+        right: "\tif (pkt->ttl != RF_ND_HOP_LIMIT)\n\t\treturn rf_drop(ctx, RF_REASON_MALFORMED);\n",
         wrong: "",
     },
     Bug {
