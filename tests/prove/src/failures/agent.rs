@@ -91,8 +91,8 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "later fragments pass by what was judged before",
             file: "agent/bpf/decide.h",
-            right: "current = rf_conn_current(conn, pkt->domain);",
-            wrong: "current = pkt->fragment == RF_FRAGMENT_LATER || rf_conn_current(conn, pkt->domain);",
+            right: "current = rf_conn_current(conn, pkt->domain);\n\tif (current) {",
+            wrong: "current = pkt->fragment == RF_FRAGMENT_LATER || rf_conn_current(conn, pkt->domain);\n\tif (current) {",
         },
         tests: &[(Packets, &["a_policy_change_cuts_a_packet_in_the_middle"])],
     },

@@ -11,7 +11,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "a frame is copied to as many as there are",
             file: "agent/bpf/replicate.h",
-            right: "if (locals - (of.sender != 0) + hosts > RF_COPIES)",
+            right: "if (locals + hosts > RF_COPIES + (of.sender != 0))",
             wrong: "if (locals > RF_IFACES)",
         },
         tests: &[(Packets, &["beyond_the_bound_nothing_is_copied"])],
@@ -69,8 +69,8 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "the quick way does not ask whether an entry is current",
             file: "agent/bpf/quick.h",
-            right: "return rf_conn_current(conn, domain) ? conn : NULL;",
-            wrong: "return conn;",
+            right: "return rf_conn_current(conn, domain);",
+            wrong: "return 1;",
         },
         tests: &[(Packets, &["a_stale_entry_is_judged_again"])],
     },
@@ -79,7 +79,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "the quick way lets pass what an entry denies",
             file: "agent/bpf/quick.h",
-            right: "conn->denied || conn->reply_denied ||",
+            right: "conn->denied ||\n\t    conn->reply_denied ||",
             wrong: "conn->reply_denied ||",
         },
         tests: &[(Packets, &["what_an_entry_refuses_is_refused"])],
@@ -89,7 +89,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "the quick way lets pass the reply that an entry denies",
             file: "agent/bpf/quick.h",
-            right: "conn->denied || conn->reply_denied ||",
+            right: "conn->denied ||\n\t    conn->reply_denied ||",
             wrong: "conn->denied ||",
         },
         tests: &[(Packets, &["what_an_entry_refuses_is_refused"])],

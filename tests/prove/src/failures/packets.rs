@@ -44,8 +44,8 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "a first fragment takes the place of another's that is still under way",
             file: "agent/bpf/frag.h",
-            right: "if (place == RF_FRAGS_EACH && rf_frag_yields(&frags->frag[i], now))",
-            wrong: "if (place == RF_FRAGS_EACH)",
+            right: "if (rf_frag_yields(&frags->frag[i], now))",
+            wrong: "if (i < RF_FRAGS_EACH)",
         },
         tests: &[(Packets, &["a_flood_of_first_fragments_is_refused_and_starves_nobody_else"])],
     },
@@ -127,7 +127,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         failure: "F13",
         bug: Bug {
             name: "the quick way does not measure",
-            file: "agent/bpf/quick.h",
+            file: "agent/bpf/quick_forward.h",
             right: "to->flags & RF_IFACE_BARE_METAL || length > to->mtu ||",
             wrong: "to->flags & RF_IFACE_BARE_METAL || length > 0xffff ||",
         },
@@ -173,7 +173,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         failure: "F15",
         bug: Bug {
             name: "the quick way takes a frame from any host",
-            file: "agent/bpf/quick.h",
+            file: "agent/bpf/quick_forward.h",
             right: "return host && outer && host->v4 == outer;",
             wrong: "return host && outer;",
         },
