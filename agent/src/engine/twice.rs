@@ -8,7 +8,7 @@ use super::{
     tuple::Key,
 };
 use crate::{
-    bpf::{Conn, ConnState},
+    bpf::{self, Conn, ConnState},
     reconcile::clock::monotonic_ns,
 };
 
@@ -58,7 +58,7 @@ impl Engine {
         Ok(Twice { sent, long: Some(long), differ: (!same).then_some([quick, slow]) })
     }
 
-    /// Sends a frame; all that can be seen of that but for times: what became of it, what was counted, what its entry
+    /// Sends a frame; all that can be seen of that but for times and the way it took: what became of it, what was counted, what its entry
     /// says then.
     fn watched(&self, door: &Door, frame: &[u8], key: &Key) -> Result<(Sent, String), EngineError> {
         let counter = self.image.devices.get(&door.ifindex).map_or(0, |device| device.counter);
@@ -68,7 +68,7 @@ impl Engine {
         let after = passed()?;
         let counted = [after.from.wrapping_sub(before.from), after.to.wrapping_sub(before.to)];
         let entry = self.conn(key)?.map(|conn| Conn { seen_ns: 0, ..conn });
-        let record = ran.record.map(|record| crate::bpf::Decision { count: 0, ..record });
+        let record = ran.record.map(|record| bpf::Decision { count: 0, way: bpf::Way::RF_WAY_LONG, ..record });
         let seen = format!(
             "{:?} returns {} with mark {:x}, counts {counted:?}, leaves {entry:?} and {record:?}",
             ran.sent, ran.action, ran.mark
