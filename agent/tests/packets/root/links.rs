@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::Link;
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Datapath, Hook, Options};
+use ringfence_agent::bpf::{Datapath, Hook, Options, release_nics};
 
 use crate::foreign::{Foreign, Place};
 use crate::guest::Guest;
@@ -57,6 +57,47 @@ fn a_link_that_was_detached_is_seen_and_put_back() {
     assert!(!bench.is_attached());
     bench.datapath.attach(FROM, bench.device).unwrap();
     assert!(bench.is_attached());
+}
+
+#[test]
+fn what_is_no_link_under_a_links_name_stops_nothing_and_is_removed() {
+    let mut bench = Bench::new();
+    let links = bench.options.pin_dir.join("links");
+    let [device, next] = ["from_workload-7000", "to_workload-7000-next"].map(|name| links.join(name));
+    for stray in [&device, &next] {
+        fs::create_dir(stray).unwrap();
+    }
+    assert!(bench.is_attached());
+    assert!(!device.exists());
+    // What is not empty is somebody's and stays.
+    fs::create_dir_all(device.join("inside")).unwrap();
+    assert!(bench.is_attached());
+    // In place of a pin that was there, and in the way of the next one.
+    fs::remove_file(bench.pin()).unwrap();
+    fs::create_dir(bench.pin()).unwrap();
+    fs::create_dir(links.join(format!("from_workload-{}-next", bench.device))).unwrap();
+    assert!(!bench.is_attached());
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert!(bench.is_attached());
+    // Nor does it stop an agent that starts, or a rescue.
+    fs::create_dir(links.join("from_host-7000")).unwrap();
+    fs::create_dir_all(next.join("inside")).unwrap();
+    release_nics(&bench.options.pin_dir).unwrap();
+    assert!(!links.join("from_host-7000").exists());
+    bench.datapath = Datapath::open(&bench.options).unwrap();
+    assert!(bench.is_attached());
+}
+
+#[test]
+fn a_map_under_a_links_name_is_no_link() {
+    let mut bench = Bench::new();
+    fs::rename(maps_of(&bench.options).join("rf_hosts"), bench.pin()).unwrap();
+    assert!(!bench.is_attached());
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert!(bench.is_attached());
+    fs::rename(maps_of(&bench.options).join("rf_rows"), bench.pin()).unwrap();
+    bench.datapath.detach(FROM, bench.device).unwrap();
+    assert!(!bench.pin().exists());
 }
 
 #[test]
