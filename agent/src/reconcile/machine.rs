@@ -430,7 +430,7 @@ impl Machine {
         }
         if let Some(taken) = self.datapath_mut()?.take_over()? {
             tracing::info!(?taken, "programs of an earlier release were replaced, under the flows that run");
-            self.guarded = self.ownership.dedicated && self.datapath()?.is_guarded();
+            self.guarded = taken.guarded;
             self.next_carried = Some(Instant::now() + BETWEEN_CARRIED);
         }
         Ok(())
@@ -466,8 +466,12 @@ impl Machine {
         if self.guarded {
             self.note_put_back("guard", None);
         }
-        self.datapath_mut()?.guard()?;
-        self.guarded = true;
+        // It must not hold up the devices and what the controller is told: one that fails is tried again at the next pass.
+        let guarded = self.datapath_mut()?.guard();
+        if let Err(error) = &guarded {
+            tracing::error!(%error, "the host cannot be guarded; it is tried again");
+        }
+        self.guarded = guarded.is_ok();
         Ok(())
     }
 
