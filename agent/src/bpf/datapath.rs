@@ -211,7 +211,7 @@ impl Datapath {
             let wanted = program.name() == hook.program();
             program.set_autoload(wanted);
         }
-        pin_maps(&mut skel, &self.options.pin_dir)?;
+        self.pins.share(&mut skel)?;
         configure(&mut skel, &self.options, self.mark());
         let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
         programs(&skel.progs, |other| other == hook)?

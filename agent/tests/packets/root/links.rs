@@ -6,7 +6,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::Link;
+use libbpf_rs::query::{MapInfoIter, ProgInfoIter, ProgInfoQueryOptions};
+use libbpf_rs::{Link, MapCore, MapHandle};
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
 use ringfence_agent::bpf::{Datapath, Hook, Options, release_nics};
 
@@ -199,6 +200,31 @@ fn a_device_that_left_the_namespace_is_not_mistaken_for_one_that_gets_its_number
     bench.datapath.attach(FROM, bench.device).unwrap();
     assert!(bench.is_attached());
     sh(&format!("ip netns del {name}"));
+}
+
+/// The kernel's numbers of the maps that our program on ingress uses, but those of one load.
+fn maps_in_use(bench: &Bench) -> BTreeSet<u32> {
+    let opts = ProgInfoQueryOptions::default().include_map_ids(true);
+    let id = bench.datapath.program(FROM).id();
+    let program = ProgInfoIter::with_query_opts(opts).find(|program| program.id == id).unwrap();
+    let shared: BTreeSet<_> =
+        MapInfoIter::default().filter(|map| map.name.to_string_lossy().starts_with("rf_")).map(|map| map.id).collect();
+    program.map_ids.into_iter().filter(|map| shared.contains(map)).collect()
+}
+
+#[test]
+fn a_program_that_is_loaded_once_more_uses_the_maps_in_force_though_their_pins_are_gone() {
+    let mut bench = Bench::new();
+    let (before, program) = (maps_in_use(&bench), bench.datapath.program(FROM).id());
+    let pinned = maps_of(&bench.options).join("rf_rows");
+    assert!(before.contains(&MapHandle::from_pinned_path(&pinned).unwrap().info().unwrap().info.id));
+    fs::remove_file(&pinned).unwrap();
+    let foreign = Foreign::load();
+    let _first = foreign.attach(bench.device, Place::First);
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert_ne!(bench.datapath.program(FROM).id(), program);
+    assert_eq!(maps_in_use(&bench), before);
+    assert!(!pinned.exists(), "a map was made");
 }
 
 #[test]
