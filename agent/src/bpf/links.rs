@@ -161,12 +161,6 @@ impl Links {
         }
     }
 
-    /// Takes the program off the device; nothing happens if there is none.
-    pub(super) fn detach(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
-        let name = link_name(hook, ifindex);
-        self.unpin(&name)
-    }
-
     /// The pinned links that are still on their device; pins of the others are removed, and so is what is no link.
     pub(super) fn list(&self) -> Result<BTreeMap<(Hook, u32), Alive>, BpfError> {
         let mut live = BTreeMap::new();
@@ -230,7 +224,7 @@ impl Links {
     }
 
     /// Takes the program off the device now, whoever else may hold the link; nothing happens if there is none.
-    pub(super) fn sever(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
+    pub(super) fn detach(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
         let name = link_name(hook, ifindex);
         match sever(&self.dir.join(&name)) {
             Err(error) if !is_gone(&error) && !self.is_no_link(&name, &error) => {

@@ -486,7 +486,7 @@ impl Machine {
     fn carry_out(&mut self, step: &DeviceAction) -> Result<(), PassError> {
         tracing::info!(%step, "device");
         match step {
-            DeviceAction::Attach(hook, ifindex) => self.datapath_mut()?.attach(*hook, *ifindex)?,
+            DeviceAction::Attach(hook, ifindex) => self.attach(*hook, *ifindex)?,
             DeviceAction::Detach(hook, ifindex) => self.datapath_mut()?.detach(*hook, *ifindex)?,
             DeviceAction::Set(setting) => {
                 if let Err(error) = setting.write() {
@@ -500,6 +500,20 @@ impl Machine {
                 self.runtime.block_on(self.netlink.remove_address(self.link(name)?, *net))?;
             }
             DeviceAction::SetUp(name) => self.runtime.block_on(self.netlink.set_up(self.link(name)?))?,
+        }
+        Ok(())
+    }
+
+    /// Somebody may rescue the machine while a pass is at work: the note comes before the programs are taken off, so that
+    /// who attached one in between sees it afterwards.
+    fn attach(&mut self, hook: Hook, ifindex: u32) -> Result<(), PassError> {
+        let of_nic = Hook::OF_NICS.contains(&hook);
+        if of_nic && self.rescue.is_there() {
+            return Ok(());
+        }
+        self.datapath_mut()?.attach(hook, ifindex)?;
+        if of_nic && self.rescue.is_there() {
+            self.datapath_mut()?.detach(hook, ifindex)?;
         }
         Ok(())
     }

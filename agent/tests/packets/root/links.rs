@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::query::{MapInfoIter, ProgInfoIter, ProgInfoQueryOptions};
+use libbpf_rs::query::{LinkTypeInfo, MapInfoIter, ProgInfoIter, ProgInfoQueryOptions};
 use libbpf_rs::{Link, MapCore, MapHandle};
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
 use ringfence_agent::bpf::{Datapath, Hook, Options, release_nics};
@@ -99,6 +99,16 @@ fn a_map_under_a_links_name_is_no_link() {
     fs::rename(maps_of(&bench.options).join("rf_rows"), bench.pin()).unwrap();
     bench.datapath.detach(FROM, bench.device).unwrap();
     assert!(!bench.pin().exists());
+}
+
+#[test]
+fn a_program_goes_off_its_device_whoever_holds_the_link() {
+    let mut bench = Bench::new();
+    let held = Link::open(bench.pin()).unwrap();
+    bench.datapath.detach(FROM, bench.device).unwrap();
+    assert!(!bench.pin().exists());
+    let info = held.info().unwrap();
+    assert!(matches!(info.info, LinkTypeInfo::Tcx(tcx) if tcx.ifindex == 0), "it runs on the device still");
 }
 
 #[test]
