@@ -69,6 +69,8 @@ pub struct TakenOver {
     pub late: usize,
     /// How long programs of both ran: a flow that was opened then may have met one of each.
     pub sweep: Duration,
+    /// The guard was replaced, too.
+    pub guarded: bool,
 }
 
 impl Datapath {
@@ -148,12 +150,17 @@ impl Datapath {
         let early = older.carry(&self.maps)?;
         let begun = Instant::now();
         self.renew_links()?;
+        let mut guarded = false;
         if let Some(program) = self.guard.as_ref().filter(|_| self.links.is_guarded()) {
-            self.links.guard(program)?;
+            // What the earlier release left guards on, and must not hold up the devices.
+            match self.links.guard(program) {
+                Ok(()) => guarded = true,
+                Err(error) => tracing::error!(%error, "the guard of an earlier release cannot be replaced yet"),
+            }
         }
         let sweep = begun.elapsed();
         let late = older.carry(&self.maps)?;
-        let taken = TakenOver { layout: older.layout(), carried: early + late, late, sweep };
+        let taken = TakenOver { layout: older.layout(), carried: early + late, late, sweep, guarded };
         self.boot.is_taken_over()?;
         remove_pins(&self.options.pin_dir)?;
         self.older = None;
@@ -204,7 +211,7 @@ impl Datapath {
             let wanted = program.name() == hook.program();
             program.set_autoload(wanted);
         }
-        pin_maps(&mut skel, &self.options.pin_dir)?;
+        self.pins.share(&mut skel)?;
         configure(&mut skel, &self.options, self.mark());
         let skel = skel.load().map_err(|source| BpfError::Load { action: "load", source })?;
         programs(&skel.progs, |other| other == hook)?

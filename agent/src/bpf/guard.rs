@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{NF_INET_PRE_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, ProgramAttachType, ProgramHandle};
@@ -27,46 +27,49 @@ impl Links {
 
     /// Whether the pins that hold the guard are there.
     pub(super) fn is_guarded(&self) -> bool {
-        FAMILIES.iter().all(|(name, _)| self.dir().join(name).exists())
+        FAMILIES.iter().all(|(name, _)| info(&self.dir().join(name)).is_ok_and(|it| priority(&it.info).is_some()))
     }
 
     /// Stops guarding.
     pub(super) fn unguard(&self) -> Result<(), BpfError> {
-        for (name, _) in FAMILIES {
-            match fs::remove_file(self.dir().join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed(name, "unpin")(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        FAMILIES.iter().try_for_each(|(name, _)| self.unpin(name))
     }
 
     fn guard_family(&self, name: &str, family: i32, program: &ProgramHandle) -> Result<(), BpfError> {
         let path = self.dir().join(name);
-        let fresh = self.dir().join(format!("{name}-next"));
-        let taken = if path.exists() { priority(&info(&path).map_err(failed(name, "inspect"))?.info) } else { None };
-        let free = if taken == Some(PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };
-        let mut opts = libbpf_sys::bpf_link_create_opts {
-            sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,
-            ..Default::default()
-        };
-        opts.__bindgen_anon_1.netfilter = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_5 {
-            pf: family as u32,
-            hooknum: NF_INET_PRE_ROUTING as u32,
-            priority: free,
-            flags: 0,
-        };
+        let next = format!("{name}-next");
+        let fresh = self.dir().join(&next);
+        let taken = info(&path).ok().and_then(|it| priority(&it.info));
         // What an agent left that died between pinning and renaming.
-        if fresh.exists() {
-            fs::remove_file(&fresh).map_err(failed(name, "unpin"))?;
+        self.discard(&next);
+        // A pin takes the place of whatever is there but a folder.
+        if path.is_dir() {
+            self.discard(name);
         }
-        let link =
-            link_create(program.as_fd(), 0, ProgramAttachType::Netfilter, &opts).map_err(failed(name, "attach"))?;
+        // The other one first. It may be taken too: a guard whose pin somebody removed stays where it is as long as
+        // somebody holds it.
+        let [one, other] = PRIORITIES;
+        let tried = if taken == Some(one) { [other, one] } else { [one, other] };
+        let link = attach(family, tried[0], program)
+            .or_else(|_| attach(family, tried[1], program))
+            .map_err(failed(name, "attach"))?;
         pin(link.as_fd(), &fresh).map_err(failed(name, "pin"))?;
         fs::rename(&fresh, &path).map_err(failed(name, "replace"))
     }
+}
+
+fn attach(family: i32, priority: i32, program: &ProgramHandle) -> io::Result<OwnedFd> {
+    let mut opts = libbpf_sys::bpf_link_create_opts {
+        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as _,
+        ..Default::default()
+    };
+    opts.__bindgen_anon_1.netfilter = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_5 {
+        pf: family as u32,
+        hooknum: NF_INET_PRE_ROUTING as u32,
+        priority,
+        flags: 0,
+    };
+    link_create(program.as_fd(), 0, ProgramAttachType::Netfilter, &opts)
 }
 
 fn priority(info: &LinkTypeInfo) -> Option<i32> {

@@ -124,7 +124,7 @@ impl Links {
         // What an agent left that died between pinning and renaming.
         for name in links.names()? {
             if name.strip_suffix(NEXT).and_then(parse_name).is_some() {
-                links.unpin(&name)?;
+                links.discard(&name);
             }
         }
         Ok(links)
@@ -139,7 +139,9 @@ impl Links {
         }
         let name = link_name(hook, ifindex);
         let path = self.dir.join(&name);
-        let fresh = self.dir.join(format!("{name}{NEXT}"));
+        let next = format!("{name}{NEXT}");
+        let fresh = self.dir.join(&next);
+        self.discard(&next);
         let link = create(hook, ifindex, program.as_fd()).map_err(failed(&name, "attach"))?;
         pin(link.as_fd(), &fresh).map_err(failed(&name, "pin"))?;
         fs::rename(&fresh, &path).map_err(failed(&name, "replace"))
@@ -159,13 +161,7 @@ impl Links {
         }
     }
 
-    /// Takes the program off the device; nothing happens if there is none.
-    pub(super) fn detach(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
-        let name = link_name(hook, ifindex);
-        self.unpin(&name)
-    }
-
-    /// The pinned links that are still on their device; pins of the others are removed.
+    /// The pinned links that are still on their device; pins of the others are removed, and so is what is no link.
     pub(super) fn list(&self) -> Result<BTreeMap<(Hook, u32), Alive>, BpfError> {
         let mut live = BTreeMap::new();
         for (hook, ifindex) in self.pinned()? {
@@ -181,8 +177,8 @@ impl Links {
         let name = link_name(hook, ifindex);
         let info = match info(&self.dir.join(&name)) {
             Ok(info) => info,
-            Err(error) if is_gone(&error) => {
-                self.unpin(&name)?;
+            Err(error) if is_gone(&error) || self.is_no_link(&name, &error) => {
+                self.discard(&name);
                 return Ok(None);
             }
             Err(error) => return Err(failed(&name, "inspect")(error)),
@@ -195,7 +191,7 @@ impl Links {
                 Ok(Some(Alive { program: info.prog_id, first }))
             }
             _ => {
-                self.unpin(&name)?;
+                self.discard(&name);
                 Ok(None)
             }
         }
@@ -228,19 +224,40 @@ impl Links {
     }
 
     /// Takes the program off the device now, whoever else may hold the link; nothing happens if there is none.
-    pub(super) fn sever(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
+    pub(super) fn detach(&self, hook: Hook, ifindex: u32) -> Result<(), BpfError> {
         let name = link_name(hook, ifindex);
         match sever(&self.dir.join(&name)) {
-            Err(error) if !is_gone(&error) => return Err(failed(&name, "detach")(error)),
+            Err(error) if !is_gone(&error) && !self.is_no_link(&name, &error) => {
+                return Err(failed(&name, "detach")(error));
+            }
             _ => {}
         }
         self.unpin(&name)
     }
 
-    fn unpin(&self, name: &str) -> Result<(), BpfError> {
-        match fs::remove_file(self.dir.join(name)) {
+    /// Whether what has the name of a pin cannot hold anything on a device, so that it may go. A link that cannot be read
+    /// for want of memory or descriptors is none of those: without its pin its device would be open.
+    fn is_no_link(&self, name: &str, error: &io::Error) -> bool {
+        is_other_object(error) || fs::symlink_metadata(self.dir.join(name)).is_ok_and(|it| !it.is_file())
+    }
+
+    /// Removes a pin, or an empty folder or whatever else has its name.
+    pub(super) fn unpin(&self, name: &str) -> Result<(), BpfError> {
+        let path = self.dir.join(name);
+        let removed = match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => fs::remove_dir(&path),
+            _ => fs::remove_file(&path),
+        };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(name, "unpin")(error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Removes what holds nothing on a device. If it cannot be removed it must not stop what is done for all the others.
+    pub(super) fn discard(&self, name: &str) {
+        if let Err(error) = self.unpin(name) {
+            tracing::warn!(%error, "what is no link has the name of one and stays");
         }
     }
 
@@ -269,13 +286,27 @@ fn is_gone(error: &io::Error) -> bool {
     [libc::ENOLINK, libc::ENODEV, libc::ENOENT].map(Some).contains(&error.raw_os_error())
 }
 
+/// What else can be pinned, as the kernel calls it.
+const OTHER_OBJECTS: [&str; 2] = ["anon_inode:bpf-map", "anon_inode:bpf-prog"];
+
+/// What is said of a pin that holds one of those.
+fn is_other_object(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
+}
+
 /// Opens a pinned link. libbpf-rs would hide the error's number.
 fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: a path that ends in NUL.
     let fd = unsafe { libbpf_sys::bpf_obj_get(path.as_ptr()) };
     // SAFETY: on success the call returned a descriptor that nobody else has.
-    check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+    let pinned = check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })?;
+    // The kernel tells about a map or a program just as well, and what it says would be read as a link's.
+    let kind = fs::read_link(format!("/proc/self/fd/{}", pinned.as_raw_fd())).unwrap_or_default();
+    if OTHER_OBJECTS.iter().any(|other| kind == Path::new(other)) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    Ok(pinned)
 }
 
 pub(super) fn info(path: &Path) -> io::Result<LinkInfo> {

@@ -48,6 +48,18 @@ impl Pins {
         Ok(Self { maps })
     }
 
+    /// Gives these maps to an object that is yet to be loaded, whatever became of their pins meanwhile: where one is gone,
+    /// libbpf would make an empty map in its place.
+    pub(super) fn share(&self, skel: &mut OpenRingfenceSkel<'_>) -> Result<(), BpfError> {
+        for mut map in skel.open_object_mut().maps_mut() {
+            let name = map.name().to_owned();
+            if let Some(pin) = self.maps.iter().find(|pin| pin.path.file_name() == Some(&*name)) {
+                map.reuse_fd(pin.map.as_fd()).map_err(|source| BpfError::Load { action: "share a map", source })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Pins every map again whose pin is gone or holds another one; returns their names. The programs kept deciding by the
     /// map, but the agent that comes next would have found none.
     pub(super) fn keep(&self) -> Result<Vec<String>, BpfError> {

@@ -17,7 +17,7 @@ pub fn release_nics(pin_dir: &Path) -> Result<usize, BpfError> {
     }
     let links = Links::open(dir)?;
     let of_nics: Vec<_> = links.pinned()?.into_iter().filter(|(hook, _)| Hook::OF_NICS.contains(hook)).collect();
-    let severed: Vec<_> = of_nics.iter().map(|(hook, ifindex)| links.sever(*hook, *ifindex)).collect();
-    severed.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let detached: Vec<_> = of_nics.iter().map(|(hook, ifindex)| links.detach(*hook, *ifindex)).collect();
+    detached.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(of_nics.len())
 }

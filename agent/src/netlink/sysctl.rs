@@ -36,9 +36,13 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Whether it has its value.
+    /// Whether it has its value. One that the kernel does not have, as IPv6's where that is off for good, holds: there is
+    /// nothing to lock.
     pub fn holds(&self) -> bool {
-        fs::read_to_string(self.path()).is_ok_and(|held| held.trim() == self.value)
+        match fs::read_to_string(self.path()) {
+            Ok(held) => held.trim() == self.value,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     /// Writes it.
@@ -121,6 +125,13 @@ fn settings(device: &str, wanted: &[(&'static str, &'static str, &'static str)])
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_that_the_kernel_does_not_have_holds() {
+        let there = Setting { family: "ipv4", device: "lo".to_owned(), name: "rp_filter", value: "7".to_owned() };
+        assert!(!there.holds());
+        assert!(there.on("no-such-device").holds());
+    }
 
     #[test]
     fn a_line_gives_its_setting_back_and_no_other_is_taken() {

@@ -430,7 +430,7 @@ impl Machine {
         }
         if let Some(taken) = self.datapath_mut()?.take_over()? {
             tracing::info!(?taken, "programs of an earlier release were replaced, under the flows that run");
-            self.guarded = self.ownership.dedicated && self.datapath()?.is_guarded();
+            self.guarded = taken.guarded;
             self.next_carried = Some(Instant::now() + BETWEEN_CARRIED);
         }
         Ok(())
@@ -466,8 +466,12 @@ impl Machine {
         if self.guarded {
             self.note_put_back("guard", None);
         }
-        self.datapath_mut()?.guard()?;
-        self.guarded = true;
+        // It must not hold up the devices and what the controller is told: one that fails is tried again at the next pass.
+        let guarded = self.datapath_mut()?.guard();
+        if let Err(error) = &guarded {
+            tracing::error!(%error, "the host cannot be guarded; it is tried again");
+        }
+        self.guarded = guarded.is_ok();
         Ok(())
     }
 
@@ -482,7 +486,7 @@ impl Machine {
     fn carry_out(&mut self, step: &DeviceAction) -> Result<(), PassError> {
         tracing::info!(%step, "device");
         match step {
-            DeviceAction::Attach(hook, ifindex) => self.datapath_mut()?.attach(*hook, *ifindex)?,
+            DeviceAction::Attach(hook, ifindex) => self.attach(*hook, *ifindex)?,
             DeviceAction::Detach(hook, ifindex) => self.datapath_mut()?.detach(*hook, *ifindex)?,
             DeviceAction::Set(setting) => {
                 if let Err(error) = setting.write() {
@@ -496,6 +500,20 @@ impl Machine {
                 self.runtime.block_on(self.netlink.remove_address(self.link(name)?, *net))?;
             }
             DeviceAction::SetUp(name) => self.runtime.block_on(self.netlink.set_up(self.link(name)?))?,
+        }
+        Ok(())
+    }
+
+    /// Somebody may rescue the machine while a pass is at work: the note comes before the programs are taken off, so that
+    /// who attached one in between sees it afterwards.
+    fn attach(&mut self, hook: Hook, ifindex: u32) -> Result<(), PassError> {
+        let of_nic = Hook::OF_NICS.contains(&hook);
+        if of_nic && self.rescue.is_there() {
+            return Ok(());
+        }
+        self.datapath_mut()?.attach(hook, ifindex)?;
+        if of_nic && self.rescue.is_there() {
+            self.datapath_mut()?.detach(hook, ifindex)?;
         }
         Ok(())
     }

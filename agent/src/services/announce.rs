@@ -53,8 +53,9 @@ fn send(mark: u32, frames: &[(u32, Vec<u8>)]) -> io::Result<()> {
     let socket = PacketSocket::open(mark)?;
     for (ifindex, frame) in frames {
         match socket.send(*ifindex, frame) {
+            // It must not silence those after it: theirs are due in minutes again, too.
             Err(error) if !matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENODEV | libc::ENETDOWN)) => {
-                return Err(error);
+                tracing::warn!(ifindex, %error, "a router advertisement cannot be sent; the next one is due in minutes");
             }
             _ => {}
         }

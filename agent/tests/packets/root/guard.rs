@@ -1,8 +1,10 @@
 //! The host guard: nothing but the host's own devices reaches its stack.
 
+use std::fs;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use libbpf_rs::Link;
 use ringfence_agent::bpf::{Datapath, Device, DeviceKind, DropKey, Pod, Reason};
 
 use crate::guest::Guest;
@@ -40,6 +42,30 @@ fn reached(world: &World, peer: &Guest) -> [bool; 2] {
             assert!(begun.elapsed() < DEADLINE, "{address}: neither arrived nor dropped by the guard");
         }
     })
+}
+
+#[test]
+fn a_guard_whose_pin_was_removed_and_that_somebody_holds_leaves_room_for_the_next() {
+    let mut world = World::with(|options| options.guard = true);
+    world.datapath.guard().unwrap();
+    let pin = world.options.pin_dir.join("links/guard-ipv4");
+    let number = || Link::open(&pin).unwrap().info().unwrap().id;
+    // At each of the two priorities once.
+    for _ in 0..2 {
+        let (held, before) = (Link::open(&pin).unwrap(), number());
+        fs::remove_file(&pin).unwrap();
+        assert!(!world.datapath.is_guarded());
+        world.datapath.guard().unwrap();
+        assert!(world.datapath.is_guarded());
+        assert_ne!(number(), before);
+        drop(held);
+    }
+    // Nor is a folder a guard.
+    fs::remove_file(&pin).unwrap();
+    fs::create_dir(&pin).unwrap();
+    assert!(!world.datapath.is_guarded());
+    world.datapath.guard().unwrap();
+    assert!(world.datapath.is_guarded());
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::Link;
+use libbpf_rs::query::{LinkTypeInfo, MapInfoIter, ProgInfoIter, ProgInfoQueryOptions};
+use libbpf_rs::{Link, MapCore, MapHandle};
 use ringfence_agent::bpf::consts::RF_TABLE_UDP;
-use ringfence_agent::bpf::{Datapath, Hook, Options};
+use ringfence_agent::bpf::{Datapath, Hook, Options, release_nics};
 
 use crate::foreign::{Foreign, Place};
 use crate::guest::Guest;
@@ -57,6 +58,57 @@ fn a_link_that_was_detached_is_seen_and_put_back() {
     assert!(!bench.is_attached());
     bench.datapath.attach(FROM, bench.device).unwrap();
     assert!(bench.is_attached());
+}
+
+#[test]
+fn what_is_no_link_under_a_links_name_stops_nothing_and_is_removed() {
+    let mut bench = Bench::new();
+    let links = bench.options.pin_dir.join("links");
+    let [device, next] = ["from_workload-7000", "to_workload-7000-next"].map(|name| links.join(name));
+    for stray in [&device, &next] {
+        fs::create_dir(stray).unwrap();
+    }
+    assert!(bench.is_attached());
+    assert!(!device.exists());
+    // What is not empty is somebody's and stays.
+    fs::create_dir_all(device.join("inside")).unwrap();
+    assert!(bench.is_attached());
+    // In place of a pin that was there, and in the way of the next one.
+    fs::remove_file(bench.pin()).unwrap();
+    fs::create_dir(bench.pin()).unwrap();
+    fs::create_dir(links.join(format!("from_workload-{}-next", bench.device))).unwrap();
+    assert!(!bench.is_attached());
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert!(bench.is_attached());
+    // Nor does it stop an agent that starts, or a rescue.
+    fs::create_dir(links.join("from_host-7000")).unwrap();
+    fs::create_dir_all(next.join("inside")).unwrap();
+    release_nics(&bench.options.pin_dir).unwrap();
+    assert!(!links.join("from_host-7000").exists());
+    bench.datapath = Datapath::open(&bench.options).unwrap();
+    assert!(bench.is_attached());
+}
+
+#[test]
+fn a_map_under_a_links_name_is_no_link() {
+    let mut bench = Bench::new();
+    fs::rename(maps_of(&bench.options).join("rf_hosts"), bench.pin()).unwrap();
+    assert!(!bench.is_attached());
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert!(bench.is_attached());
+    fs::rename(maps_of(&bench.options).join("rf_rows"), bench.pin()).unwrap();
+    bench.datapath.detach(FROM, bench.device).unwrap();
+    assert!(!bench.pin().exists());
+}
+
+#[test]
+fn a_program_goes_off_its_device_whoever_holds_the_link() {
+    let mut bench = Bench::new();
+    let held = Link::open(bench.pin()).unwrap();
+    bench.datapath.detach(FROM, bench.device).unwrap();
+    assert!(!bench.pin().exists());
+    let info = held.info().unwrap();
+    assert!(matches!(info.info, LinkTypeInfo::Tcx(tcx) if tcx.ifindex == 0), "it runs on the device still");
 }
 
 #[test]
@@ -158,6 +210,31 @@ fn a_device_that_left_the_namespace_is_not_mistaken_for_one_that_gets_its_number
     bench.datapath.attach(FROM, bench.device).unwrap();
     assert!(bench.is_attached());
     sh(&format!("ip netns del {name}"));
+}
+
+/// The kernel's numbers of the maps that our program on ingress uses, but those of one load.
+fn maps_in_use(bench: &Bench) -> BTreeSet<u32> {
+    let opts = ProgInfoQueryOptions::default().include_map_ids(true);
+    let id = bench.datapath.program(FROM).id();
+    let program = ProgInfoIter::with_query_opts(opts).find(|program| program.id == id).unwrap();
+    let shared: BTreeSet<_> =
+        MapInfoIter::default().filter(|map| map.name.to_string_lossy().starts_with("rf_")).map(|map| map.id).collect();
+    program.map_ids.into_iter().filter(|map| shared.contains(map)).collect()
+}
+
+#[test]
+fn a_program_that_is_loaded_once_more_uses_the_maps_in_force_though_their_pins_are_gone() {
+    let mut bench = Bench::new();
+    let (before, program) = (maps_in_use(&bench), bench.datapath.program(FROM).id());
+    let pinned = maps_of(&bench.options).join("rf_rows");
+    assert!(before.contains(&MapHandle::from_pinned_path(&pinned).unwrap().info().unwrap().info.id));
+    fs::remove_file(&pinned).unwrap();
+    let foreign = Foreign::load();
+    let _first = foreign.attach(bench.device, Place::First);
+    bench.datapath.attach(FROM, bench.device).unwrap();
+    assert_ne!(bench.datapath.program(FROM).id(), program);
+    assert_eq!(maps_in_use(&bench), before);
+    assert!(!pinned.exists(), "a map was made");
 }
 
 #[test]
