@@ -4,20 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Image;
-use crate::bpf::{Device, DeviceKind, consts::RF_BUILTIN_UNDERLAY};
+use crate::bpf::{Addr, Device, DeviceKind, PrefixKey, Row, consts::RF_BUILTIN_UNDERLAY};
 
 /// Puts all that the observed maps hold of these domains (ids) into the target; what the target has under the same key
-/// wins.
+/// wins. A plan that was cut off may have left half a state in the slot that is not in force: both get what is in force, so
+/// that a plan that switches these domains finds the same behind the switch.
 pub fn keep(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
     let indexes = || observed.domains.iter().filter(|(_, domain)| domains.contains(&domain.id));
     let of_domain = |id: &u32| domains.contains(id);
     fill(&mut target.domains, &observed.domains, |_, domain| of_domain(&domain.id));
     fill(&mut target.vnis, &observed.vnis, |_, vni| of_domain(&vni.domain_id));
-    fill(&mut target.addrs, &observed.addrs, |key, _| of_domain(&key.domain_id));
-    fill(&mut target.prefixes, &observed.prefixes, |key, _| of_domain(&key.domain_id));
+    fill_slots(target, observed, domains);
     fill(&mut target.subnets, &observed.subnets, |key, _| of_domain(&key.domain_id));
     fill(&mut target.claims, &observed.claims, |key, _| of_domain(&key.domain_id));
-    fill(&mut target.rows, &observed.rows, |key, _| of_domain(&key.domain_id));
     fill(&mut target.ifaces, &observed.ifaces, |_, iface| of_domain(&iface.domain_id));
     let groups: BTreeSet<u32> = target.vnis.values().map(|vni| vni.group).filter(|group| *group != 0).collect();
     fill(&mut target.groups, &observed.groups, |index, _| groups.contains(index));
@@ -61,6 +60,30 @@ pub fn devices(observed: &Image, domains: &BTreeSet<u32>) -> BTreeSet<u32> {
     devices.map(|(ifindex, _)| *ifindex).collect()
 }
 
+/// What is in slots, in both as it is in the one in force.
+fn fill_slots(target: &mut Image, observed: &Image, domains: &BTreeSet<u32>) {
+    let known = observed.domains.iter().map(|(index, domain)| (domain.id, observed.word(*index).slot));
+    let known: BTreeMap<u32, u32> = known.collect();
+    let in_force = |id: u32| domains.contains(&id).then(|| known.get(&id).copied().unwrap_or(0));
+    for (key, addr) in &observed.addrs {
+        let Some(slot) = in_force(key.domain_id) else { continue };
+        target.addrs.entry(*key).or_insert(Addr { class_id: [addr.class_id[slot as usize]; 2], ..*addr });
+    }
+    for (key, row) in &observed.rows {
+        let Some(slot) = in_force(key.domain_id) else { continue };
+        let profile = row.profile[slot as usize];
+        // 0: only the other slot has it.
+        if profile != 0 {
+            target.rows.entry(*key).or_insert(Row { profile: [profile; 2] });
+        }
+    }
+    for (key, class_id) in observed.prefixes.iter().filter(|(key, _)| in_force(key.domain_id) == Some(key.slot)) {
+        for slot in [0, 1] {
+            target.prefixes.entry(PrefixKey { slot, ..*key }).or_insert(*class_id);
+        }
+    }
+}
+
 fn fill<K: Ord + Copy, V: Copy>(target: &mut BTreeMap<K, V>, observed: &BTreeMap<K, V>, keep: impl Fn(&K, &V) -> bool) {
     for (key, value) in observed.iter().filter(|(key, value)| keep(key, value)) {
         target.entry(*key).or_insert(*value);
@@ -75,9 +98,23 @@ mod tests {
     use super::*;
     use crate::{
         lower::{assign, lower},
-        reconcile::plan::{Start, plan},
-        testing::bundles::{site, states},
+        reconcile::{
+            action::Action,
+            plan::{Start, plan},
+        },
+        testing::{
+            bundles::{State, site, states},
+            meaning::in_force,
+        },
     };
+
+    fn apply(image: &mut Image, steps: &[Action]) {
+        steps.iter().for_each(|step| image.apply(step));
+    }
+
+    fn steps_to(image: &Image, state: &State) -> Vec<Action> {
+        plan(image, &assign(&lower(&state.bundles, &site(), state.at), image).unwrap(), Start::Settled)
+    }
 
     proptest! {
         #[test]
@@ -88,6 +125,36 @@ mod tests {
                 let mut target = assign(&lower(others, &site(), state.at), &observed).unwrap();
                 keep(&mut target, &observed, &BTreeSet::from([bundle.domain_id]));
                 prop_assert_eq!(plan(&observed, &target, Start::Settled), []);
+            }
+        }
+
+        #[test]
+        fn a_domain_whose_plan_was_cut_off_is_judged_by_what_is_in_force(
+            states in [states(), states(), states()],
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let [first, before, after] = &states;
+            let mut cut_off = Image::default();
+            for state in [first, before] {
+                let steps = steps_to(&cut_off, state);
+                apply(&mut cut_off, &steps);
+            }
+            let steps = steps_to(&cut_off, after);
+            apply(&mut cut_off, &steps[..cut.index(steps.len() + 1)]);
+            for (domain_id, judgement) in in_force(&cut_off) {
+                let others = after.bundles.iter().filter(|other| other.domain_id != domain_id);
+                let mut target = assign(&lower(others, &site(), after.at), &cut_off).unwrap();
+                keep(&mut target, &cut_off, &BTreeSet::from([domain_id]));
+                let mut now = cut_off.clone();
+                for step in plan(&cut_off, &target, Start::Interrupted) {
+                    now.apply(&step);
+                    let is_judged = in_force(&now).remove(&domain_id);
+                    prop_assert_eq!(is_judged.as_ref(), Some(&judgement), "after {:?}", step);
+                }
+                // Whichever slot a later plan switches to.
+                now.words.values_mut().for_each(|word| word.slot = 1 - word.slot);
+                let is_judged = in_force(&now).remove(&domain_id);
+                prop_assert_eq!(is_judged.as_ref(), Some(&judgement));
             }
         }
     }

@@ -28,6 +28,8 @@ struct Pending {
     domain_id: u32,
     /// What was enforced before.
     before: Option<Bundle>,
+    /// What was enforced before is of an earlier agent, and no state of it is here.
+    was_inherited: bool,
 }
 
 impl Held {
@@ -42,10 +44,13 @@ impl Held {
         let domain_id = bundle.domain_id;
         let replaced = self.bundles.insert(domain_id, bundle);
         let earlier = self.pending.iter().position(|pending| pending.domain_id == domain_id);
-        let before = earlier.map_or(replaced, |place| self.pending.remove(place).before);
-        self.pending.push(Pending { domain_id, before });
+        let inherited = self.inherited.remove(&domain_id);
+        let pending = match earlier {
+            Some(place) => self.pending.remove(place),
+            None => Pending { domain_id, before: replaced, was_inherited: inherited },
+        };
+        self.pending.push(pending);
         self.leaving.remove(&domain_id);
-        self.inherited.remove(&domain_id);
         self.unacked.remove(&domain_id);
         self.unsaved.insert(domain_id);
     }
@@ -74,8 +79,11 @@ impl Held {
 
     /// Goes back to what was enforced before the newest state that is not.
     pub(super) fn withdraw(&mut self) -> Option<Bundle> {
-        let Pending { domain_id, before } = self.pending.pop()?;
+        let Pending { domain_id, before, was_inherited } = self.pending.pop()?;
         self.unsaved.insert(domain_id);
+        if was_inherited {
+            self.inherited.insert(domain_id);
+        }
         match before {
             Some(before) => self.bundles.insert(domain_id, before),
             None => self.bundles.remove(&domain_id),
@@ -244,6 +252,25 @@ mod tests {
         assert_eq!(acked(&mut held), []);
         assert!(held.remove(1));
         assert_eq!(held.unsaved(), [(1, None)]);
+    }
+
+    #[test]
+    fn a_domain_from_before_stays_if_the_state_that_was_to_replace_it_goes_back() {
+        let mut held = Held::default();
+        held.inherit(BTreeSet::from([1, 2]));
+        for generation in [7, 8] {
+            held.take(bundle(1, generation));
+            assert_eq!(held.inherited(), &BTreeSet::from([2]));
+        }
+        assert_eq!(held.withdraw(), Some(bundle(1, 8)));
+        assert_eq!((held.inherited(), held.get(1)), (&BTreeSet::from([1, 2]), None));
+        // It is tried once more, and let go after that.
+        held.take(bundle(1, 8));
+        held.withdraw();
+        assert_eq!(held.inherited(), &BTreeSet::from([1, 2]));
+        held.take(bundle(1, 9));
+        held.remove(1);
+        assert_eq!((held.withdraw(), held.inherited()), (None, &BTreeSet::from([2])));
     }
 
     #[test]
