@@ -178,11 +178,12 @@ impl Store {
         let path = self.dir.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, "remove")(error)),
-            _ => Ok(()),
+            // Also where it is gone already: what removed it may not have come to this.
+            _ => self.sync(),
         }
     }
 
-    /// A rename lasts only once its directory is on disk.
+    /// A rename or removal lasts only once its directory is on disk.
     fn sync(&self) -> Result<(), PersistError> {
         File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed(&self.dir, "sync"))
     }
