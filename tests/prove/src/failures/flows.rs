@@ -108,9 +108,9 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         failure: "F10",
         bug: Bug {
             name: "a flow that is judged again is cut until its next packet",
-            file: "agent/bpf/decide.h",
-            right: "denied = !rf_allows(&flow->j);",
-            wrong: "denied = 1;",
+            file: "agent/bpf/flow.h",
+            right: "\tfresh->over = 0;",
+            wrong: "\tfresh->over = 0;\n\treturn NULL;",
         },
         tests: &[(
             Lab,
