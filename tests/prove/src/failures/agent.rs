@@ -11,8 +11,8 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         bug: Bug {
             name: "a guard takes the priority of the one before",
             file: "agent/src/bpf/guard.rs",
-            right: "if taken == Some(PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };",
-            wrong: "taken.unwrap_or(PRIORITIES[0]);",
+            right: "let tried = if taken == Some(one) { [other, one] } else { [one, other] };",
+            wrong: "let (tried, _) = ([taken.unwrap_or(one); 2], other);",
         },
         tests: &[(Packets, &["only_devices_of_the_host_reach_its_sockets_and_a_restart_leaves_no_gap"])],
     },
